@@ -1,4 +1,57 @@
-var builder = WebApplication.CreateSlimBuilder(args);
-var app = builder.Build();
-app.MapGet("/livez", () => "ok");
-app.Run();
+using System.Reflection;
+using ConcertBooking.Infrastructure;
+using ConcertBooking.Operations;
+using Dapper;
+using MySqlConnector;
+
+[module: DapperAot]
+
+const string Usage = """
+    concert-booking [command]
+
+      (none)       serve; Roles=api,worker chooses what
+      migrate      bring the schema up to date and exit
+      seed         add demo concerts: --concerts 3 --schedules 5 --seats 50
+      healthcheck  ask /livez of the service on this machine; exit 0 or 1
+      verify       check the invariants in MySQL and Redis; exit 0 or 1
+      --help, --version
+
+    Settings are environment variables; see README.md.
+    """;
+
+var rest = args.Skip(1).ToArray();
+try
+{
+    switch (args.FirstOrDefault())
+    {
+        case null:
+            return await Serve.Run(WebApplication.CreateSlimBuilder());
+        case "migrate":
+            return await Migrate.Run(Commands.Configuration());
+        case "seed":
+            return await Seed.Run(Commands.Configuration(), rest);
+        case "healthcheck":
+            return await HealthCheck.Run(Commands.Configuration());
+        case "verify":
+            return await Verify.Run(Commands.Configuration());
+        case "--help" or "-h" or "help":
+            Console.WriteLine(Usage);
+            return 0;
+        case "--version":
+            Console.WriteLine(typeof(Serve).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion);
+            return 0;
+        case var unknown:
+            Console.Error.WriteLine($"concert-booking: no command '{unknown}'; see concert-booking --help");
+            return 2;
+    }
+}
+catch (SettingException problem)
+{
+    Console.Error.WriteLine($"concert-booking: {problem.Message}");
+    return 1;
+}
+catch (Exception problem) when (problem is MySqlException or InvalidOperationException or IOException)
+{
+    Console.Error.WriteLine($"concert-booking: {problem.Message}");
+    return 1;
+}

@@ -1,0 +1,45 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
+using ConcertBooking.Concerts;
+using ConcertBooking.Infrastructure;
+
+namespace ConcertBooking.Admin;
+
+/// <param name="Price">Whole points a seat.</param>
+public sealed record CreateScheduleRequest(
+    DateTimeOffset StartsAt,
+    [property: Range(1, CreateSchedule.MaximumSeats)] int SeatCount,
+    [property: Range(0L, CreateSchedule.MaximumPrice)] long Price);
+
+/// <summary>Adds a schedule to a concert, with its seats numbered from 1.</summary>
+public static class CreateSchedule
+{
+    internal const int MaximumSeats = 100_000;
+    internal const long MaximumPrice = 1_000_000_000;
+
+    internal static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapPost("/v1/admin/concerts/{concertId:long}/schedules", Handle)
+            .WithName("CreateSchedule").WithTags("Admin").WithSummary("Add a schedule")
+            .WithAdmin()
+            .Produces<ScheduleItem>(StatusCodes.Status201Created)
+            .WithBodyProblems()
+            .WithProblems(Problems.ConcertNotFound);
+
+    private static async Task<IResult> Handle(long concertId, CreateScheduleRequest request, MySql database)
+    {
+        if (!AdminProblems.TryUtc(request.StartsAt, out var startsAt))
+        {
+            return AdminProblems.StartsAt;
+        }
+
+        var scheduleId = await database.Run(
+            (connection, _) => Catalogue.AddSchedule(connection, concertId, startsAt, request.Price, request.SeatCount), CancellationToken.None);
+        return scheduleId is { } id
+            ? TypedResults.Created($"/v1/schedules/{id}/seats", new ScheduleItem(id, startsAt, request.Price, request.SeatCount, request.SeatCount))
+            : Problems.ConcertNotFound;
+    }
+}
+
+[JsonSerializable(typeof(CreateScheduleRequest))]
+[JsonSerializable(typeof(ScheduleItem))]
+internal sealed partial class CreateScheduleJson : JsonSerializerContext;

@@ -1,0 +1,26 @@
+using ConcertBooking.Infrastructure;
+using ConcertBooking.Queue;
+
+namespace ConcertBooking.Admin;
+
+/// <summary>How many wait and how many are admitted, right now.</summary>
+internal static class GetQueue
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapGet("/v1/admin/queues/{name}", Handle)
+            .WithName("GetQueue").WithTags("Admin").WithSummary("Look at a queue")
+            .WithAdmin()
+            .Produces<QueueResponse>()
+            .WithProblems(Problems.QueueNotFound, Problems.QueueUnavailable);
+
+    private static async Task<IResult> Handle(string name, Queues queues, WaitingRoom room, CancellationToken cancellationToken)
+    {
+        if (await queues.Find(name, cancellationToken) is not { } queue)
+        {
+            return Problems.QueueNotFound;
+        }
+
+        var counts = await room.Count(queue);
+        return TypedResults.Ok(new QueueResponse(name, counts.Waiting, counts.Active, counts.MaxActive, counts.ActiveSeconds));
+    }
+}

@@ -1,0 +1,52 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
+using ConcertBooking.Infrastructure;
+using ConcertBooking.Queue;
+using Dapper;
+
+namespace ConcertBooking.Admin;
+
+/// <param name="MaxActive">Places at most; lowering it throws nobody out.</param>
+/// <param name="ActiveSeconds">Length of an admission given from now on.</param>
+public sealed record PutQueueRequest([property: Range(1, 1_000_000)] int MaxActive, [property: Range(1, 86_400)] int ActiveSeconds);
+
+public sealed record QueueResponse(string Queue, long Waiting, long Active, int MaxActive, int ActiveSeconds);
+
+/// <summary>Makes a queue or changes it, on every instance at once; new places are handed out before the answer is sent.</summary>
+internal static class PutQueue
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapPut("/v1/admin/queues/{name}", Handle)
+            .WithName("PutQueue").WithTags("Admin").WithSummary("Make or change a queue")
+            .WithAdmin()
+            .Produces<QueueResponse>()
+            .WithBodyProblems()
+            .WithProblems(Problems.QueueUnavailable);
+
+    /// <summary>updated_at is the version that Redis goes by; it must move even when the row stays the same.</summary>
+    private const string UpsertSql = """
+        INSERT INTO queue (queue_name, max_active, active_seconds) VALUES (@name, @maxActive, @activeSeconds)
+        ON DUPLICATE KEY UPDATE max_active = @maxActive, active_seconds = @activeSeconds, updated_at = NOW(6)
+        """;
+
+    private static async Task<IResult> Handle(
+        string name, PutQueueRequest request, MySql database, Queues queues, WaitingRoom room, CancellationToken cancellationToken)
+    {
+        if (!Queues.IsName(name))
+        {
+            return AdminProblems.QueueName;
+        }
+
+        await database.Run(
+            (connection, _) => connection.ExecuteAsync(UpsertSql, new { name, maxActive = request.MaxActive, activeSeconds = request.ActiveSeconds }),
+            CancellationToken.None);
+        await queues.Refresh(cancellationToken);
+        var queue = queues.OfToken(name);
+        var counts = await room.Count(queue);
+        return TypedResults.Ok(new QueueResponse(name, counts.Waiting, counts.Active, counts.MaxActive, counts.ActiveSeconds));
+    }
+}
+
+[JsonSerializable(typeof(PutQueueRequest))]
+[JsonSerializable(typeof(QueueResponse))]
+internal sealed partial class PutQueueJson : JsonSerializerContext;

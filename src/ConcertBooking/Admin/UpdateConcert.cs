@@ -1,0 +1,53 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
+using ConcertBooking.Concerts;
+using ConcertBooking.Infrastructure;
+using ConcertBooking.Queue;
+using Dapper;
+
+namespace ConcertBooking.Admin;
+
+public sealed record UpdateConcertRequest([property: StringLength(200, MinimumLength = 1)] string? Title, string? Queue);
+
+/// <summary>Changes the named members of a concert; what is left out stays.</summary>
+internal static class UpdateConcert
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapPatch("/v1/admin/concerts/{concertId:long}", Handle)
+            .WithName("UpdateConcert").WithTags("Admin").WithSummary("Change a concert")
+            .WithAdmin()
+            .Produces<ConcertItem>()
+            .WithBodyProblems()
+            .WithProblems(Problems.ConcertNotFound);
+
+    private const string UpdateSql = """
+        UPDATE concert SET title = COALESCE(@title, title), queue_name = COALESCE(@queue, queue_name) WHERE concert_id = @concertId
+        """;
+
+    private const string SelectSql = "SELECT concert_id AS ConcertId, title AS Title, queue_name AS Queue FROM concert WHERE concert_id = @concertId";
+
+    private static async Task<IResult> Handle(long concertId, UpdateConcertRequest request, MySql database)
+    {
+        if (request.Queue is { } queue && !Queues.IsName(queue))
+        {
+            return AdminProblems.QueueName;
+        }
+
+        var row = await database.Run(
+            async (connection, _) =>
+            {
+                if (request.Queue is not null)
+                {
+                    await Catalogue.EnsureQueue(connection, request.Queue);
+                }
+
+                await connection.ExecuteAsync(UpdateSql, new { concertId, title = request.Title, queue = request.Queue });
+                return await connection.QueryFirstOrDefaultAsync<ConcertRow>(SelectSql, new { concertId });
+            },
+            CancellationToken.None);
+        return row is null ? Problems.ConcertNotFound : TypedResults.Ok(new ConcertItem(row.ConcertId, row.Title, row.Queue));
+    }
+}
+
+[JsonSerializable(typeof(UpdateConcertRequest))]
+internal sealed partial class UpdateConcertJson : JsonSerializerContext;

@@ -1,0 +1,61 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
+using ConcertBooking.Concerts;
+using ConcertBooking.Infrastructure;
+using Dapper;
+
+namespace ConcertBooking.Admin;
+
+/// <param name="Price">Whole points; holds keep the price at which they were made.</param>
+public sealed record UpdateScheduleRequest(DateTimeOffset? StartsAt, [property: Range(0L, CreateSchedule.MaximumPrice)] long? Price);
+
+/// <summary>Changes when a schedule starts or what it costs; its seats stay as they are.</summary>
+internal static class UpdateSchedule
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapPatch("/v1/admin/schedules/{scheduleId:long}", Handle)
+            .WithName("UpdateSchedule").WithTags("Admin").WithSummary("Change a schedule")
+            .WithAdmin()
+            .Produces<ScheduleItem>()
+            .WithBodyProblems()
+            .WithProblems(Problems.ScheduleNotFound);
+
+    private const string UpdateSql = """
+        UPDATE concert_schedule SET starts_at = COALESCE(@startsAt, starts_at), price = COALESCE(@price, price)
+        WHERE schedule_id = @scheduleId
+        """;
+
+    private const string SelectSql = """
+        SELECT s.schedule_id AS ScheduleId, s.starts_at AS StartsAt, s.price AS Price, s.seat_count AS SeatCount,
+               (SELECT COUNT(*) FROM reservation r
+                WHERE r.schedule_id = s.schedule_id AND r.live = 1
+                  AND (r.status = 'CONFIRMED' OR r.held_expires_at > NOW(3))) AS Taken
+        FROM concert_schedule s WHERE s.schedule_id = @scheduleId
+        """;
+
+    private static async Task<IResult> Handle(long scheduleId, UpdateScheduleRequest request, MySql database)
+    {
+        DateTime? startsAt = null;
+        if (request.StartsAt is { } moment)
+        {
+            if (!AdminProblems.TryUtc(moment, out var utc))
+            {
+                return AdminProblems.StartsAt;
+            }
+
+            startsAt = utc;
+        }
+
+        var row = await database.Run(
+            async (connection, _) =>
+            {
+                await connection.ExecuteAsync(UpdateSql, new { scheduleId, startsAt, price = request.Price });
+                return await connection.QueryFirstOrDefaultAsync<ScheduleRow>(SelectSql, new { scheduleId });
+            },
+            CancellationToken.None);
+        return row is null ? Problems.ScheduleNotFound : TypedResults.Ok(row.ToItem());
+    }
+}
+
+[JsonSerializable(typeof(UpdateScheduleRequest))]
+internal sealed partial class UpdateScheduleJson : JsonSerializerContext;

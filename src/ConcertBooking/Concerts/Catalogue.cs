@@ -1,0 +1,54 @@
+using Dapper;
+using MySqlConnector;
+
+namespace ConcertBooking.Concerts;
+
+/// <summary>Adding to the catalogue: what the admin calls and the seed command share.</summary>
+internal static class Catalogue
+{
+    /// <summary>A queue that is named for the first time starts with the default settings.</summary>
+    private const string EnsureQueueSql = "INSERT IGNORE INTO queue (queue_name) VALUES (@queue)";
+
+    private const string InsertConcertSql = "INSERT INTO concert (title, queue_name) VALUES (@title, @queue); SELECT LAST_INSERT_ID()";
+
+    private const string InsertScheduleSql = """
+        INSERT INTO concert_schedule (concert_id, starts_at, price, seat_count) VALUES (@concertId, @startsAt, @price, @seatCount);
+        SELECT LAST_INSERT_ID()
+        """;
+
+    /// <summary>Seats 1 to @seatCount, up to 100,000, without a round trip each.</summary>
+    private const string InsertSeatsSql = """
+        INSERT INTO seat (schedule_id, seat_no)
+        WITH digit AS (SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4
+                       UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9),
+             number AS (SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS seat_no
+                        FROM digit a, digit b, digit c, digit e, digit f)
+        SELECT @scheduleId, seat_no FROM number WHERE seat_no <= @seatCount
+        """;
+
+    public static Task EnsureQueue(MySqlConnection connection, string queue) => connection.ExecuteAsync(EnsureQueueSql, new { queue });
+
+    public static async Task<long> AddConcert(MySqlConnection connection, string title, string queue)
+    {
+        await EnsureQueue(connection, queue);
+        return await connection.ExecuteScalarAsync<long>(InsertConcertSql, new { title, queue });
+    }
+
+    /// <summary>Adds the schedule with all its seats, or nothing.</summary>
+    /// <returns>Null when there is no such concert.</returns>
+    public static async Task<long?> AddSchedule(MySqlConnection connection, long concertId, DateTime startsAt, long price, int seatCount)
+    {
+        await using var transaction = await connection.BeginTransactionAsync();
+        try
+        {
+            var scheduleId = await connection.ExecuteScalarAsync<long>(InsertScheduleSql, new { concertId, startsAt, price, seatCount }, transaction);
+            await connection.ExecuteAsync(InsertSeatsSql, new { scheduleId, seatCount }, transaction);
+            await transaction.CommitAsync();
+            return scheduleId;
+        }
+        catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.NoReferencedRow2)
+        {
+            return null;
+        }
+    }
+}

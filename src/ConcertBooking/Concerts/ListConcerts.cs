@@ -1,0 +1,61 @@
+using System.Text.Json.Serialization;
+using ConcertBooking.Infrastructure;
+using Dapper;
+
+namespace ConcertBooking.Concerts;
+
+public sealed record ConcertItem(long ConcertId, string Title, string Queue);
+
+public sealed record ConcertList(IReadOnlyList<ConcertItem> Items, string? NextCursor);
+
+internal sealed class ConcertRow
+{
+    public long ConcertId { get; set; }
+    public string Title { get; set; } = "";
+    public string Queue { get; set; } = "";
+}
+
+/// <summary>All concerts, in the order in which they were added.</summary>
+internal static class ListConcerts
+{
+    private const char List = 'c';
+
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapGet("/v1/concerts", Handle)
+            .WithName("ListConcerts").WithTags("Catalogue").WithSummary("List concerts")
+            .Cached<ConcertList>()
+            .WithProblems(Problems.InvalidRequest);
+
+    private const string SelectSql = """
+        SELECT concert_id AS ConcertId, title AS Title, queue_name AS Queue
+        FROM concert WHERE concert_id > @after ORDER BY concert_id LIMIT @count
+        """;
+
+    private static Task<IResult> Handle(MySql database, CatalogueCache cache, int? limit, string? cursor)
+    {
+        if (Paging.Limit(limit) is not { } size)
+        {
+            return Task.FromResult<IResult>(Paging.LimitProblem);
+        }
+
+        return Paging.TryRead(cursor, List, (0, default), out var key)
+            ? cache.Get($"concerts/{key.Number}/{size}", () => Build(database, key.Number, size))
+            : Task.FromResult<IResult>(Paging.CursorProblem);
+    }
+
+    private static async Task<CachedAnswer> Build(MySql database, long after, int size)
+    {
+        var rows = await database.Run(
+            async (connection, _) => (await connection.QueryAsync<ConcertRow>(SelectSql, new { after, count = size + 1 })).AsList(),
+            CancellationToken.None);
+        var items = rows.Take(size).Select(row => new ConcertItem(row.ConcertId, row.Title, row.Queue)).ToList();
+        var next = rows.Count > size ? Paging.Write(List, items[^1].ConcertId) : null;
+        return CachedAnswer.Of(new ConcertList(items, next), ListConcertsJson.Web.ConcertList);
+    }
+}
+
+[JsonSerializable(typeof(ConcertList))]
+internal sealed partial class ListConcertsJson : JsonSerializerContext
+{
+    public static ListConcertsJson Web { get; } = new(new(System.Text.Json.JsonSerializerDefaults.Web));
+}

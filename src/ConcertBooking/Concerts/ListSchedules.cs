@@ -1,0 +1,66 @@
+using System.Text.Json.Serialization;
+using ConcertBooking.Infrastructure;
+using Dapper;
+
+namespace ConcertBooking.Concerts;
+
+/// <param name="Price">Whole points.</param>
+public sealed record ScheduleItem(long ScheduleId, DateTime StartsAt, long Price, int SeatCount, int AvailableSeats);
+
+public sealed record ScheduleList(long ConcertId, IReadOnlyList<ScheduleItem> Items);
+
+internal sealed class ScheduleRow
+{
+    public long? ScheduleId { get; set; }
+    public DateTime? StartsAt { get; set; }
+    public long? Price { get; set; }
+    public int? SeatCount { get; set; }
+    public int Taken { get; set; }
+
+    /// <summary>Of a row that has a schedule.</summary>
+    public ScheduleItem ToItem() =>
+        new(ScheduleId!.Value, DateTime.SpecifyKind(StartsAt!.Value, DateTimeKind.Utc), Price!.Value, SeatCount!.Value, SeatCount.Value - Taken);
+}
+
+/// <summary>The schedules of a concert, soonest first, with the seats that are left.</summary>
+internal static class ListSchedules
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapGet("/v1/concerts/{concertId:long}/schedules", Handle)
+            .WithName("ListSchedules").WithTags("Catalogue").WithSummary("List the schedules of a concert")
+            .Cached<ScheduleList>()
+            .WithProblems(Problems.ConcertNotFound);
+
+    /// <summary>No row: no such concert. One row of NULLs: it has no schedule yet.</summary>
+    private const string SelectSql = """
+        SELECT s.schedule_id AS ScheduleId, s.starts_at AS StartsAt, s.price AS Price, s.seat_count AS SeatCount,
+               (SELECT COUNT(*) FROM reservation r
+                WHERE r.schedule_id = s.schedule_id AND r.live = 1
+                  AND (r.status = 'CONFIRMED' OR r.held_expires_at > NOW(3))) AS Taken
+        FROM concert c LEFT JOIN concert_schedule s ON s.concert_id = c.concert_id
+        WHERE c.concert_id = @concertId
+        ORDER BY s.starts_at, s.schedule_id
+        """;
+
+    private static Task<IResult> Handle(long concertId, MySql database, CatalogueCache cache) =>
+        cache.Get($"schedules/{concertId}", () => Build(database, concertId));
+
+    private static async Task<CachedAnswer> Build(MySql database, long concertId)
+    {
+        var rows = await database.Run(
+            async (connection, _) => (await connection.QueryAsync<ScheduleRow>(SelectSql, new { concertId })).AsList(), CancellationToken.None);
+        if (rows.Count == 0)
+        {
+            return CachedAnswer.Of(Problems.ConcertNotFound);
+        }
+
+        var items = rows.Where(row => row.ScheduleId is not null).Select(row => row.ToItem()).ToList();
+        return CachedAnswer.Of(new ScheduleList(concertId, items), ListSchedulesJson.Web.ScheduleList);
+    }
+}
+
+[JsonSerializable(typeof(ScheduleList))]
+internal sealed partial class ListSchedulesJson : JsonSerializerContext
+{
+    public static ListSchedulesJson Web { get; } = new(new(System.Text.Json.JsonSerializerDefaults.Web));
+}

@@ -1,0 +1,129 @@
+using System.Security.Cryptography;
+using System.Text;
+using MySqlConnector;
+
+namespace ConcertBooking.Infrastructure;
+
+/// <summary>One use of an <c>Idempotency-Key</c>: who, for which call, with which body.</summary>
+internal sealed record IdempotentCall(long UserId, string Call, string Key, byte[] BodyHash)
+{
+    private const int MaximumKeyLength = 255;
+
+    /// <summary>Reads the header; <paramref name="body"/> is what the request means, so that spacing does not matter.</summary>
+    public static Problem? Read(HttpContext context, long userId, string call, string body, out IdempotentCall? read)
+    {
+        read = null;
+        var header = context.Request.Headers["Idempotency-Key"];
+        if (header.Count == 0 || string.IsNullOrEmpty(header[0]))
+        {
+            return Problems.IdempotencyKeyMissing;
+        }
+
+        var key = header[0]!;
+        if (header.Count > 1 || key.Length > MaximumKeyLength || key.Any(static c => c is < ' ' or > '~'))
+        {
+            return Problem.Invalid("Idempotency-Key", $"Must be one value of 1 to {MaximumKeyLength} printable ASCII characters.");
+        }
+
+        read = new IdempotentCall(userId, call, key, SHA256.HashData(Encoding.UTF8.GetBytes(body)));
+        return null;
+    }
+
+    public void AddTo(MySqlCommand command, Guid attemptId)
+    {
+        command.Parameters.AddWithValue("@user", UserId);
+        command.Parameters.AddWithValue("@call", Call);
+        command.Parameters.AddWithValue("@key", Key);
+        command.Parameters.AddWithValue("@hash", BodyHash);
+        command.Parameters.AddWithValue("@attempt", attemptId);
+    }
+}
+
+/// <summary>
+/// The protocol that pay and charge share. The key's row lives in the transaction of its effect: the first statement
+/// claims it for this attempt, every effect asks for that claim, and a claim without an answer is dropped before
+/// COMMIT. So an error stores nothing, and a crash leaves both effect and answer, or neither.
+/// </summary>
+internal static class Idempotency
+{
+    /// <summary>How long an answer is remembered; the sweep removes older ones.</summary>
+    public static readonly TimeSpan Memory = TimeSpan.FromHours(24);
+
+    /// <summary>
+    /// Opens the transaction. The user's row comes first, in every transaction that touches a user's points or holds:
+    /// one lock order, and parallel calls of one user take turns.
+    /// </summary>
+    public const string Begin = """
+        START TRANSACTION;
+        INSERT INTO user_point_balance (user_id, balance) VALUES (@user, 0) ON DUPLICATE KEY UPDATE balance = balance;
+        INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id)
+          VALUES (@user, @call, @key, @hash, @attempt) ON DUPLICATE KEY UPDATE attempt_id = attempt_id;
+
+        """;
+
+    /// <summary>A FROM clause's part: true only in the transaction that claimed the key.</summary>
+    public const string Claim = """
+        idempotency i ON i.user_id = @user AND i.call_name = @call AND i.idempotency_key = @key AND i.attempt_id = @attempt
+        """;
+
+    /// <summary>Closes the transaction and returns the key's row: attempt_id, body_hash, answer; no row when nothing happened.</summary>
+    public const string End = """
+
+        DELETE FROM idempotency
+          WHERE user_id = @user AND call_name = @call AND idempotency_key = @key AND attempt_id = @attempt AND answer IS NULL;
+        COMMIT;
+
+        """ + Lookup;
+
+    public const string Lookup = """
+        SELECT attempt_id, body_hash, answer FROM idempotency
+          WHERE user_id = @user AND call_name = @call AND idempotency_key = @key;
+
+        """;
+
+    /// <summary>Reads the row of <see cref="Lookup"/>: this attempt's answer, an earlier one, a reused key, or null.</summary>
+    public static async Task<IResult?> ReadAnswer(MySqlDataReader reader, IdempotentCall call, Guid attemptId, CancellationToken cancellationToken)
+    {
+        if (!await reader.ReadAsync(cancellationToken))
+        {
+            return null;
+        }
+
+        if (!reader.GetFieldValue<byte[]>(1).AsSpan().SequenceEqual(call.BodyHash))
+        {
+            return Problems.IdempotencyKeyReused;
+        }
+
+        return new StoredAnswer(reader.GetString(2), Replayed: reader.GetGuid(0) != attemptId);
+    }
+
+    /// <summary>The remembered answer of an earlier request with this key, if there is one.</summary>
+    public static Task<IResult?> Find(MySql database, IdempotentCall call, CancellationToken cancellationToken) =>
+        database.Run(
+            async (connection, token) =>
+            {
+                await using var command = new MySqlCommand(Lookup, connection);
+                call.AddTo(command, Guid.Empty);
+                await using var reader = await command.ExecuteReaderAsync(token);
+                return await ReadAnswer(reader, call, Guid.Empty, token);
+            },
+            cancellationToken);
+}
+
+/// <summary>An answer as the database keeps it, byte for byte.</summary>
+internal sealed record StoredAnswer(string Json, bool Replayed) : IResult
+{
+    public async Task ExecuteAsync(HttpContext context)
+    {
+        var bytes = Encoding.UTF8.GetBytes(Json);
+        context.Response.StatusCode = StatusCodes.Status201Created;
+        context.Response.ContentType = "application/json; charset=utf-8";
+        context.Response.ContentLength = bytes.Length;
+        if (Replayed)
+        {
+            context.Response.Headers["Idempotency-Replayed"] = "true";
+        }
+
+        await context.Response.Body.WriteAsync(bytes, context.RequestAborted);
+    }
+}

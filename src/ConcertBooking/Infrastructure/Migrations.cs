@@ -1,0 +1,110 @@
+using System.Reflection;
+using System.Security.Cryptography;
+using System.Text;
+using MySqlConnector;
+
+namespace ConcertBooking.Infrastructure;
+
+/// <summary>The numbered .sql files of Database/, applied in order, each once, by one process at a time.</summary>
+internal static class Migrations
+{
+    private sealed record Migration(int Number, string Name, string Sql)
+    {
+        public string Checksum { get; } = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Sql)));
+    }
+
+    private const string HistorySql = """
+        CREATE TABLE IF NOT EXISTS schema_migration (
+          number INT NOT NULL PRIMARY KEY,
+          name VARCHAR(100) NOT NULL,
+          checksum CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+          applied_at TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3)
+        ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
+        """;
+
+    private static readonly Migration[] All = Load();
+
+    /// <summary>The schema that this build was written for.</summary>
+    public static int Latest => All[^1].Number;
+
+    /// <summary>Brings the schema up to date, telling each step; a second process waits for the first and finds nothing to do.</summary>
+    /// <returns>How many migrations were applied.</returns>
+    /// <exception cref="InvalidOperationException">An applied migration is not the one that this build knows.</exception>
+    public static async Task<int> Apply(string connectionString, Action<string> tell, CancellationToken cancellationToken)
+    {
+        var settings = new MySqlConnectionStringBuilder(connectionString) { Pooling = false, DefaultCommandTimeout = 0, ConnectionTimeout = 5 };
+        await using var connection = new MySqlConnection(settings.ConnectionString);
+        await connection.OpenAsync(cancellationToken);
+
+        // The lock ends with the connection, so a killed migration blocks nobody.
+        var lockName = $"concert_booking.migrate.{settings.Database}";
+        lockName = lockName.Length > 64 ? lockName[..64] : lockName;
+        await using (var takeLock = new MySqlCommand("SELECT GET_LOCK(@name, 300)", connection))
+        {
+            takeLock.Parameters.AddWithValue("@name", lockName);
+            if (Convert.ToInt32(await takeLock.ExecuteScalarAsync(cancellationToken)) != 1)
+            {
+                throw new InvalidOperationException("another migration has been running for 5 minutes");
+            }
+        }
+
+        await Execute(connection, HistorySql, cancellationToken);
+        var applied = await Applied(connection, cancellationToken);
+        var count = 0;
+        foreach (var migration in All)
+        {
+            if (applied.TryGetValue(migration.Number, out var checksum))
+            {
+                if (checksum != migration.Checksum)
+                {
+                    throw new InvalidOperationException($"migration {migration.Name} was changed after it had been applied");
+                }
+
+                continue;
+            }
+
+            tell($"applying {migration.Name}");
+            await Execute(connection, migration.Sql, cancellationToken);
+            await using var record = new MySqlCommand("INSERT INTO schema_migration (number, name, checksum) VALUES (@number, @name, @checksum)", connection);
+            record.Parameters.AddWithValue("@number", migration.Number);
+            record.Parameters.AddWithValue("@name", migration.Name);
+            record.Parameters.AddWithValue("@checksum", migration.Checksum);
+            await record.ExecuteNonQueryAsync(cancellationToken);
+            count++;
+        }
+
+        return count;
+    }
+
+    private static async Task<Dictionary<int, string>> Applied(MySqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new MySqlCommand("SELECT number, checksum FROM schema_migration", connection);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var applied = new Dictionary<int, string>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            applied.Add(reader.GetInt32(0), reader.GetString(1));
+        }
+
+        return applied;
+    }
+
+    private static async Task Execute(MySqlConnection connection, string sql, CancellationToken cancellationToken)
+    {
+        await using var command = new MySqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    private static Migration[] Load()
+    {
+        var assembly = Assembly.GetExecutingAssembly();
+        return [.. assembly.GetManifestResourceNames()
+            .Where(name => name.EndsWith(".sql", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal)
+            .Select(name =>
+            {
+                using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
+                return new Migration(int.Parse(name.AsSpan(0, 3), System.Globalization.CultureInfo.InvariantCulture), name, reader.ReadToEnd());
+            })];
+    }
+}

@@ -1,0 +1,95 @@
+using Polly;
+using Polly.CircuitBreaker;
+using StackExchange.Redis;
+
+namespace ConcertBooking.Infrastructure;
+
+/// <summary>Redis did not answer within its limit, or is known not to.</summary>
+internal sealed class RedisUnavailableException(Exception? inner = null) : Exception("Redis is unavailable.", inner);
+
+/// <summary>
+/// The one way to Redis: scripts only, each wait bounded, and a circuit breaker so that a dead Redis costs
+/// requests nothing but the first few waits. Redis sheds load; nothing here decides who owns a seat.
+/// </summary>
+internal sealed class Redis : IAsyncDisposable
+{
+    private static readonly TimeSpan WaitLimit = TimeSpan.FromMilliseconds(250);
+
+    private readonly Task<ConnectionMultiplexer> _connecting;
+    private readonly ResiliencePipeline _breaker;
+
+    public Redis(Settings settings)
+    {
+        var options = settings.Redis;
+        options.AbortOnConnectFail = false;
+        options.BacklogPolicy = BacklogPolicy.FailFast;
+        options.ConnectTimeout = 2000;
+        options.AsyncTimeout = 1000;
+        options.SyncTimeout = 1000;
+        options.KeepAlive = 5;
+        options.ReconnectRetryPolicy = new LinearRetry(500);
+        options.ClientName = "concert-booking";
+        _connecting = ConnectionMultiplexer.ConnectAsync(options);
+        _breaker = new ResiliencePipelineBuilder()
+            .AddCircuitBreaker(new CircuitBreakerStrategyOptions
+            {
+                ShouldHandle = arguments => ValueTask.FromResult(IsOutage(arguments.Outcome.Exception)),
+                FailureRatio = 0.5,
+                MinimumThroughput = 4,
+                SamplingDuration = TimeSpan.FromSeconds(2),
+                BreakDuration = TimeSpan.FromSeconds(1),
+            })
+            .Build();
+    }
+
+    /// <summary>Runs one script; the server keeps it by its hash after the first time.</summary>
+    /// <exception cref="RedisUnavailableException">No answer within 250 ms, no connection, or the circuit is open.</exception>
+    public async Task<RedisResult> Eval(string script, RedisKey[] keys, RedisValue[] arguments)
+    {
+        try
+        {
+            return await _breaker.ExecuteAsync(
+                static async (state, token) =>
+                {
+                    var redis = await state.Connecting.WaitAsync(WaitLimit, token);
+                    return await redis.GetDatabase().ScriptEvaluateAsync(state.Script, state.Keys, state.Arguments).WaitAsync(WaitLimit, token);
+                },
+                (Connecting: _connecting, Script: script, Keys: keys, Arguments: arguments));
+        }
+        catch (Exception exception) when (IsOutage(exception) || exception is BrokenCircuitException)
+        {
+            throw new RedisUnavailableException(exception);
+        }
+    }
+
+    /// <summary>Whether Redis answers a PING within the wait limit; asked past the breaker, so that health sees recovery first.</summary>
+    public async Task<bool> Answers()
+    {
+        try
+        {
+            var redis = await _connecting.WaitAsync(WaitLimit);
+            await redis.GetDatabase().PingAsync().WaitAsync(WaitLimit);
+            return true;
+        }
+        catch (Exception exception) when (IsOutage(exception))
+        {
+            return false;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_connecting.IsCompletedSuccessfully)
+        {
+            await (await _connecting).DisposeAsync();
+        }
+    }
+
+    /// <summary>A replica that was just promoted, a loading server or a lost slot are outages; a script error is a bug.</summary>
+    private static bool IsOutage(Exception? exception) => exception switch
+    {
+        TimeoutException or RedisConnectionException or ObjectDisposedException => true,
+        RedisServerException server => !server.Message.StartsWith("ERR", StringComparison.Ordinal),
+        _ => false,
+    };
+}

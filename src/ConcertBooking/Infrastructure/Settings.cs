@@ -1,0 +1,205 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using MySqlConnector;
+using StackExchange.Redis;
+
+namespace ConcertBooking.Infrastructure;
+
+/// <summary>A setting that is missing or malformed. The message names it as an environment variable and never repeats a secret.</summary>
+internal sealed class SettingException(string name, string problem) : Exception($"{name} {problem}");
+
+/// <summary>Every setting of the service, read once at start and complete: nothing reads configuration later.</summary>
+internal sealed class Settings
+{
+    public const int MinimumKeyBytes = 32;
+
+    public required string MySql { get; init; }
+    public required ConfigurationOptions Redis { get; init; }
+
+    /// <summary>Bootstrap servers; empty means that events wait in the outbox.</summary>
+    public required string Kafka { get; init; }
+
+    /// <summary>Connections to MySQL at most, for the whole process.</summary>
+    public required int MaxPoolSize { get; init; }
+
+    public required string[] Urls { get; init; }
+    public required int ManagementPort { get; init; }
+
+    public required byte[] AuthSigningKey { get; init; }
+    public required string? AuthAuthority { get; init; }
+    public required string? AuthIssuer { get; init; }
+    public required string? AuthAudience { get; init; }
+    public required byte[] QueueTokenSigningKey { get; init; }
+
+    /// <summary>Places of a queue whose row states none.</summary>
+    public required int QueueMaxActive { get; init; }
+    public required TimeSpan QueueActive { get; init; }
+
+    /// <summary>A waiting place is dropped when its owner has not asked for this long.</summary>
+    public required TimeSpan QueueIdle { get; init; }
+    public required int QueueMaxWaiting { get; init; }
+
+    public required TimeSpan Hold { get; init; }
+    public required int HoldsPerUser { get; init; }
+
+    public required bool Api { get; init; }
+    public required bool Worker { get; init; }
+    public required bool Development { get; init; }
+
+    /// <summary>Reads and checks all settings that serving needs.</summary>
+    /// <exception cref="SettingException">The first setting that is missing or malformed.</exception>
+    public static Settings Load(IConfiguration configuration, IHostEnvironment environment)
+    {
+        var read = new Reader(configuration);
+        var development = environment.IsDevelopment();
+        var managementPort = read.Integer("Management:Port", 8081, 1, 65535);
+        var roles = read.Text("Roles", "api,worker").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        if (roles.Length == 0 || roles.Any(role => role is not ("api" or "worker")))
+        {
+            throw new SettingException("Roles", "must be api, worker or both, separated by a comma");
+        }
+
+        var authority = read.OptionalUri("Auth:Authority");
+        return new Settings
+        {
+            MySql = LoadMySql(configuration),
+            Redis = LoadRedis(configuration),
+            Kafka = read.Text("ConnectionStrings:Kafka", ""),
+            MaxPoolSize = read.Integer("Database:MaxPoolSize", 30, 1, 1000),
+            Urls = LoadUrls(configuration, managementPort),
+            ManagementPort = managementPort,
+            AuthSigningKey = authority is null ? read.Key("Auth:SigningKey", development) : [],
+            AuthAuthority = authority,
+            AuthIssuer = read.Optional("Auth:Issuer"),
+            AuthAudience = read.Optional("Auth:Audience"),
+            QueueTokenSigningKey = read.Key("QueueToken:SigningKey", development),
+            QueueMaxActive = read.Integer("Queue:MaxActive", 50, 1, 1_000_000),
+            QueueActive = read.Seconds("Queue:ActiveSeconds", 600, 86_400),
+            QueueIdle = read.Seconds("Queue:IdleSeconds", 120, 86_400),
+            QueueMaxWaiting = read.Integer("Queue:MaxWaiting", 1_000_000, 1, 100_000_000),
+            Hold = read.Seconds("Holds:Seconds", 300, 86_400),
+            HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
+            Api = roles.Contains("api"),
+            Worker = roles.Contains("worker"),
+            Development = development,
+        };
+    }
+
+    public static string LoadMySql(IConfiguration configuration)
+    {
+        var text = new Reader(configuration).Required("ConnectionStrings:MySql");
+        try
+        {
+            var parsed = new MySqlConnectionStringBuilder(text);
+            return parsed.Server.Length > 0 && parsed.Database.Length > 0
+                ? text
+                : throw new SettingException("ConnectionStrings__MySql", "must name a Server and a Database");
+        }
+        catch (Exception malformed) when (malformed is ArgumentException or FormatException or InvalidCastException or OverflowException)
+        {
+            throw new SettingException("ConnectionStrings__MySql", "is not a MySQL connection string (Server=…;Port=…;User ID=…;Password=…;Database=…)");
+        }
+    }
+
+    public static ConfigurationOptions LoadRedis(IConfiguration configuration)
+    {
+        var text = new Reader(configuration).Required("ConnectionStrings:Redis");
+        try
+        {
+            var options = ConfigurationOptions.Parse(text);
+            return options.EndPoints.Count > 0
+                ? options
+                : throw new SettingException("ConnectionStrings__Redis", "must name at least one host:port");
+        }
+        catch (Exception malformed) when (malformed is ArgumentException or FormatException or OverflowException)
+        {
+            throw new SettingException("ConnectionStrings__Redis", "is not a Redis connection string (host:port[,option=value…])");
+        }
+    }
+
+    /// <summary>The addresses to listen on, the management address last, on the host of the first.</summary>
+    public static string[] LoadUrls(IConfiguration configuration, int managementPort)
+    {
+        string[] urls;
+        if (configuration["URLS"] is { Length: > 0 } text)
+        {
+            urls = text.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        }
+        else
+        {
+            var ports = configuration["HTTP_PORTS"] is { Length: > 0 } listed ? listed : "8080";
+            urls = [.. ports.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                .Select(port => ushort.TryParse(port, CultureInfo.InvariantCulture, out _)
+                    ? $"http://*:{port}"
+                    : throw new SettingException("ASPNETCORE_HTTP_PORTS", "must be port numbers separated by ;"))];
+        }
+
+        foreach (var url in urls)
+        {
+            BindingAddress? address = null;
+            try
+            {
+                address = BindingAddress.Parse(url);
+            }
+            catch (FormatException)
+            {
+                // Named below, with the addresses that parse but cannot be served.
+            }
+
+            if (address is null || address.Scheme != "http")
+            {
+                throw new SettingException("ASPNETCORE_URLS", $"cannot listen on '{url}'; give http://host:port, separated by ;");
+            }
+
+            if (address.Port == managementPort)
+            {
+                throw new SettingException("Management__Port", $"{managementPort} is already the port of '{url}'");
+            }
+        }
+
+        return urls.Length == 0
+            ? throw new SettingException("ASPNETCORE_URLS", "names no address")
+            : [.. urls, $"http://{BindingAddress.Parse(urls[0]).Host}:{managementPort}"];
+    }
+
+    private sealed class Reader(IConfiguration configuration)
+    {
+        public string? Optional(string key) => configuration[key] is { Length: > 0 } value ? value : null;
+
+        public string Text(string key, string fallback) => Optional(key) ?? fallback;
+
+        public string Required(string key) =>
+            Optional(key) ?? throw new SettingException(Variable(key), "is missing");
+
+        public int Integer(string key, int fallback, int minimum, int maximum) =>
+            Optional(key) is not { } text ? fallback
+            : int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= minimum && value <= maximum ? value
+            : throw new SettingException(Variable(key), $"must be a whole number from {minimum} to {maximum}");
+
+        public TimeSpan Seconds(string key, int fallback, int maximum) => TimeSpan.FromSeconds(Integer(key, fallback, 1, maximum));
+
+        public string? OptionalUri(string key) =>
+            Optional(key) is not { } text ? null
+            : Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http" ? text
+            : throw new SettingException(Variable(key), "must be an absolute http or https address");
+
+        /// <summary>In Development a missing key is made up: tokens then end with the process.</summary>
+        public byte[] Key(string key, bool development)
+        {
+            if (Optional(key) is not { } text)
+            {
+                return development
+                    ? RandomNumberGenerator.GetBytes(MinimumKeyBytes)
+                    : throw new SettingException(Variable(key), $"is missing; give a secret of {MinimumKeyBytes} bytes or more");
+            }
+
+            var bytes = Encoding.UTF8.GetBytes(text);
+            return bytes.Length >= MinimumKeyBytes
+                ? bytes
+                : throw new SettingException(Variable(key), $"is {bytes.Length} bytes long; {MinimumKeyBytes} or more are needed");
+        }
+
+        private static string Variable(string key) => key.Replace(":", "__", StringComparison.Ordinal);
+    }
+}

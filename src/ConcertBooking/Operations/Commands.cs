@@ -1,0 +1,45 @@
+using System.Globalization;
+using ConcertBooking.Infrastructure;
+
+namespace ConcertBooking.Operations;
+
+/// <summary>What the commands besides serving share.</summary>
+internal static class Commands
+{
+    /// <summary>The same sources, under the same names, as the service reads.</summary>
+    public static IConfiguration Configuration() => WebApplication.CreateSlimBuilder().Configuration;
+}
+
+/// <summary>Brings the schema up to date.</summary>
+internal static class Migrate
+{
+    public static async Task<int> Run(IConfiguration configuration)
+    {
+        var applied = await Migrations.Apply(Settings.LoadMySql(configuration), Console.WriteLine, CancellationToken.None);
+        Console.WriteLine(applied == 0 ? $"schema is at {Migrations.Latest}, nothing to do" : $"schema is at {Migrations.Latest}");
+        return 0;
+    }
+}
+
+/// <summary>Asks the service on this machine whether it lives; for a container without a shell.</summary>
+internal static class HealthCheck
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(3);
+
+    public static async Task<int> Run(IConfiguration configuration)
+    {
+        // The management address is on the same host and serves livez whatever the role.
+        var port = int.TryParse(configuration["Management:Port"], NumberStyles.None, CultureInfo.InvariantCulture, out var set) ? set : 8081;
+        using var http = new HttpClient { Timeout = Limit };
+        try
+        {
+            using var answer = await http.GetAsync(new Uri($"http://127.0.0.1:{port}/livez"));
+            return answer.IsSuccessStatusCode ? 0 : 1;
+        }
+        catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
+        {
+            Console.Error.WriteLine($"concert-booking: {exception.Message}");
+            return 1;
+        }
+    }
+}

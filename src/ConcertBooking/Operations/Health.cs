@@ -1,0 +1,150 @@
+using System.Text.Json.Serialization;
+using ConcertBooking.Infrastructure;
+using MySqlConnector;
+
+namespace ConcertBooking.Operations;
+
+public sealed record Checks(
+    [property: JsonPropertyName("mysql")] string MySql, [property: JsonPropertyName("redis")] string Redis, [property: JsonPropertyName("kafka")] string Kafka);
+
+public sealed record ReadyResponse(string Status, Checks Checks);
+
+public sealed record LiveResponse(string Status);
+
+/// <summary>
+/// Knows which servers answer. It asks them every second in the background, so that readyz costs nothing and the
+/// service starts without them; a change is logged once, an outage again every ten seconds.
+/// </summary>
+internal sealed partial class Health(MySql database, Redis redis, TimeProvider time, ILogger<Health> logger) : BackgroundService
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Reminder = TimeSpan.FromSeconds(10);
+
+    private readonly Dependency _mysql = new("MySQL");
+    private readonly Dependency _redis = new("Redis");
+    private volatile bool _stopping;
+
+    public bool MySqlUp => _mysql.Up;
+    public bool RedisUp => _redis.Up;
+
+    /// <summary>From now on readyz says unready, while requests are still served.</summary>
+    public void StopBeingReady() => _stopping = true;
+
+    public ReadyResponse Report() => new(
+        _stopping || !_mysql.Up ? "unready" : _redis.Up && KafkaUp ? "ready" : "degraded",
+        new Checks(Word(_mysql.Up), Word(_redis.Up), Word(KafkaUp)));
+
+    private static bool KafkaUp => false;
+
+    private static string Word(bool up) => up ? "up" : "down";
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        do
+        {
+            await Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, AskRedis, stoppingToken));
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    /// <summary>MySQL is up when it answers and holds the schema that this build was written for.</summary>
+    private async Task<string?> AskMySql(CancellationToken cancellationToken)
+    {
+        try
+        {
+            var schema = await database.Probe("SELECT MAX(number) FROM schema_migration", cancellationToken);
+            return schema >= Migrations.Latest
+                ? null
+                : $"the schema is at {schema}, this build needs {Migrations.Latest}: run concert-booking migrate";
+        }
+        catch (MySqlException missing) when (missing.ErrorCode == MySqlErrorCode.NoSuchTable)
+        {
+            return "the schema is missing: run concert-booking migrate";
+        }
+        catch (MySqlException exception)
+        {
+            return exception.Message;
+        }
+    }
+
+    private async Task<string?> AskRedis(CancellationToken cancellationToken) =>
+        await redis.Answers() ? null : "no answer to PING";
+
+    private async Task Ask(Dependency dependency, Func<CancellationToken, Task<string?>> ask, CancellationToken stoppingToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        limit.CancelAfter(Limit);
+        string? problem;
+        try
+        {
+            problem = await ask(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            stoppingToken.ThrowIfCancellationRequested();
+            problem = $"no answer in {Limit.TotalSeconds:0} s";
+        }
+
+        var now = time.GetTimestamp();
+        if (problem is null)
+        {
+            if (!dependency.Up && dependency.LastSaid is not null)
+            {
+                LogUp(dependency.Name);
+            }
+
+            dependency.LastSaid = null;
+        }
+        else if (dependency.LastSaid is not { } said || time.GetElapsedTime(said, now) >= Reminder)
+        {
+            LogDown(dependency.Name, problem);
+            dependency.LastSaid = now;
+        }
+
+        dependency.Up = problem is null;
+    }
+
+    private sealed class Dependency(string name)
+    {
+        private volatile bool _up;
+
+        public string Name { get; } = name;
+        public bool Up { get => _up; set => _up = value; }
+
+        /// <summary>When the outage was last logged; null while there is none.</summary>
+        public long? LastSaid { get; set; }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Dependency} is down, trying again every second: {Problem}")]
+    private partial void LogDown(string dependency, string problem);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Dependency} is back")]
+    private partial void LogUp(string dependency);
+}
+
+/// <summary>The two questions an orchestrator asks.</summary>
+internal static class HealthRoutes
+{
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/livez", static () => TypedResults.Ok(new LiveResponse("alive")))
+            .WithName("Live").WithTags("Operations").WithSummary("Whether the process runs; touches no dependency");
+        routes.MapGet("/readyz", static (Health health) =>
+            {
+                var report = health.Report();
+                return TypedResults.Json(report, HealthJson.Web.ReadyResponse, statusCode: report.Status == "unready" ? 503 : 200);
+            })
+            .WithName("Ready").WithTags("Operations").WithSummary("Whether to send requests here")
+            .Produces<ReadyResponse>()
+            .Produces<ReadyResponse>(StatusCodes.Status503ServiceUnavailable);
+    }
+}
+
+[JsonSerializable(typeof(ReadyResponse))]
+[JsonSerializable(typeof(LiveResponse))]
+internal sealed partial class HealthJson : JsonSerializerContext
+{
+    public static HealthJson Web { get; } = new(new(System.Text.Json.JsonSerializerDefaults.Web));
+}

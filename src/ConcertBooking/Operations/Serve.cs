@@ -1,0 +1,113 @@
+using ConcertBooking.Admin;
+using ConcertBooking.Concerts;
+using ConcertBooking.Infrastructure;
+using ConcertBooking.Payments;
+using ConcertBooking.Points;
+using ConcertBooking.Queue;
+using ConcertBooking.Reservations;
+using Scalar.AspNetCore;
+
+namespace ConcertBooking.Operations;
+
+/// <summary>The service: its parts, its pipeline and the list of its slices.</summary>
+internal static class Serve
+{
+    private const int MaximumBodyBytes = 16 * 1024;
+
+    public static async Task<int> Run(WebApplicationBuilder builder)
+    {
+        var settings = Settings.Load(builder.Configuration, builder.Environment);
+        AddServices(builder, settings);
+        await using var app = builder.Build();
+        Configure(app, settings);
+        await app.RunAsync();
+        return 0;
+    }
+
+    private static void AddServices(WebApplicationBuilder builder, Settings settings)
+    {
+        builder.WebHost.UseUrls(settings.Urls);
+        builder.WebHost.ConfigureKestrel(static kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = MaximumBodyBytes;
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(5);
+        });
+        var services = builder.Services;
+        services.Configure<HostOptions>(static host => host.ShutdownTimeout = Drain.Limit);
+        services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
+        services.AddSingleton(settings);
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<MySql>();
+        services.AddSingleton<Redis>();
+        services.AddSingleton<RedisClock>();
+        services.AddSingleton<InFlight>();
+        services.AddSingleton<Health>();
+        services.AddHostedService(static provider => provider.GetRequiredService<Health>());
+        services.AddHostedService<Drain>();
+        services.AddSingleton<Queues>();
+        services.AddSingleton<WaitingRoom>();
+        services.AddSingleton<QueueTokens>();
+        services.AddSingleton<CatalogueCache>();
+        services.AddSingleton<Holds>();
+        services.AddHostedService<SweepQueues>();
+        if (settings.Worker)
+        {
+            services.AddHostedService<ExpireHolds>();
+            services.AddHostedService<ForgetAnswers>();
+        }
+
+        services.AddAuth(settings);
+        services.AddJson();
+        services.AddValidation();
+        services.AddProblemDetails(static problems => problems.CustomizeProblemDetails = Problems.Complete);
+        services.AddDocument();
+    }
+
+    private static void Configure(WebApplication app, Settings settings)
+    {
+        app.UseMiddleware<ProblemMiddleware>();
+        app.UseManagementPort(settings.ManagementPort);
+        app.UseAuthentication();
+        app.UseAuthorization();
+        HealthRoutes.Map(app);
+        if (!settings.Api)
+        {
+            return;
+        }
+
+        Action<IEndpointRouteBuilder>[] slices =
+        [
+            IssueToken.Map, GetPlace.Map, LeaveQueue.Map,
+            ListConcerts.Map, ListSchedules.Map, ListSeats.Map,
+            HoldSeat.Map, GetReservation.Map, ListReservations.Map, ReleaseSeat.Map,
+            Pay.Map, GetPayment.Map,
+            ChargePoints.Map, GetPoints.Map, ListTransactions.Map,
+            CreateConcert.Map, UpdateConcert.Map, CreateSchedule.Map, UpdateSchedule.Map, PutQueue.Map, GetQueue.Map,
+        ];
+        foreach (var map in slices)
+        {
+            map(app);
+        }
+
+        if (settings.Development)
+        {
+            SignIn.Map(app);
+        }
+
+        app.MapOpenApi();
+        app.MapScalarApiReference("/scalar");
+    }
+
+    /// <summary>The management port answers operators only; livez and readyz are on both.</summary>
+    private static void UseManagementPort(this WebApplication app, int port) => app.Use((context, next) =>
+    {
+        if (context.Connection.LocalPort == port && context.Request.Path.Value is not ("/livez" or "/readyz"))
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return Task.CompletedTask;
+        }
+
+        return next(context);
+    });
+}

@@ -1,0 +1,138 @@
+using System.Globalization;
+using ConcertBooking.Infrastructure;
+using MySqlConnector;
+using StackExchange.Redis;
+
+namespace ConcertBooking.Operations;
+
+/// <summary>
+/// Checks what must be true whatever happened, against the database and Redis, and prints a line for each. Every
+/// statement counts what breaks the rule and what was looked at.
+/// </summary>
+internal static class Verify
+{
+    private sealed record Invariant(string Name, string Sql);
+
+    private static readonly Invariant[] Invariants =
+    [
+        new("at most one live reservation a seat", """
+            SELECT (SELECT COUNT(*) FROM (
+                      SELECT 1 FROM reservation WHERE status IN ('HELD', 'CONFIRMED')
+                      GROUP BY schedule_id, seat_no HAVING COUNT(*) > 1) AS doubled),
+                   (SELECT COUNT(*) FROM reservation WHERE status IN ('HELD', 'CONFIRMED'))
+            """),
+        new("every confirmed reservation has its payment, of its price and user", """
+            SELECT COUNT(CASE WHEN p.payment_id IS NULL OR p.amount <> r.price OR p.user_id <> r.user_id THEN 1 END), COUNT(*)
+            FROM reservation r LEFT JOIN payment p ON p.reservation_id = r.reservation_id
+            WHERE r.status = 'CONFIRMED'
+            """),
+        new("every payment is of a confirmed reservation and has its USE row, of its amount and user", """
+            SELECT COUNT(CASE WHEN r.status <> 'CONFIRMED' OR t.type IS NULL OR t.type <> 'USE' OR t.amount <> p.amount OR t.user_id <> p.user_id THEN 1 END),
+                   COUNT(*)
+            FROM payment p JOIN reservation r ON r.reservation_id = p.reservation_id
+            LEFT JOIN point_tx t ON t.reference = p.payment_id
+            """),
+        new("every USE row is of a payment", """
+            SELECT COUNT(CASE WHEN p.payment_id IS NULL THEN 1 END), COUNT(*)
+            FROM point_tx t LEFT JOIN payment p ON p.payment_id = t.reference
+            WHERE t.type = 'USE'
+            """),
+        new("every balance equals the sum of its ledger and is not negative", """
+            SELECT COUNT(CASE WHEN b.balance < 0 OR b.balance <> COALESCE(l.total, 0) THEN 1 END), COUNT(*)
+            FROM user_point_balance b LEFT JOIN (
+              SELECT user_id, SUM(CASE type WHEN 'CHARGE' THEN amount ELSE -amount END) AS total FROM point_tx GROUP BY user_id) l
+              ON l.user_id = b.user_id
+            """),
+        new("every ledger row is of a user with a balance", """
+            SELECT COUNT(CASE WHEN b.user_id IS NULL THEN 1 END), COUNT(*)
+            FROM (SELECT DISTINCT user_id FROM point_tx) t LEFT JOIN user_point_balance b ON b.user_id = t.user_id
+            """),
+        new("every payment has its event, sent or waiting", """
+            SELECT COUNT(CASE WHEN o.event_id IS NULL THEN 1 END), COUNT(*)
+            FROM payment p LEFT JOIN outbox o ON o.event_key = p.reservation_id AND o.event_type = 'payment.completed.v1'
+            WHERE p.published_at IS NULL
+            """),
+        new("every seat's claim is of a reservation of that seat", """
+            SELECT COUNT(CASE WHEN r.reservation_id IS NULL OR r.schedule_id <> s.schedule_id OR r.seat_no <> s.seat_no THEN 1 END), COUNT(*)
+            FROM seat s LEFT JOIN reservation r ON r.reservation_id = s.reservation_id
+            WHERE s.reservation_id IS NOT NULL
+            """),
+        new("no hold is overdue by more than 5 s", """
+            SELECT COUNT(CASE WHEN held_expires_at < TIMESTAMPADD(SECOND, -5, NOW(3)) THEN 1 END), COUNT(*)
+            FROM reservation WHERE status = 'HELD'
+            """),
+    ];
+
+    public static async Task<int> Run(IConfiguration configuration)
+    {
+        var mysql = new MySqlConnectionStringBuilder(Settings.LoadMySql(configuration)) { DefaultCommandTimeout = 120, Pooling = false };
+        var options = Settings.LoadRedis(configuration);
+        await using var connection = new MySqlConnection(mysql.ConnectionString);
+        await connection.OpenAsync();
+        var broken = 0L;
+        foreach (var invariant in Invariants)
+        {
+            await using var command = new MySqlCommand(invariant.Sql, connection);
+            await using var reader = await command.ExecuteReaderAsync();
+            await reader.ReadAsync();
+            broken += Tell(invariant.Name, reader.GetInt64(0), reader.GetInt64(1));
+        }
+
+        broken += await VerifyQueues(connection, options);
+        Console.WriteLine(broken == 0 ? "all invariants hold" : $"{broken} violations");
+        return broken == 0 ? 0 : 1;
+    }
+
+    /// <summary>
+    /// Whether a queue is over its limit. What lowering the limit, or a pass presented after Redis lost its data,
+    /// left above it is no violation: <c>grace</c> records that height.
+    /// </summary>
+    private const string QueueLua = """
+        local time = redis.call('TIME')
+        local now = math.floor((time[1] * 1000000 + time[2]) / 1000)
+        local known = redis.call('HMGET', KEYS[2], 'maxActive', 'grace')
+        local active = redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf')
+        local limit = math.max(tonumber(known[1] or 0), tonumber(known[2] or 0))
+        return {math.max(0, active - limit), active, redis.call('ZCOUNT', KEYS[1], '-inf', now - 2000)}
+        """;
+
+    private static async Task<long> VerifyQueues(MySqlConnection connection, ConfigurationOptions options)
+    {
+        var names = new List<string>();
+        await using (var command = new MySqlCommand("SELECT queue_name FROM queue", connection))
+        await using (var reader = await command.ExecuteReaderAsync())
+        {
+            while (await reader.ReadAsync())
+            {
+                names.Add(reader.GetString(0));
+            }
+        }
+
+        try
+        {
+            await using var redis = await ConnectionMultiplexer.ConnectAsync(options);
+            var (over, past, active) = (0L, 0L, 0L);
+            foreach (var name in names)
+            {
+                var reply = (RedisResult[])(await redis.GetDatabase().ScriptEvaluateAsync(
+                    QueueLua, [$"{{q:{name}}}:active", $"{{q:{name}}}:meta"], []))!;
+                over += (long)reply[0];
+                active += (long)reply[1];
+                past += (long)reply[2];
+            }
+
+            return Tell("no queue is over its maxActive", over, active) + Tell("no active place is past its end", past, active);
+        }
+        catch (RedisException exception)
+        {
+            Console.WriteLine($"FAIL  queues: Redis does not answer ({exception.GetType().Name})");
+            return 1;
+        }
+    }
+
+    private static long Tell(string name, long violations, long looked)
+    {
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{(violations == 0 ? "ok  " : "FAIL")}  {name}: {violations} of {looked}"));
+        return violations;
+    }
+}

@@ -1,0 +1,27 @@
+using ConcertBooking.Infrastructure;
+
+namespace ConcertBooking.Queue;
+
+/// <summary>Asks for one's place. Asking is what keeps a waiting place; the answer carries the newest token.</summary>
+internal static class GetPlace
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapGet("/v1/queue/tokens/current", Handle)
+            .WithName("GetPlace").WithTags("Queue").WithSummary("Ask for one's place")
+            .WithQueueToken()
+            .Produces<PlaceResponse>()
+            .WithProblems(Problems.QueueUnavailable);
+
+    private static async Task<IResult> Handle(HttpContext context, WaitingRoom room, QueueTokens tokens, Settings settings)
+    {
+        if (tokens.Read(context, out var token) is { } problem)
+        {
+            return problem;
+        }
+
+        var place = await room.Look(token);
+        return place.Status is PlaceStatus.Gone
+            ? Problems.QueueTokenExpired
+            : TypedResults.Ok(PlaceAnswer.Create(place, token.UserId, token.Queue, tokens, settings));
+    }
+}

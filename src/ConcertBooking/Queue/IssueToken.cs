@@ -1,0 +1,45 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
+using ConcertBooking.Infrastructure;
+
+namespace ConcertBooking.Queue;
+
+public sealed record IssueTokenRequest([property: StringLength(64)] string? Queue);
+
+/// <summary>Enters the waiting room. A user has one place in a queue, however often and from wherever it enters.</summary>
+internal static class IssueToken
+{
+    public const string DefaultQueue = "main";
+
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapPost("/v1/queue/tokens", Handle)
+            .WithName("IssueToken").WithTags("Queue").WithSummary("Enter a queue")
+            .WithAccessToken()
+            .Produces<PlaceResponse>(StatusCodes.Status201Created)
+            .Produces<PlaceResponse>()
+            .WithBodyProblems()
+            .WithProblems(Problems.QueueNotFound, Problems.TooManyRequests, Problems.QueueUnavailable, Problems.QueueFull);
+
+    private static async Task<IResult> Handle(
+        IssueTokenRequest? request, HttpContext context, Queues queues, WaitingRoom room, QueueTokens tokens, Settings settings,
+        CancellationToken cancellationToken)
+    {
+        if (await queues.Find(request?.Queue ?? DefaultQueue, cancellationToken) is not { } queue)
+        {
+            return Problems.QueueNotFound;
+        }
+
+        var userId = context.User.UserId();
+        var place = await room.Enter(queue, userId);
+        if (place.Status is PlaceStatus.Full)
+        {
+            return Problems.QueueFull;
+        }
+
+        var response = PlaceAnswer.Create(place, userId, queue.Name, tokens, settings);
+        return place.IsNew ? TypedResults.Created((string?)null, response) : TypedResults.Ok(response);
+    }
+}
+
+[JsonSerializable(typeof(IssueTokenRequest))]
+internal sealed partial class IssueTokenJson : JsonSerializerContext;

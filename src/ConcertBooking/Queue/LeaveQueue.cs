@@ -1,0 +1,19 @@
+using ConcertBooking.Infrastructure;
+
+namespace ConcertBooking.Queue;
+
+/// <summary>Gives one's place up; the next in line has it before the answer is sent.</summary>
+internal static class LeaveQueue
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapDelete("/v1/queue/tokens/current", Handle)
+            .WithName("LeaveQueue").WithTags("Queue").WithSummary("Leave the queue")
+            .WithQueueToken()
+            .Produces(StatusCodes.Status204NoContent)
+            .WithProblems(Problems.QueueUnavailable);
+
+    private static async Task<IResult> Handle(HttpContext context, WaitingRoom room, QueueTokens tokens) =>
+        tokens.Read(context, out var token) is { } problem ? problem
+        : await room.Leave(token) ? TypedResults.NoContent()
+        : Problems.QueueTokenExpired;
+}

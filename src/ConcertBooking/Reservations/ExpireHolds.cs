@@ -1,0 +1,50 @@
+using ConcertBooking.Infrastructure;
+using Dapper;
+
+namespace ConcertBooking.Reservations;
+
+internal sealed class OverdueRow
+{
+    public Guid Id { get; set; }
+}
+
+/// <summary>
+/// The sweep: every second, on any instance, overdue holds become EXPIRED. It is for tidiness and for the events; a
+/// seat never waits for it.
+/// </summary>
+internal sealed partial class ExpireHolds(MySql database, Holds holds, TimeProvider time, ILogger<ExpireHolds> logger) : BackgroundService
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+    private const int ChunkSize = 50;
+
+    /// <summary>Plain read: finding them takes no lock, ending them goes by primary key.</summary>
+    private const string SelectSql = """
+        SELECT reservation_id AS Id FROM reservation
+        WHERE status = 'HELD' AND held_expires_at <= NOW(3)
+        ORDER BY held_expires_at LIMIT 1000
+        """;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            try
+            {
+                var overdue = await database.Run(
+                    async (connection, token) => (await connection.QueryAsync<OverdueRow>(SelectSql)).AsList(), stoppingToken);
+                foreach (var chunk in overdue.Select(row => row.Id).Chunk(ChunkSize))
+                {
+                    await holds.Expire(chunk);
+                }
+            }
+            catch (DatabaseUnavailableException exception)
+            {
+                LogSkipped(exception.Message);
+            }
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Sweep of overdue holds put off: {Reason}")]
+    private partial void LogSkipped(string reason);
+}

@@ -1,0 +1,30 @@
+using ConcertBooking.Infrastructure;
+using Dapper;
+
+namespace ConcertBooking.Reservations;
+
+/// <summary>One reservation of the caller; somebody else's does not exist for it.</summary>
+internal static class GetReservation
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapGet("/v1/reservations/{reservationId}", Handle)
+            .WithName("GetReservation").WithTags("Reservations").WithSummary("Read a reservation")
+            .WithAccessToken()
+            .Produces<ReservationResponse>()
+            .WithProblems(Problems.ReservationNotFound, Problems.DatabaseUnavailable);
+
+    private const string SelectSql = ReservationRow.Sql + "WHERE r.reservation_id = @id AND r.user_id = @userId";
+
+    private static async Task<IResult> Handle(string reservationId, HttpContext context, MySql database, CancellationToken cancellationToken)
+    {
+        if (!Guid.TryParseExact(reservationId, "D", out var id))
+        {
+            return Problems.ReservationNotFound;
+        }
+
+        var userId = context.User.UserId();
+        var row = await database.Run(
+            (connection, token) => connection.QueryFirstOrDefaultAsync<ReservationRow>(SelectSql, new { id, userId }), cancellationToken);
+        return row is null ? Problems.ReservationNotFound : TypedResults.Ok(row.ToResponse());
+    }
+}

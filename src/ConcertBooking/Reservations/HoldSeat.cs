@@ -1,0 +1,191 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
+using ConcertBooking.Events;
+using ConcertBooking.Infrastructure;
+using ConcertBooking.Queue;
+using MySqlConnector;
+
+namespace ConcertBooking.Reservations;
+
+public sealed record HoldSeatRequest(
+    [property: Range(1L, long.MaxValue)] long ScheduleId,
+    [property: Range(1, int.MaxValue)] int SeatNo);
+
+/// <summary>
+/// Holds a seat: of all who want it exactly one succeeds. The seat row's conditional UPDATE decides, the unique
+/// column reservation.live guards; Redis only spares MySQL those who come while a winner is being written.
+/// </summary>
+internal static class HoldSeat
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapPost("/v1/reservations", Handle)
+            .WithName("HoldSeat").WithTags("Reservations").WithSummary("Hold a seat")
+            .WithQueueToken()
+            .Produces<ReservationResponse>(StatusCodes.Status201Created)
+            .Produces<ReservationResponse>()
+            .WithHeader("Location", "The reservation.", status: 201)
+            .WithBodyProblems()
+            .WithProblems(
+                Problems.QueueTokenNotActive, Problems.ScheduleNotFound, Problems.SeatNotFound, Problems.SeatTaken,
+                Problems.ScheduleClosed, Problems.HoldLimitReached, Problems.DatabaseUnavailable);
+
+    private static async Task<IResult> Handle(
+        HoldSeatRequest request, HttpContext context, QueueTokens tokens, WaitingRoom room, MySql database, Holds holds, Settings settings)
+    {
+        if (tokens.Read(context, out var token) is { } problem)
+        {
+            return problem;
+        }
+
+        switch (await room.CheckAndLock(token, request.ScheduleId, request.SeatNo))
+        {
+            case PassStatus.Gone:
+                return Problems.QueueTokenExpired;
+            case PassStatus.NotActive:
+                return Problems.QueueTokenNotActive;
+            case PassStatus.SeatBusy:
+                return Problems.SeatTaken;
+        }
+
+        try
+        {
+            return await Hold(request, token, database, holds, settings);
+        }
+        finally
+        {
+            await room.Unlock(token, request.ScheduleId, request.SeatNo);
+        }
+    }
+
+    /// <summary>
+    /// One transaction, one round trip:
+    /// the user's row first, so that parallel holds of one user count each other;
+    /// the seat taken only if nobody claims it, or only a reservation known to be dead (@dead);
+    /// the reservation and its event written only for the claim that is now in the seat.
+    /// The last statement tells the outcome, or why there was none.
+    /// </summary>
+    private const string HoldSql = """
+        START TRANSACTION;
+        INSERT INTO user_point_balance (user_id, balance) VALUES (@user, 0) ON DUPLICATE KEY UPDATE balance = balance;
+        UPDATE seat SET reservation_id = @reservation
+          WHERE schedule_id = @schedule AND seat_no = @seat AND (reservation_id IS NULL OR reservation_id = @dead)
+            AND EXISTS (SELECT 1 FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
+                        WHERE s.schedule_id = @schedule AND s.starts_at > NOW(3) AND c.queue_name = @queue)
+            AND (SELECT COUNT(*) FROM reservation h
+                 WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3)) < @holdsPerUser;
+        INSERT INTO reservation (reservation_id, user_id, schedule_id, seat_no, status, price, held_expires_at)
+          SELECT t.reservation_id, @user, t.schedule_id, t.seat_no, 'HELD', s.price, TIMESTAMPADD(SECOND, @holdSeconds, NOW(3))
+          FROM seat t JOIN concert_schedule s ON s.schedule_id = t.schedule_id
+          WHERE t.schedule_id = @schedule AND t.seat_no = @seat AND t.reservation_id = @reservation;
+
+        """ + Outbox.ReservationEventSql + """
+          WHERE r.reservation_id = @reservation;
+        COMMIT;
+        SELECT s.starts_at <= NOW(3) AS closed, c.queue_name, t.seat_no IS NOT NULL AS seat_exists,
+               (SELECT COUNT(*) FROM reservation h
+                WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3)) AS held,
+               r.reservation_id, r.user_id, r.price, r.held_expires_at, r.status,
+               r.status = 'HELD' AND r.held_expires_at <= NOW(3) AS overdue, t.reservation_id AS claim
+          FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
+          LEFT JOIN seat t ON t.schedule_id = s.schedule_id AND t.seat_no = @seat
+          LEFT JOIN reservation r ON r.reservation_id = t.reservation_id
+          WHERE s.schedule_id = @schedule;
+        """;
+
+    /// <summary>A claim that turned out dead is buried and the hold tried again; others may come between, so not for ever.</summary>
+    private const int Attempts = 4;
+
+    private static async Task<IResult> Hold(HoldSeatRequest request, QueueToken token, MySql database, Holds holds, Settings settings)
+    {
+        Guid? dead = null;
+        for (var attempt = 0; attempt < Attempts; attempt++)
+        {
+            var outcome = await database.Run(
+                (connection, cancellationToken) => Try(connection, request, token, dead, settings, cancellationToken), CancellationToken.None);
+            if (outcome.Result is { } result)
+            {
+                return result;
+            }
+
+            dead = outcome.Dead;
+            if (outcome.Overdue)
+            {
+                await holds.Expire([dead!.Value]);
+            }
+        }
+
+        return Problems.SeatTaken;
+    }
+
+    /// <summary>Either an answer, or the claim of a reservation that is no longer live.</summary>
+    private readonly record struct Outcome(IResult? Result, Guid? Dead = null, bool Overdue = false);
+
+    private static async Task<Outcome> Try(
+        MySqlConnection connection, HoldSeatRequest request, QueueToken token, Guid? dead, Settings settings, CancellationToken cancellationToken)
+    {
+        var reservationId = Guid.CreateVersion7();
+        await using var command = new MySqlCommand(HoldSql, connection);
+        command.Parameters.AddWithValue("@user", token.UserId);
+        command.Parameters.AddWithValue("@queue", token.Queue);
+        command.Parameters.AddWithValue("@schedule", request.ScheduleId);
+        command.Parameters.AddWithValue("@seat", request.SeatNo);
+        command.Parameters.AddWithValue("@dead", dead);
+        command.Parameters.AddWithValue("@holdSeconds", (int)settings.Hold.TotalSeconds);
+        command.Parameters.AddWithValue("@holdsPerUser", settings.HoldsPerUser);
+        Outbox.AddTo(command.Parameters, reservationId, ReservationEvent.Held);
+        try
+        {
+            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+            if (!await reader.ReadAsync(cancellationToken))
+            {
+                return new Outcome(Problems.ScheduleNotFound);
+            }
+
+            return Read(reader, request, token, reservationId, settings);
+        }
+        catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.DuplicateKeyEntry)
+        {
+            // Somebody wrote a live reservation past the seat row; the schema's guard held.
+            return new Outcome(Problems.SeatTaken);
+        }
+    }
+
+    private static Outcome Read(MySqlDataReader row, HoldSeatRequest request, QueueToken token, Guid reservationId, Settings settings)
+    {
+        Guid? claim = row.IsDBNull(10) ? null : row.GetGuid(10);
+        Guid? claimant = row.IsDBNull(4) ? null : row.GetGuid(4);
+        if (claimant is { } id && row.GetInt64(5) == token.UserId && row.GetString(8) == "HELD" && !row.GetBoolean(9))
+        {
+            var response = new ReservationResponse(
+                id.ToString(), request.ScheduleId, request.SeatNo, "HELD", row.GetInt64(6), row.GetDateTime(7));
+            return new Outcome(id == reservationId ? TypedResults.Created($"/v1/reservations/{id}", response) : TypedResults.Ok(response));
+        }
+
+        if (row.GetString(1) != token.Queue)
+        {
+            return new Outcome(Problems.QueueTokenNotActive);
+        }
+
+        if (!row.GetBoolean(2))
+        {
+            return new Outcome(Problems.SeatNotFound);
+        }
+
+        if (row.GetBoolean(0))
+        {
+            return new Outcome(Problems.ScheduleClosed);
+        }
+
+        if (claimant is not null && !row.GetBoolean(9) && row.GetString(8) is "HELD" or "CONFIRMED")
+        {
+            return new Outcome(Problems.SeatTaken);
+        }
+
+        return row.GetInt64(3) >= settings.HoldsPerUser
+            ? new Outcome(Problems.HoldLimitReached)
+            : new Outcome(null, claim, claimant is not null && row.GetBoolean(9));
+    }
+}
+
+[JsonSerializable(typeof(HoldSeatRequest))]
+internal sealed partial class HoldSeatJson : JsonSerializerContext;
