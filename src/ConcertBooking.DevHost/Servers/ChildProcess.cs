@@ -130,7 +130,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
 /// <summary>Signals by their numbers; freezing and thawing have different ones on macOS.</summary>
 internal static class Signals
 {
-    public const int Interrupt = 2, Kill = 9, Terminate = 15;
+    public const int HangUp = 1, Interrupt = 2, Quit = 3, Kill = 9, Terminate = 15;
 
     public static int Stop => OperatingSystem.IsMacOS() ? 17 : 19;
 
