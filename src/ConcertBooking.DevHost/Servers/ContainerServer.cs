@@ -1,0 +1,113 @@
+using System.Diagnostics;
+using Docker.DotNet;
+using Docker.DotNet.Models;
+using DotNet.Testcontainers.Configurations;
+using DotNet.Testcontainers.Containers;
+
+namespace ConcertBooking.DevHost.Servers;
+
+/// <summary>What to start in a container, and how to tell that it answers.</summary>
+internal sealed record ContainerPlan(
+    string Name, IContainer Container, string ConnectionString, Func<CancellationToken, Task> ProbeAsync);
+
+/// <summary>A server in a container of its own, reachable on a fixed port of this machine.</summary>
+public sealed class ContainerServer : Server
+{
+    private static readonly TimeSpan s_startPatience = TimeSpan.FromMinutes(2);
+
+    private readonly DockerClient _docker;
+    private readonly ContainerPlan _plan;
+    private readonly int _port;
+    private string _id = "";
+
+    private ContainerServer(DockerClient docker, ContainerPlan plan, int port) => (_docker, _plan, _port) = (docker, plan, port);
+
+    public override string ConnectionString => _plan.ConnectionString;
+
+    public override string Description =>
+        $"{_plan.Name} (container {_id[..12]}, image {_plan.Container.Image.FullName}, port {_port})";
+
+    /// <summary>Where published ports are: this machine, unless the Docker engine is elsewhere.</summary>
+    internal static string Host { get; private set; } = "127.0.0.1";
+
+    /// <returns>The running server; null, with a line that says why, when no container can be had.</returns>
+    internal static async Task<Server?> TryStartAsync(
+        string image, Func<int, ContainerPlan> plan, IProgress<string>? progress, CancellationToken cancellationToken)
+    {
+        if (await DockerEngine.ClientAsync() is not { } docker || !await docker.HasImageAsync(image, progress, cancellationToken))
+            return null;
+
+        Host = TestcontainersSettings.DockerHostOverride is { Length: > 0 } host ? host : "127.0.0.1";
+        var port = Ports.Take();
+        var server = new ContainerServer(docker, plan(port), port);
+        try
+        {
+            using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            deadline.CancelAfter(s_startPatience);
+            await server._plan.Container.StartAsync(deadline.Token);
+            server._id = server._plan.Container.Id;
+            Watchdog.AddContainer(server._id);
+            await server.WaitAsync(deadline.Token);
+            return server;
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            progress?.Report($"{image} did not start in a container ({exception.Message.ReplaceLineEndings(" ").Trim()}); looking elsewhere.");
+            await server.DisposeAsync();
+            return null;
+        }
+        catch
+        {
+            await server.DisposeAsync();
+            throw;
+        }
+    }
+
+    public override async Task StartAsync(CancellationToken cancellationToken = default)
+    {
+        await _docker.Containers.StartContainerAsync(_id, new ContainerStartParameters(), cancellationToken);
+        await WaitAsync(cancellationToken);
+    }
+
+    public override Task StopAsync(CancellationToken cancellationToken = default) =>
+        _docker.Containers.StopContainerAsync(
+            _id, new ContainerStopParameters { WaitBeforeKillSeconds = 30 }, cancellationToken);
+
+    public override async Task KillAsync(CancellationToken cancellationToken = default)
+    {
+        await _docker.Containers.KillContainerAsync(_id, new ContainerKillParameters(), cancellationToken);
+        await _docker.Containers.WaitContainerAsync(_id, cancellationToken);
+    }
+
+    public override Task PauseAsync(CancellationToken cancellationToken = default) =>
+        _docker.Containers.PauseContainerAsync(_id, cancellationToken);
+
+    public override Task ResumeAsync(CancellationToken cancellationToken = default) =>
+        _docker.Containers.UnpauseContainerAsync(_id, cancellationToken);
+
+    public override async ValueTask DisposeAsync()
+    {
+        await _plan.Container.DisposeAsync();
+        if (_id.Length > 0)
+            Watchdog.RemoveContainer(_id);
+    }
+
+    private async Task WaitAsync(CancellationToken cancellationToken)
+    {
+        var waited = Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                await _plan.ProbeAsync(cancellationToken);
+                return;
+            }
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+            {
+                if (waited.Elapsed > s_startPatience)
+                    throw new InvalidOperationException($"{Description} does not answer after {s_startPatience.TotalSeconds:0} s.", exception);
+            }
+            await Task.Delay(100, cancellationToken);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+namespace ConcertBooking.DevHost.Servers;
+
+/// <summary>The three servers the service needs, found or started side by side.</summary>
+public sealed class ServerSet : IAsyncDisposable
+{
+    private ServerSet(Server mySql, Server redis, Server kafka) => (MySql, Redis, Kafka) = (mySql, redis, kafka);
+
+    public Server MySql { get; }
+
+    public Server Redis { get; }
+
+    public Server Kafka { get; }
+
+    /// <summary>The service's connection settings, as environment variables.</summary>
+    public Dictionary<string, string?> Settings => new()
+    {
+        [MySqlServers.Setting] = MySql.ConnectionString,
+        [RedisServers.Setting] = Redis.ConnectionString,
+        [KafkaServers.Setting] = Kafka.ConnectionString,
+    };
+
+    /// <summary>Finds or starts all three; when one fails, the others are ended again.</summary>
+    /// <exception cref="ServerNotFoundException">A server can be had in no way; the message says what to install.</exception>
+    public static async Task<ServerSet> FindAsync(
+        ServerOptions options, IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<Server>[] starts =
+        [
+            Task.Run(() => MySqlServers.StartAsync(options, progress, stop.Token), stop.Token),
+            Task.Run(() => RedisServers.StartAsync(options, progress, stop.Token), stop.Token),
+            Task.Run(() => KafkaServers.StartAsync(options, progress, stop.Token), stop.Token),
+        ];
+
+        await foreach (var start in Task.WhenEach(starts).WithCancellation(CancellationToken.None))
+        {
+            if (start.IsCompletedSuccessfully)
+                continue;
+            await stop.CancelAsync();
+            foreach (var other in starts)
+            {
+                await ((Task)other).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                if (other.IsCompletedSuccessfully)
+                    await (await other).DisposeAsync();
+            }
+            await start;
+        }
+
+        return new ServerSet(await starts[0], await starts[1], await starts[2]);
+    }
+
+    public async ValueTask DisposeAsync() =>
+        await Task.WhenAll(MySql.DisposeAsync().AsTask(), Redis.DisposeAsync().AsTask(), Kafka.DisposeAsync().AsTask());
+}

@@ -1,0 +1,78 @@
+using System.Diagnostics;
+
+namespace ConcertBooking.DevHost.Servers;
+
+/// <summary>
+/// Ends what this process started when this process dies without a chance to do so itself (kill -9, a crash).
+/// A shell reads the list from a pipe; when the pipe closes, whatever is still on the list is ended.
+/// Linux's parent-death signal would not do: it follows the thread that forked, and pool threads come and go.
+/// </summary>
+internal static class Watchdog
+{
+    private const string Script = """
+        trap '' INT TERM HUP
+        set -f
+        IFS='
+        '
+        list=
+        while read -r line; do
+          item=${line#?}
+          others=
+          for one in $list; do [ "$one" = "$item" ] || others="$others$one$IFS"; done
+          list=$others
+          case $line in +*) list="$list$item$IFS" ;; esac
+        done
+        for one in $list; do
+          case $one in
+            pid:*) kill -KILL "-${one#pid:}" || kill -KILL "${one#pid:}" ;;
+            container:*) docker rm --force --volumes "${one#container:}" ;;
+          esac
+        done
+        for one in $list; do
+          case $one in path:*) rm -rf -- "${one#path:}" ;; esac
+        done
+        """;
+
+    private static readonly Lock s_gate = new();
+    private static Process? s_shell;
+
+    public static void AddProcess(int id) => Tell($"+pid:{id}");
+
+    public static void RemoveProcess(int id) => Tell($"-pid:{id}");
+
+    public static void AddContainer(string id) => Tell($"+container:{id}");
+
+    public static void RemoveContainer(string id) => Tell($"-container:{id}");
+
+    public static void AddPath(string path) => Tell($"+path:{path}");
+
+    public static void RemovePath(string path) => Tell($"-path:{path}");
+
+    private static void Tell(string line)
+    {
+        if (OperatingSystem.IsWindows())
+            return;
+        lock (s_gate)
+        {
+            s_shell ??= Start();
+            try
+            {
+                s_shell.StandardInput.WriteLine(line);
+                s_shell.StandardInput.Flush();
+            }
+            catch (IOException)
+            {
+                // The watchdog was killed: everything works without it, only a kill -9 of this process would not clean up.
+            }
+        }
+    }
+
+    private static Process Start()
+    {
+        // The outputs go nowhere, or the shell would hold the terminal or pipe of a process that is gone.
+        var start = new ProcessStartInfo("/bin/sh") { RedirectStandardInput = true };
+        start.ArgumentList.Add("-c");
+        start.ArgumentList.Add($"exec >/dev/null 2>&1\n{Script}");
+        return Process.Start(ChildProcess.InOwnSession(start)) ?? throw new InvalidOperationException("/bin/sh did not start.");
+    }
+}
