@@ -61,7 +61,7 @@ internal sealed class Queues(MySql database, Settings settings)
     public async Task Refresh(CancellationToken cancellationToken)
     {
         var rows = await database.Run(
-            static async (connection, token) => (await connection.QueryAsync<QueueRow>(SelectSql)).AsList(), cancellationToken);
+            static async (connection, token) => (await connection.QueryAsync<QueueRow>(SelectSql)).ToList(), cancellationToken);
         foreach (var row in rows)
         {
             _known[row.Name] = new QueueSettings(

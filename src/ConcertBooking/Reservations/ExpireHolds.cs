@@ -32,7 +32,7 @@ internal sealed partial class ExpireHolds(MySql database, Holds holds, TimeProvi
             try
             {
                 var overdue = await database.Run(
-                    async (connection, token) => (await connection.QueryAsync<OverdueRow>(SelectSql)).AsList(), stoppingToken);
+                    async (connection, token) => (await connection.QueryAsync<OverdueRow>(SelectSql)).ToList(), stoppingToken);
                 foreach (var chunk in overdue.Select(row => row.Id).Chunk(ChunkSize))
                 {
                     await holds.Expire(chunk);
