@@ -25,6 +25,7 @@ public sealed class KilledInstances : FaultTests
         await Task.WhenAll(customers);
 
         await fleet.SettleAsync(journal);
+        TestContext.Current!.Output.WriteLine(journal.Tally());
         foreach (var call in (string[])["hold", "pay", "release", "charge"])
             await Assert.That(journal.Attempts.Count(attempt => attempt.Call == call && attempt.Outcome is Outcome.Ok)).IsGreaterThan(20);
         await Assert.That(journal.Attempts.Count(attempt => attempt.Outcome is Outcome.Unknown)).IsGreaterThan(Kills / 4);
@@ -35,7 +36,7 @@ public sealed class KilledInstances : FaultTests
         var random = new Random(seed);
         for (var kill = 0; kill < times; kill++)
         {
-            await Task.Delay(random.Next(50, 350));
+            await Task.Delay(random.Next(50, 450));
             await member.KillAsync();
             await member.StartAsync();
         }

@@ -73,11 +73,3 @@ public sealed class PausedInstance : FaultTests
         return await redis.GetDatabase().KeyExistsAsync($"{{q:{show.Queue}}}:seat:{show.ScheduleId}:1");
     }
 }
-
-internal static class RowLocks
-{
-    /// <summary>Waits until a transaction of the service waits for a row lock.</summary>
-    public static Task ExpectWaitingAsync(this Database database, int transactions = 1) => Eventually.TrueAsync(
-        async () => await database.ScalarAsync<long>("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") >= transactions,
-        within: TimeSpan.FromSeconds(2));
-}
