@@ -26,6 +26,7 @@ internal static class Serve
 
     private static void AddServices(WebApplicationBuilder builder, Settings settings)
     {
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
         builder.WebHost.UseUrls(settings.Urls);
         builder.WebHost.ConfigureKestrel(static kestrel =>
         {
@@ -57,7 +58,7 @@ internal static class Serve
             services.AddHostedService<ForgetAnswers>();
         }
 
-        services.AddAuth(settings);
+        services.AddSingleton<AccessTokens>();
         services.AddJson();
         services.AddValidation();
         services.AddProblemDetails(static problems => problems.CustomizeProblemDetails = Problems.Complete);
@@ -68,8 +69,7 @@ internal static class Serve
     {
         app.UseMiddleware<ProblemMiddleware>();
         app.UseManagementPort(settings.ManagementPort);
-        app.UseAuthentication();
-        app.UseAuthorization();
+        app.UseMiddleware<CredentialsMiddleware>();
         HealthRoutes.Map(app);
         if (!settings.Api)
         {

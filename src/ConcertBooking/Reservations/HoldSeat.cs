@@ -30,13 +30,9 @@ internal static class HoldSeat
                 Problems.ScheduleClosed, Problems.HoldLimitReached, Problems.DatabaseUnavailable);
 
     private static async Task<IResult> Handle(
-        HoldSeatRequest request, HttpContext context, QueueTokens tokens, WaitingRoom room, MySql database, Holds holds, Settings settings)
+        HoldSeatRequest request, HttpContext context, WaitingRoom room, MySql database, Holds holds, Settings settings)
     {
-        if (tokens.Read(context, out var token) is { } problem)
-        {
-            return problem;
-        }
-
+        var token = context.QueueToken();
         switch (await room.CheckAndLock(token, request.ScheduleId, request.SeatNo))
         {
             case PassStatus.Gone:

@@ -39,7 +39,7 @@ internal static class ReleaseSeat
             return Problems.ReservationNotFound;
         }
 
-        var userId = context.User.UserId();
+        var userId = context.UserId();
         var status = await database.Run(
             async (connection, token) =>
             {
