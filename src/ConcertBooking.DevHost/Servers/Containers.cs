@@ -13,6 +13,8 @@ namespace ConcertBooking.DevHost.Servers;
 /// <summary>The containers, each with a fixed port on loopback so that it comes back where it was.</summary>
 internal static class Containers
 {
+    private const string MySqlVolume = "mysql-9", RedisVolume = "redis-8";
+
     public static IContainer MySql(string image, int port, ServerOptions options, string password)
     {
         var builder = new MySqlBuilder(image)
@@ -25,23 +27,23 @@ internal static class Containers
         if (!options.Persistent)
             builder = builder.WithCommand("--innodb-flush-log-at-trx-commit=2");
         return Common<MySqlBuilder, MySqlContainer, MySqlConfiguration>(
-            builder, port, MySqlBuilder.MySqlPort, options, "mysql", "/var/lib/mysql").Build();
+            builder, port, MySqlBuilder.MySqlPort, options, MySqlVolume, "/var/lib/mysql").Build();
     }
 
     public static IContainer Redis(string image, int port, ServerOptions options, string[] durability) =>
         Common<RedisBuilder, RedisContainer, RedisConfiguration>(
             new RedisBuilder(image).WithCommand(["redis-server", "--protected-mode", "no", .. durability]),
-            port, RedisBuilder.RedisPort, options, "redis", "/data").Build();
+            port, RedisBuilder.RedisPort, options, RedisVolume, "/data").Build();
 
     public static KafkaContainer Kafka(string image, int port, ServerOptions options) =>
         Common<KafkaBuilder, KafkaContainer, KafkaConfiguration>(
             new KafkaBuilder(image), port, KafkaBuilder.KafkaPort, options with { DataDirectory = null }, "kafka", "").Build();
 
-    /// <summary>
-    /// The volume that keeps the data of one data folder's server. A volume instead of a folder of ours, because the
-    /// container's user would own the files there and only root could delete them.
-    /// </summary>
-    public static string VolumeName(string dataDirectory, string kind)
+    /// <summary>The volumes in which containers keep what belongs to one data folder.</summary>
+    public static string[] VolumeNames(string dataDirectory) => [VolumeName(dataDirectory, MySqlVolume), VolumeName(dataDirectory, RedisVolume)];
+
+    // A volume instead of a folder of ours: the container's user would own the files there, and only root could delete them.
+    private static string VolumeName(string dataDirectory, string kind)
     {
         var hash = SHA256.HashData(Encoding.UTF8.GetBytes(Path.GetFullPath(dataDirectory)));
         return $"concert-booking-{kind}-{Convert.ToHexStringLower(hash)[..12]}";
