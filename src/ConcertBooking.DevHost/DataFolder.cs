@@ -1,5 +1,4 @@
 using ConcertBooking.DevHost.Servers;
-using Docker.DotNet;
 
 namespace ConcertBooking.DevHost;
 
@@ -43,17 +42,12 @@ internal sealed class DataFolder : IDisposable
 
         if (await DockerEngine.ClientAsync() is not { } docker)
             return;
-        foreach (var volume in Containers.VolumeNames(Path))
+        var options = new ServerOptions { DataDirectory = Path };
+        foreach (var kind in (string[])[Containers.MySqlVolume, Containers.RedisVolume])
         {
-            try
-            {
-                await docker.Volumes.RemoveAsync(volume, force: false, cancellationToken);
+            var volume = Containers.VolumeName(options, kind)!;
+            if (await docker.TryRemoveVolumeAsync(volume, cancellationToken))
                 progress.Report($"deleted the Docker volume {volume}");
-            }
-            catch (DockerApiException exception) when (exception.StatusCode == System.Net.HttpStatusCode.NotFound)
-            {
-                // It was never made.
-            }
         }
     }
 

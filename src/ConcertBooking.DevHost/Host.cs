@@ -29,6 +29,7 @@ internal sealed class Host(Screen screen)
         the service's program.
         """;
 
+    private const string FrameworkLogLevel = "Logging__LogLevel__Microsoft.AspNetCore";
     private const int Port = 3001, ManagementPort = 3081;
 
     // The service itself promises to be gone in 10 s.
@@ -72,6 +73,9 @@ internal sealed class Host(Screen screen)
         settings["ASPNETCORE_ENVIRONMENT"] = "Development";
         settings["ASPNETCORE_URLS"] = $"http://127.0.0.1:{Port}";
         settings["Management__Port"] = ManagementPort.ToString(CultureInfo.InvariantCulture);
+        // The framework's lines for every request would bury the service's own; who wants them says so.
+        if (Environment.GetEnvironmentVariable(FrameworkLogLevel) is null)
+            settings[FrameworkLogLevel] = "Warning";
 
         screen.Write("Database");
         await RunToEndAsync("migrate", settings, cancellationToken);

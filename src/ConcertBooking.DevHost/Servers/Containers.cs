@@ -13,7 +13,7 @@ namespace ConcertBooking.DevHost.Servers;
 /// <summary>The containers, each with a fixed port on loopback so that it comes back where it was.</summary>
 internal static class Containers
 {
-    private const string MySqlVolume = "mysql-9", RedisVolume = "redis-8";
+    public const string MySqlVolume = "mysql-9", RedisVolume = "redis-8";
 
     public static IContainer MySql(string image, int port, ServerOptions options, string password)
     {
@@ -39,13 +39,15 @@ internal static class Containers
         Common<KafkaBuilder, KafkaContainer, KafkaConfiguration>(
             new KafkaBuilder(image), port, KafkaBuilder.KafkaPort, options with { DataDirectory = null }, "kafka", "").Build();
 
-    /// <summary>The volumes in which containers keep what belongs to one data folder.</summary>
-    public static string[] VolumeNames(string dataDirectory) => [VolumeName(dataDirectory, MySqlVolume), VolumeName(dataDirectory, RedisVolume)];
-
-    // A volume instead of a folder of ours: the container's user would own the files there, and only root could delete them.
-    private static string VolumeName(string dataDirectory, string kind)
+    /// <summary>
+    /// The volume that keeps what belongs to one data folder; null for temporary data. A volume instead of a folder of
+    /// ours: the container's user would own the files there, and only root could delete them.
+    /// </summary>
+    public static string? VolumeName(ServerOptions options, string kind)
     {
-        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(Path.GetFullPath(dataDirectory)));
+        if (options.DataDirectory is null)
+            return null;
+        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(Path.GetFullPath(options.DataDirectory)));
         return $"concert-booking-{kind}-{Convert.ToHexStringLower(hash)[..12]}";
     }
 
@@ -57,6 +59,8 @@ internal static class Containers
     {
         builder = builder
             .WithLogger(NullLogger.Instance)
+            // ContainerServer asks from outside and more often; the modules' own waits cost seconds.
+            .WithWaitStrategy(Wait.ForUnixContainer().AddCustomWaitStrategy(new NoWait()))
             .WithPortBinding(port, containerPort)
             .WithCreateParameterModifier(parameters =>
             {
@@ -65,6 +69,11 @@ internal static class Containers
                 foreach (var binding in parameters.HostConfig!.PortBindings!.Values.SelectMany(bindings => bindings))
                     binding.HostIP = "127.0.0.1";
             });
-        return options.DataDirectory is null ? builder : builder.WithVolumeMount(VolumeName(options.DataDirectory, kind), dataPath);
+        return VolumeName(options, kind) is { } volume ? builder.WithVolumeMount(volume, dataPath) : builder;
+    }
+
+    private sealed class NoWait : IWaitUntil
+    {
+        public Task<bool> UntilAsync(IContainer container) => Task.FromResult(true);
     }
 }

@@ -18,7 +18,7 @@ internal sealed class ServerFolder : IAsyncDisposable
         if (root is null)
         {
             var temporary = Directory.CreateTempSubdirectory($"concert-booking-{kind}-").FullName; // mode 700
-            Watchdog.AddPath(temporary);
+            Watchdog.Add(WatchedKind.Path, temporary);
             return new ServerFolder(temporary, isTemporary: true);
         }
 
@@ -52,7 +52,7 @@ internal sealed class ServerFolder : IAsyncDisposable
                 await Task.Delay(50);
             }
         }
-        Watchdog.RemovePath(Path);
+        Watchdog.Remove(WatchedKind.Path, Path);
     }
 
     /// <summary>
