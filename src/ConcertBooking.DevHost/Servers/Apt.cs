@@ -65,7 +65,7 @@ internal static class Apt
             if (isOurs)
             {
                 File.Delete(PolicyFile);
-                Watchdog.RemovePath(PolicyFile);
+                Watchdog.Remove(WatchedKind.Path, PolicyFile);
             }
         }
 
@@ -79,7 +79,7 @@ internal static class Apt
     {
         if (File.Exists(PolicyFile) || OperatingSystem.IsWindows())
             return false;
-        Watchdog.AddPath(PolicyFile);
+        Watchdog.Add(WatchedKind.Path, PolicyFile);
         await File.WriteAllTextAsync(PolicyFile, "#!/bin/sh\nexit 101\n", cancellationToken);
         File.SetUnixFileMode(PolicyFile, (UnixFileMode)0b111_101_101);
         return true;
@@ -92,6 +92,7 @@ internal static class Apt
             ["-o", "DPkg::Lock::Timeout=300", .. arguments],
             [new("DEBIAN_FRONTEND", "noninteractive"), new("LC_ALL", "C.UTF-8")],
             onLine: line => ReportStep(line, progress),
+            patience: TimeSpan.FromSeconds(30), // in the middle of its work it wants to be asked, not shot
             cancellationToken: cancellationToken);
         if (exitCode != 0)
             throw new ServerNotFoundException($"apt-get {string.Join(' ', arguments)} failed:\n{log.Tail()}");

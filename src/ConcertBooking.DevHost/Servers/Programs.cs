@@ -34,12 +34,20 @@ internal static class Programs
         && (OperatingSystem.IsWindows() || (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.OtherExecute)) != 0);
 
     /// <summary>Runs a program to its end.</summary>
+    /// <param name="program">Its path.</param>
+    /// <param name="arguments">One by one, never through a shell.</param>
+    /// <param name="environment">Added to this process's own; null as a value removes one.</param>
+    /// <param name="input">Written to its standard input.</param>
+    /// <param name="onLine">Called with every line it prints, from any thread.</param>
+    /// <param name="patience">After cancellation, the time between asking it to end and killing it.</param>
+    /// <param name="cancellationToken">Ends it.</param>
     public static async Task<(int ExitCode, OutputLog Log)> RunAsync(
         string program,
         IEnumerable<string> arguments,
         IEnumerable<KeyValuePair<string, string?>>? environment = null,
         string? input = null,
         Action<string>? onLine = null,
+        TimeSpan patience = default,
         CancellationToken cancellationToken = default)
     {
         await using var child = ChildProcess.Start(program, arguments, environment, new OutputLog(onLine));
@@ -59,8 +67,7 @@ internal static class Programs
         }
         catch (OperationCanceledException)
         {
-            // A package manager in the middle of its work wants to be asked, not shot.
-            await child.StopAsync(TimeSpan.FromSeconds(10), CancellationToken.None);
+            await child.StopAsync(patience, CancellationToken.None);
             throw;
         }
         return (child.ExitCode, child.Log);

@@ -1,5 +1,6 @@
 using ConcertBooking.Admin;
 using ConcertBooking.Concerts;
+using ConcertBooking.Events;
 using ConcertBooking.Infrastructure;
 using ConcertBooking.Payments;
 using ConcertBooking.Points;
@@ -26,6 +27,7 @@ internal static class Serve
 
     private static void AddServices(WebApplicationBuilder builder, Settings settings)
     {
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
         builder.WebHost.UseUrls(settings.Urls);
         builder.WebHost.ConfigureKestrel(static kestrel =>
         {
@@ -42,6 +44,9 @@ internal static class Serve
         services.AddSingleton<Redis>();
         services.AddSingleton<RedisClock>();
         services.AddSingleton<InFlight>();
+        services.AddSingleton<Kafka>();
+        services.AddHostedService(static provider => provider.GetRequiredService<Kafka>());
+        services.AddSingleton<OutboxSignal>();
         services.AddSingleton<Health>();
         services.AddHostedService(static provider => provider.GetRequiredService<Health>());
         services.AddHostedService<Drain>();
@@ -55,9 +60,11 @@ internal static class Serve
         {
             services.AddHostedService<ExpireHolds>();
             services.AddHostedService<ForgetAnswers>();
+            services.AddSingleton<OutboxTable>();
+            services.AddHostedService<OutboxRelay>();
         }
 
-        services.AddAuth(settings);
+        services.AddSingleton<AccessTokens>();
         services.AddJson();
         services.AddValidation();
         services.AddProblemDetails(static problems => problems.CustomizeProblemDetails = Problems.Complete);
@@ -68,8 +75,7 @@ internal static class Serve
     {
         app.UseMiddleware<ProblemMiddleware>();
         app.UseManagementPort(settings.ManagementPort);
-        app.UseAuthentication();
-        app.UseAuthorization();
+        app.UseMiddleware<CredentialsMiddleware>();
         HealthRoutes.Map(app);
         if (!settings.Api)
         {

@@ -29,7 +29,7 @@ internal static class IssueToken
             return Problems.QueueNotFound;
         }
 
-        var userId = context.User.UserId();
+        var userId = context.UserId();
         var place = await room.Enter(queue, userId);
         if (place.Status is PlaceStatus.Full)
         {
