@@ -1,5 +1,6 @@
 using ConcertBooking.Admin;
 using ConcertBooking.Concerts;
+using ConcertBooking.Events;
 using ConcertBooking.Infrastructure;
 using ConcertBooking.Payments;
 using ConcertBooking.Points;
@@ -43,6 +44,9 @@ internal static class Serve
         services.AddSingleton<Redis>();
         services.AddSingleton<RedisClock>();
         services.AddSingleton<InFlight>();
+        services.AddSingleton<Kafka>();
+        services.AddHostedService(static provider => provider.GetRequiredService<Kafka>());
+        services.AddSingleton<OutboxSignal>();
         services.AddSingleton<Health>();
         services.AddHostedService(static provider => provider.GetRequiredService<Health>());
         services.AddHostedService<Drain>();
@@ -56,6 +60,8 @@ internal static class Serve
         {
             services.AddHostedService<ExpireHolds>();
             services.AddHostedService<ForgetAnswers>();
+            services.AddSingleton<OutboxTable>();
+            services.AddHostedService<OutboxRelay>();
         }
 
         services.AddSingleton<AccessTokens>();

@@ -1,0 +1,100 @@
+using Confluent.Kafka;
+
+namespace ConcertBooking.Infrastructure;
+
+/// <summary>
+/// The one producer, and whether brokers answer. Without the setting there is none: events wait in the outbox.
+/// </summary>
+internal sealed partial class Kafka : BackgroundService
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
+
+    private readonly TimeProvider _time;
+    private readonly ILogger<Kafka> _logger;
+    private volatile bool _up;
+
+    public Kafka(Settings settings, TimeProvider time, ILogger<Kafka> logger)
+    {
+        _time = time;
+        _logger = logger;
+        if (settings.Kafka.Length == 0)
+        {
+            return;
+        }
+
+        Producer = new ProducerBuilder<byte[], byte[]>(new ProducerConfig
+            {
+                BootstrapServers = settings.Kafka,
+                ClientId = "concert-booking",
+                Acks = Acks.All,
+                EnableIdempotence = true,
+                MessageTimeoutMs = 8_000, // well under the outbox's lease
+                LingerMs = 2,
+                SocketTimeoutMs = 5_000,
+                QueueBufferingMaxMessages = 10_000,
+                QueueBufferingMaxKbytes = 16_384,
+            })
+            .SetLogHandler(static (_, _) => { }) // what matters of it is logged as up and down
+            .SetErrorHandler((_, error) => Notice(!error.IsFatal && error.Code != ErrorCode.Local_AllBrokersDown, error.Reason))
+            .Build();
+    }
+
+    /// <summary>Null when no Kafka is configured.</summary>
+    public IProducer<byte[], byte[]>? Producer { get; }
+
+    public bool Up => _up;
+
+    /// <summary>Brokers are asked for metadata now and then; librdkafka offers that only as a call that blocks, so it has a thread.</summary>
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Producer is null
+        ? Task.CompletedTask
+        : Task.Factory.StartNew(() => Watch(Producer, stoppingToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private void Watch(IProducer<byte[], byte[]> producer, CancellationToken stoppingToken)
+    {
+        using var admin = new DependentAdminClientBuilder(producer.Handle).Build();
+        do
+        {
+            try
+            {
+                var brokers = admin.GetMetadata(Limit).Brokers.Count;
+                Notice(brokers > 0, "no broker answered");
+            }
+            catch (KafkaException exception)
+            {
+                Notice(false, exception.Error.Reason);
+            }
+        }
+        while (!stoppingToken.WaitHandle.WaitOne(Interval));
+    }
+
+    private void Notice(bool up, string reason)
+    {
+        if (up == _up)
+        {
+            return;
+        }
+
+        _up = up;
+        if (up)
+        {
+            LogUp();
+        }
+        else
+        {
+            LogDown(reason);
+        }
+    }
+
+    public override void Dispose()
+    {
+        Producer?.Dispose();
+        base.Dispose();
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Kafka answers")]
+    private partial void LogUp();
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka is down, events wait in the outbox: {Reason}")]
+    private partial void LogDown(string reason);
+}

@@ -1,0 +1,43 @@
+using System.Globalization;
+
+namespace ConcertBooking.Tests.Support;
+
+/// <summary>One schedule of one concert with a queue that no other test uses.</summary>
+public sealed record Show(string Queue, long ConcertId, long ScheduleId, int SeatCount, long Price);
+
+/// <summary>Adds to the catalogue through the admin calls.</summary>
+public sealed class Catalogue(Visitor admin)
+{
+    /// <summary>A queue that admits everybody at once would hide nothing else, so that is the default.</summary>
+    public const int Everybody = 100_000;
+
+    public async Task<Show> AddShowAsync(int seats = 10, long price = 50_000, int maxActive = Everybody, int activeSeconds = 600)
+    {
+        var queue = await AddQueueAsync(maxActive, activeSeconds);
+        var concertId = await AddConcertAsync(queue);
+        return new Show(queue, concertId, await AddScheduleAsync(concertId, seats, price), seats, price);
+    }
+
+    public static string NewQueueName() => $"q-{Guid.NewGuid():N}";
+
+    public async Task<string> AddQueueAsync(int maxActive = Everybody, int activeSeconds = 600)
+    {
+        var queue = NewQueueName();
+        (await PutQueueAsync(queue, maxActive, activeSeconds)).Expect(200);
+        return queue;
+    }
+
+    public Task<Reply> PutQueueAsync(string queue, int maxActive, int activeSeconds = 600) => admin.SendAsync(
+        HttpMethod.Put, $"/v1/admin/queues/{queue}", $$"""{"maxActive":{{maxActive}},"activeSeconds":{{activeSeconds}}}""");
+
+    public async Task<long> AddConcertAsync(string queue, string title = "The Quiet Hour") =>
+        (await admin.PostAsync("/v1/admin/concerts", $$"""{"title":"{{title}}","queue":"{{queue}}"}""")).Expect(201).Number("concertId");
+
+    public async Task<long> AddScheduleAsync(long concertId, int seats = 10, long price = 50_000, DateTimeOffset? startsAt = null)
+    {
+        var moment = (startsAt ?? TimeProvider.System.GetUtcNow().AddDays(30)).UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
+        var reply = await admin.PostAsync(
+            $"/v1/admin/concerts/{concertId}/schedules", $$"""{"startsAt":"{{moment}}","seatCount":{{seats}},"price":{{price}}}""");
+        return reply.Expect(201).Number("scheduleId");
+    }
+}

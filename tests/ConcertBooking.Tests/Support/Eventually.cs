@@ -1,0 +1,32 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+
+namespace ConcertBooking.Tests.Support;
+
+/// <summary>Asks until the answer is the one that must come, and fails when its time is over.</summary>
+internal static class Eventually
+{
+    private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(25);
+
+    public static async Task<T> GetAsync<T>(
+        Func<Task<T>> ask, Func<T, bool> until, TimeSpan within, [CallerArgumentExpression(nameof(until))] string what = "")
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            var asked = Stopwatch.GetElapsedTime(started);
+            var answer = await ask();
+            if (until(answer))
+                return answer;
+            if (asked > within)
+                Assert.Fail($"Not within {within.TotalSeconds:0.###} s: {what}. The last answer:\n{answer}");
+            await Task.Delay(s_interval);
+        }
+    }
+
+    public static Task TrueAsync(Func<Task<bool>> condition, TimeSpan within, [CallerArgumentExpression(nameof(condition))] string what = "") =>
+        GetAsync(condition, static met => met, within, what);
+
+    public static Task TrueAsync(Func<bool> condition, TimeSpan within, [CallerArgumentExpression(nameof(condition))] string what = "") =>
+        GetAsync(() => Task.FromResult(condition()), static met => met, within, what);
+}

@@ -1,0 +1,153 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using ConcertBooking.DevHost;
+using ConcertBooking.DevHost.Servers;
+using MySqlConnector;
+using TUnit.Core.Interfaces;
+
+namespace ConcertBooking.Tests.Support;
+
+/// <summary>
+/// The servers, a migrated database of its own and two instances of the service on it. Tests share one for the whole
+/// session; those that break servers make one with servers of its own.
+/// </summary>
+public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
+{
+    private readonly ConcurrentBag<IAsyncDisposable> _instances = [];
+    private readonly ConcurrentBag<string> _databases = [];
+    private ServerSet? _servers;
+    private Instance? _a, _b;
+    private Database? _database;
+
+    public Rig() : this(new ServerOptions())
+    {
+    }
+
+    public string SigningKey { get; } = NewKey();
+
+    public string QueueTokenKey { get; } = NewKey();
+
+    public ServerSet Servers => Started(_servers);
+
+    public Instance A => Started(_a);
+
+    public Instance B => Started(_b);
+
+    /// <summary>The database of <see cref="A"/> and <see cref="B"/>.</summary>
+    public Database Database => Started(_database);
+
+    public Visitor Admin => new(A.Api, UserIds.Next(), AccessTokens.For(SigningKey, UserIds.Next(), admin: true));
+
+    public Catalogue Catalogue => new(Admin);
+
+    /// <summary>
+    /// What every instance and command of this rig is started with; a fresh copy. Production, so that the keys are
+    /// needed, and nothing else but defaults.
+    /// </summary>
+    public Dictionary<string, string?> Settings => new(Servers.Settings)
+    {
+        [MySqlServers.Setting] = Database.ConnectionString,
+        ["ASPNETCORE_ENVIRONMENT"] = "Production",
+        ["DOTNET_ENVIRONMENT"] = null,
+        ["Auth__SigningKey"] = SigningKey,
+        ["QueueToken__SigningKey"] = QueueTokenKey,
+    };
+
+    /// <summary>Settings of A and B beyond <see cref="Settings"/>.</summary>
+    public IReadOnlyDictionary<string, string?> Extra { get; init; } = new Dictionary<string, string?>();
+
+    public async Task InitializeAsync()
+    {
+        _servers = await ServerSet.FindAsync(options);
+        _database = await AddDatabaseAsync();
+        var instances = await Task.WhenAll(StartAsync(Extra), StartAsync(Extra));
+        (_a, _b) = (instances[0], instances[1]);
+    }
+
+    /// <summary>A database of its own on the same server.</summary>
+    public async Task<Database> AddDatabaseAsync(bool migrate = true)
+    {
+        var name = $"t_{Guid.NewGuid():N}";
+        _databases.Add(name);
+        var database = new Database(await MySqlServers.CreateDatabaseAsync(Servers.MySql, name));
+        if (migrate)
+        {
+            var result = await ServiceProcess.RunAsync(
+                ["migrate"], new Dictionary<string, string?> { [MySqlServers.Setting] = database.ConnectionString });
+            if (result.ExitCode != 0)
+                throw new InvalidOperationException($"migrate ended with {result.ExitCode}: {result.Output}{result.Error}");
+        }
+        return database;
+    }
+
+    /// <summary>Starts a further instance on the same servers; it ends with the rig if not before.</summary>
+    /// <param name="changes">Differences to <see cref="Settings"/>; null as a value removes one.</param>
+    /// <param name="waitFor"><c>/livez</c> for one that is to start without its servers.</param>
+    public async Task<Instance> StartAsync(IReadOnlyDictionary<string, string?>? changes = null, string waitFor = "/readyz")
+    {
+        var instance = new Instance(await ServiceProcess.StartAsync(With(changes), waitFor));
+        _instances.Add(instance);
+        return instance;
+    }
+
+    /// <summary>Runs a command such as <c>verify</c> to its end, with the settings that instances get.</summary>
+    public Task<ServiceResult> RunAsync(string[] arguments, IReadOnlyDictionary<string, string?>? changes = null) =>
+        ServiceProcess.RunAsync(arguments, With(changes));
+
+    /// <summary>Fails unless all invariants hold in the rig's database.</summary>
+    public async Task VerifyAsync()
+    {
+        var result = await RunAsync(["verify"]);
+        if (result.ExitCode != 0)
+            Assert.Fail($"verify ended with {result.ExitCode}:\n{result.Output}{result.Error}");
+    }
+
+    /// <summary>A user that nobody has seen.</summary>
+    public Visitor NewVisitor(Instance? at = null)
+    {
+        var userId = UserIds.Next();
+        return new Visitor((at ?? A).Api, userId, AccessTokens.For(SigningKey, userId));
+    }
+
+    /// <summary>A new user with that many points, admitted to the show.</summary>
+    public async Task<Visitor> NewVisitorAsync(Show show, long points = 0)
+    {
+        var visitor = await NewVisitor().AdmittedAsync(show);
+        if (points > 0)
+            (await visitor.ChargeAsync(points)).Expect(201);
+        return visitor;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var instance in _instances)
+            await instance.DisposeAsync();
+        if (_servers is not null)
+        {
+            foreach (var database in _databases.Where(_ => !_servers.MySql.CanBeBroken))
+                await MySqlServers.DropDatabaseAsync(_servers.MySql, database);
+            await _servers.DisposeAsync();
+        }
+        MySqlConnection.ClearAllPools();
+        GC.SuppressFinalize(this);
+    }
+
+    public static string NewKey() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
+
+    private Dictionary<string, string?> With(IReadOnlyDictionary<string, string?>? changes)
+    {
+        var settings = Settings;
+        foreach (var (name, value) in changes ?? new Dictionary<string, string?>())
+            settings[name] = value;
+        return settings;
+    }
+
+    private static T Started<T>(T? part) where T : class => part ?? throw new InvalidOperationException("The rig is not started.");
+}
+
+/// <summary>Tests on the rig that the session shares.</summary>
+public abstract class SharedRigTests
+{
+    [ClassDataSource<Rig>(Shared = SharedType.PerTestSession)]
+    public required Rig Rig { get; init; }
+}

@@ -1,0 +1,81 @@
+using System.Text.Json;
+
+namespace ConcertBooking.Tests.Support;
+
+/// <summary>One user with an access token and, once in a queue, the newest queue token.</summary>
+public sealed class Visitor(Api api, long userId, string accessToken)
+{
+    public long UserId { get; } = userId;
+
+    public string AccessToken { get; } = accessToken;
+
+    /// <summary>The instance that is asked; a test may change it midway.</summary>
+    public Api Api { get; set; } = api;
+
+    /// <summary>The newest that an answer gave; a test may set another.</summary>
+    public string? QueueToken { get; set; }
+
+    public (string Name, string Value) Bearer => ("Authorization", $"Bearer {AccessToken}");
+
+    public async Task<Reply> EnterAsync(string? queue) =>
+        Remember(await PostAsync("/v1/queue/tokens", queue is null ? null : $$"""{"queue":{{Quote(queue)}}}"""));
+
+    public async Task<Reply> PlaceAsync() => Remember(await Api.GetAsync("/v1/queue/tokens/current", InQueue()));
+
+    public Task<Reply> LeaveAsync() => Api.SendAsync(HttpMethod.Delete, "/v1/queue/tokens/current", null, InQueue());
+
+    public Task<Reply> HoldAsync(long scheduleId, long seatNo) =>
+        Api.SendAsync(HttpMethod.Post, "/v1/reservations", $$"""{"scheduleId":{{scheduleId}},"seatNo":{{seatNo}}}""", InQueue());
+
+    public Task<Reply> HoldAsync(Show show, long seatNo = 1) => HoldAsync(show.ScheduleId, seatNo);
+
+    public Task<Reply> ReleaseAsync(string reservationId) => SendAsync(HttpMethod.Delete, $"/v1/reservations/{reservationId}");
+
+    public Task<Reply> ReservationAsync(string reservationId) => GetAsync($"/v1/reservations/{reservationId}");
+
+    /// <param name="amount">Whole points.</param>
+    /// <param name="key">The idempotency key; null for a fresh one.</param>
+    public Task<Reply> ChargeAsync(long amount, string? key = null) =>
+        PostAsync("/v1/points/charges", $$"""{"amount":{{amount}}}""", ("Idempotency-Key", key ?? NewKey()));
+
+    /// <inheritdoc cref="ChargeAsync"/>
+    public Task<Reply> PayAsync(string reservationId, string? key = null) => Api.SendAsync(
+        HttpMethod.Post, "/v1/payments", $$"""{"reservationId":{{Quote(reservationId)}}}""", InQueue(("Idempotency-Key", key ?? NewKey())));
+
+    public async Task<long> BalanceAsync() => (await GetAsync("/v1/points")).Expect(200).Number("balance");
+
+    public Task<Reply> GetAsync(string path) => SendAsync(HttpMethod.Get, path);
+
+    public Task<Reply> PostAsync(string path, string? json, params (string Name, string Value)[] headers) =>
+        SendAsync(HttpMethod.Post, path, json, headers);
+
+    /// <summary>Sends with the access token.</summary>
+    public Task<Reply> SendAsync(HttpMethod method, string path, string? json = null, params (string Name, string Value)[] headers) =>
+        Api.SendAsync(method, path, json, [Bearer, .. headers]);
+
+    /// <summary>Enters the show's queue and is admitted.</summary>
+    public async Task<Visitor> AdmittedAsync(Show show)
+    {
+        var reply = (await EnterAsync(show.Queue)).Expect(201);
+        return reply.Value("status") == "ACTIVE" ? this : throw new InvalidOperationException($"Not admitted:\n{reply}");
+    }
+
+    /// <summary>Holds a seat that is free.</summary>
+    /// <returns>The reservation's id.</returns>
+    public async Task<string> HeldAsync(Show show, long seatNo = 1) => (await HoldAsync(show, seatNo)).Expect(201).Value("reservationId");
+
+    public static string NewKey() => Guid.NewGuid().ToString();
+
+    /// <summary>The headers of a call that takes the queue token alone.</summary>
+    public (string Name, string Value)[] InQueue(params (string Name, string Value)[] more) =>
+        QueueToken is { } token ? [("Queue-Token", token), .. more] : more;
+
+    private static string Quote(string text) => $"\"{JsonEncodedText.Encode(text)}\"";
+
+    private Reply Remember(Reply reply)
+    {
+        if (reply.Status is 200 or 201)
+            QueueToken = reply.Value("token");
+        return reply;
+    }
+}
