@@ -55,7 +55,8 @@ internal sealed class Host(Screen screen)
             screen.Write("Stopped before it was ready.");
             return 130;
         }
-        catch (Exception exception) when (exception is HostException or ServerNotFoundException or InvalidOperationException or FileNotFoundException)
+        catch (Exception exception) when (exception is HostException or ServerNotFoundException or InvalidOperationException
+            or IOException or UnauthorizedAccessException)
         {
             screen.Write(exception.Message);
             return 1;

@@ -58,7 +58,9 @@ internal static class Apt
         var isOurs = await ForbidServiceStartAsync(cancellationToken);
         try
         {
-            await RunAsync(["install", "--yes", "--no-install-recommends", package.Name], progress, cancellationToken);
+            // Ended half-way it would leave a package database that somebody has to repair.
+            await using var patience = cancellationToken.Register(() => progress?.Report("Waiting for apt-get to finish."));
+            await RunAsync(["install", "--yes", "--no-install-recommends", package.Name], progress, CancellationToken.None);
         }
         finally
         {
@@ -92,7 +94,6 @@ internal static class Apt
             ["-o", "DPkg::Lock::Timeout=300", .. arguments],
             [new("DEBIAN_FRONTEND", "noninteractive"), new("LC_ALL", "C.UTF-8")],
             onLine: line => ReportStep(line, progress),
-            patience: TimeSpan.FromSeconds(30), // in the middle of its work it wants to be asked, not shot
             cancellationToken: cancellationToken);
         if (exitCode != 0)
             throw new ServerNotFoundException($"apt-get {string.Join(' ', arguments)} failed:\n{log.Tail()}");

@@ -39,15 +39,13 @@ internal static class Programs
     /// <param name="environment">Added to this process's own; null as a value removes one.</param>
     /// <param name="input">Written to its standard input.</param>
     /// <param name="onLine">Called with every line it prints, from any thread.</param>
-    /// <param name="patience">After cancellation, the time between asking it to end and killing it.</param>
-    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="cancellationToken">Kills it.</param>
     public static async Task<(int ExitCode, OutputLog Log)> RunAsync(
         string program,
         IEnumerable<string> arguments,
         IEnumerable<KeyValuePair<string, string?>>? environment = null,
         string? input = null,
         Action<string>? onLine = null,
-        TimeSpan patience = default,
         CancellationToken cancellationToken = default)
     {
         await using var child = ChildProcess.Start(program, arguments, environment, new OutputLog(onLine));
@@ -61,15 +59,7 @@ internal static class Programs
         {
             // It ended before it read everything; its exit code and output tell why.
         }
-        try
-        {
-            await child.WaitForExitAsync(cancellationToken);
-        }
-        catch (OperationCanceledException)
-        {
-            await child.StopAsync(patience, CancellationToken.None);
-            throw;
-        }
+        await child.WaitForExitAsync(cancellationToken);
         return (child.ExitCode, child.Log);
     }
 }

@@ -4,7 +4,7 @@ using ConcertBooking.Infrastructure;
 
 namespace ConcertBooking.Queue;
 
-public sealed record IssueTokenRequest([property: StringLength(64)] string? Queue);
+public sealed record IssueTokenRequest([property: StringLength(64)] string? Queue = null);
 
 /// <summary>Enters the waiting room. A user has one place in a queue, however often and from wherever it enters.</summary>
 internal static class IssueToken

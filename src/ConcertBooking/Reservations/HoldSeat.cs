@@ -103,8 +103,18 @@ internal static class HoldSeat
         Guid? dead = null;
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
-            var outcome = await database.Run(
-                (connection, cancellationToken) => Try(connection, request, token, dead, settings, cancellationToken), CancellationToken.None);
+            Outcome outcome;
+            try
+            {
+                outcome = await database.Run(
+                    (connection, cancellationToken) => Try(connection, request, token, dead, settings, cancellationToken), CancellationToken.None);
+            }
+            catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.DuplicateKeyEntry)
+            {
+                // Somebody wrote a live reservation past the seat row; the schema's guard held.
+                return Problems.SeatTaken;
+            }
+
             if (outcome.Result is { } result)
             {
                 return result;
@@ -113,7 +123,9 @@ internal static class HoldSeat
             dead = outcome.Dead;
             if (outcome.Overdue)
             {
+                // Expiring frees the seat, unless a payment that was under way came first: then the claim is alive.
                 await holds.Expire([dead!.Value]);
+                dead = null;
             }
         }
 
@@ -136,21 +148,10 @@ internal static class HoldSeat
         command.Parameters.AddWithValue("@holdSeconds", (int)settings.Hold.TotalSeconds);
         command.Parameters.AddWithValue("@holdsPerUser", settings.HoldsPerUser);
         Outbox.AddTo(command.Parameters, reservationId, ReservationEvent.Held);
-        try
-        {
-            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-            if (!await reader.ReadAsync(cancellationToken))
-            {
-                return new Outcome(Problems.ScheduleNotFound);
-            }
-
-            return Read(reader, request, token, reservationId, settings);
-        }
-        catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.DuplicateKeyEntry)
-        {
-            // Somebody wrote a live reservation past the seat row; the schema's guard held.
-            return new Outcome(Problems.SeatTaken);
-        }
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await reader.ReadAsync(cancellationToken)
+            ? Read(reader, request, token, reservationId, settings)
+            : new Outcome(Problems.ScheduleNotFound);
     }
 
     private static Outcome Read(MySqlDataReader row, HoldSeatRequest request, QueueToken token, Guid reservationId, Settings settings)

@@ -1,0 +1,114 @@
+using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Faults;
+
+/// <summary>
+/// Instances on a database of their own beside those of the rig, so that what they leave can be judged as a whole.
+/// Each keeps its address when it is killed and started again. Events stay in the outbox: no Kafka.
+/// </summary>
+internal sealed class Fleet : IAsyncDisposable
+{
+    private readonly Rig _rig;
+    private readonly Dictionary<string, string?> _changes;
+
+    private Fleet(Rig rig, Database database, int size, IReadOnlyDictionary<string, string?> changes)
+    {
+        _rig = rig;
+        Database = database;
+        _changes = new Dictionary<string, string?>(changes)
+        {
+            [KafkaServers.Setting] = null,
+        };
+        _changes.TryAdd(MySqlServers.Setting, database.ConnectionString);
+        Members = [.. Enumerable.Range(0, size).Select(_ => new Member(this))];
+    }
+
+    public Database Database { get; }
+
+    public IReadOnlyList<Member> Members { get; }
+
+    public Api this[int member] => Members[member].Api;
+
+    public Catalogue Catalogue => new(new Visitor(this[0], UserIds.Next(), AccessTokens.For(_rig.SigningKey, UserIds.Next(), admin: true)));
+
+    public static Task<Fleet> StartAsync(Rig rig, int size, params (string Name, string? Value)[] changes) =>
+        StartAsync(rig, size, _ => changes);
+
+    /// <param name="rig">Whose servers and keys are used.</param>
+    /// <param name="size">How many instances.</param>
+    /// <param name="changes">Differences to the rig's settings, which may depend on the new database.</param>
+    public static async Task<Fleet> StartAsync(Rig rig, int size, Func<Database, (string Name, string? Value)[]> changes)
+    {
+        var database = await rig.AddDatabaseAsync();
+        var fleet = new Fleet(rig, database, size, changes(database).ToDictionary(change => change.Name, change => change.Value));
+        await Task.WhenAll(fleet.Members.Select(member => member.StartAsync()));
+        return fleet;
+    }
+
+    /// <summary>A user that nobody has seen; asks the first instance unless told otherwise.</summary>
+    public Visitor NewVisitor(int member = 0)
+    {
+        var userId = UserIds.Next();
+        return new Visitor(this[member], userId, AccessTokens.For(_rig.SigningKey, userId));
+    }
+
+    /// <summary>A new user with that many points, admitted to the show.</summary>
+    public async Task<Visitor> NewVisitorAsync(Show show, long points = 0, int member = 0)
+    {
+        var visitor = await NewVisitor(member).AdmittedAsync(show);
+        if (points > 0)
+            (await visitor.ChargeAsync(points)).Expect(201);
+        return visitor;
+    }
+
+    /// <summary>Fails unless all invariants hold in the fleet's database.</summary>
+    public async Task VerifyAsync()
+    {
+        var result = await _rig.RunAsync(["verify"], new Dictionary<string, string?> { [MySqlServers.Setting] = Database.ConnectionString });
+        if (result.ExitCode != 0)
+            Assert.Fail($"verify ended with {result.ExitCode}:\n{result.Output}{result.Error}");
+    }
+
+    /// <summary>Ends every instance in order: whatever they were still doing is done or undone after this.</summary>
+    public async Task StopAsync()
+    {
+        foreach (var exitCode in await Task.WhenAll(Members.Where(member => member.Runs).Select(member => member.StopAsync())))
+            await Assert.That(exitCode).IsEqualTo(0);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var member in Members)
+            await member.KillAsync();
+    }
+
+    internal sealed class Member(Fleet fleet)
+    {
+        private readonly Dictionary<string, string?> _changes = new(fleet._changes)
+        {
+            ["ASPNETCORE_URLS"] = $"http://127.0.0.1:{Ports.Take()}",
+            ["Management__Port"] = $"{Ports.Take()}",
+        };
+
+        private Instance? _instance;
+
+        public Api Api => field ??= new Api(new Uri(_changes["ASPNETCORE_URLS"]!));
+
+        public Instance Instance => _instance ?? throw new InvalidOperationException("The instance was not started.");
+
+        public bool Runs => _instance is { Process.HasExited: false };
+
+        /// <summary>Does nothing when it runs.</summary>
+        public async Task StartAsync(string waitFor = "/readyz")
+        {
+            if (!Runs)
+                _instance = await fleet._rig.StartAsync(_changes, waitFor);
+        }
+
+        public Task KillAsync() => _instance?.Process.KillAsync() ?? Task.CompletedTask;
+
+        /// <returns>The exit code.</returns>
+        public Task<int> StopAsync() => Instance.Process.StopAsync(TimeSpan.FromSeconds(15));
+    }
+}

@@ -1,0 +1,172 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+
+namespace ConcertBooking.Tests.Faults;
+
+/// <summary>
+/// A relay on loopback that can lose what is under way. Connections end with RST, as when a machine dies or a load
+/// balancer forgets them, so that neither side can mistake the cut for a proper end.
+/// </summary>
+internal sealed class TcpProxy : IAsyncDisposable
+{
+    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly ConcurrentDictionary<Relay, bool> _relays = new();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _accepting;
+    private readonly string _host;
+    private readonly int _port;
+    private volatile Func<TimeSpan>? _cutAfter;
+    private volatile bool _loseAnswers;
+    private volatile bool _refuse;
+    private int _cuts;
+
+    public TcpProxy(string host, int port)
+    {
+        (_host, _port) = (host, port);
+        _listener.Start(backlog: 512);
+        Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
+        _accepting = AcceptAsync();
+    }
+
+    /// <summary>Where clients connect to.</summary>
+    public int Port { get; }
+
+    /// <summary>How many connections were cut so far.</summary>
+    public int Cuts => Volatile.Read(ref _cuts);
+
+    /// <summary>The server does its work, but its answer is never delivered: the connection is cut in its place.</summary>
+    public bool LoseAnswers { set => _loseAnswers = value; }
+
+    /// <summary>When set: each connection is cut that long after bytes were passed on to the server.</summary>
+    public Func<TimeSpan>? CutAfter { set => _cutAfter = value; }
+
+    /// <summary>New connections are cut at once.</summary>
+    public bool Refuse { set => _refuse = value; }
+
+    /// <summary>Cuts every connection there is.</summary>
+    public void Cut()
+    {
+        foreach (var relay in _relays.Keys)
+            relay.Cut();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        _listener.Dispose();
+        Cut();
+        await _accepting;
+        _stop.Dispose();
+    }
+
+    private async Task AcceptAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                var relay = new Relay(this, await _listener.AcceptSocketAsync(_stop.Token));
+                _relays[relay] = true;
+                _ = relay.RunAsync();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Disposed.
+        }
+    }
+
+    private sealed class Relay(TcpProxy proxy, Socket client) : IDisposable
+    {
+        private readonly Socket _server = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        private int _ended;
+
+        public async Task RunAsync()
+        {
+            try
+            {
+                if (proxy._refuse)
+                    return;
+                client.NoDelay = true;
+                await _server.ConnectAsync(proxy._host, proxy._port);
+                await Task.WhenAll(PumpAsync(client, _server, toServer: true), PumpAsync(_server, client, toServer: false));
+                End(reset: false);
+            }
+            catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+            {
+                // The server cannot be reached: the client learns it below.
+            }
+            finally
+            {
+                Dispose();
+                proxy._relays.TryRemove(this, out _);
+            }
+        }
+
+        public void Dispose() => End(reset: true);
+
+        public void Cut()
+        {
+            if (End(reset: true))
+                Interlocked.Increment(ref proxy._cuts);
+        }
+
+        private async Task PumpAsync(Socket from, Socket to, bool toServer)
+        {
+            var buffer = new byte[16 * 1024];
+            try
+            {
+                int length;
+                while ((length = await from.ReceiveAsync(buffer)) > 0)
+                {
+                    if (!toServer && proxy._loseAnswers)
+                    {
+                        Cut();
+                        return;
+                    }
+                    for (var rest = buffer.AsMemory(0, length); rest.Length > 0;)
+                        rest = rest[await to.SendAsync(rest)..];
+                    if (toServer && proxy._cutAfter is { } after)
+                        _ = CutLaterAsync(after());
+                }
+                to.Shutdown(SocketShutdown.Send);
+            }
+            catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+            {
+                // One side is gone; the other learns it the same way.
+                End(reset: true);
+            }
+        }
+
+        private async Task CutLaterAsync(TimeSpan delay)
+        {
+            await Task.Delay(delay);
+            Cut();
+        }
+
+        /// <returns>Whether it was this call that ended the connection.</returns>
+        private bool End(bool reset)
+        {
+            if (Interlocked.Exchange(ref _ended, 1) != 0)
+                return false;
+            Close(client, reset);
+            Close(_server, reset);
+            return true;
+        }
+
+        private static void Close(Socket socket, bool reset)
+        {
+            try
+            {
+                if (reset)
+                    socket.LingerState = new LingerOption(true, 0);
+            }
+            catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+            {
+                // Already gone.
+            }
+            socket.Dispose();
+        }
+    }
+}
