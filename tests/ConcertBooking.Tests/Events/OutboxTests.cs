@@ -31,7 +31,7 @@ public sealed class OutboxTests : SharedRigTests
         await Assert.That(payment.Value("paymentId")).IsEqualTo(paid.Value("paymentId"));
         await Assert.That(payment.Number("amount")).IsEqualTo(show.Price);
         await Assert.That(payment.Moment("paidAt")).IsEqualTo(paid.Json.Moment("paidAt"));
-        await Assert.That(await TypesAsync(alone, reservationId)).IsEquivalentTo(["reservation.held.v1", "payment.completed.v1"]);
+        await Assert.That(await alone.Database.EventTypesAsync(reservationId)).IsEquivalentTo(["reservation.held.v1", "payment.completed.v1"]);
     }
 
     [Test]
@@ -47,7 +47,7 @@ public sealed class OutboxTests : SharedRigTests
 
         var released = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.released.v1");
         await TellsOfAsync(released, reservationId, visitor, show, seatNo: 1);
-        await Assert.That(await TypesAsync(alone, reservationId)).IsEquivalentTo(["reservation.held.v1", "reservation.released.v1"]);
+        await Assert.That(await alone.Database.EventTypesAsync(reservationId)).IsEquivalentTo(["reservation.held.v1", "reservation.released.v1"]);
     }
 
     [Test]
@@ -65,7 +65,7 @@ public sealed class OutboxTests : SharedRigTests
 
         var expired = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.expired.v1");
         await TellsOfAsync(expired, reservationId, visitor, show, seatNo: 1);
-        await Assert.That(await TypesAsync(alone, reservationId)).IsEquivalentTo(["reservation.held.v1", "reservation.expired.v1"]);
+        await Assert.That(await alone.Database.EventTypesAsync(reservationId)).IsEquivalentTo(["reservation.held.v1", "reservation.expired.v1"]);
     }
 
     [Test]
@@ -95,9 +95,6 @@ public sealed class OutboxTests : SharedRigTests
         await Assert.That(payloads).Count().IsEqualTo(1);
         return JsonElement.Parse(payloads[0]);
     }
-
-    private static Task<IReadOnlyList<string>> TypesAsync(LoneInstance alone, string reservationId) => alone.Database.ColumnAsync<string>(
-        "SELECT event_type FROM outbox WHERE event_key = @id", ("@id", Guid.Parse(reservationId)));
 
     private static async Task TellsOfAsync(JsonElement told, string reservationId, Visitor visitor, Show show, long seatNo)
     {

@@ -76,6 +76,10 @@ public sealed class Database(string connectionString)
     public Task<string?> StatusAsync(string reservationId) =>
         ScalarAsync<string>("SELECT status FROM reservation WHERE reservation_id = @id", ("@id", Guid.Parse(reservationId)));
 
+    /// <summary>The events that wait, oldest first: all of them only where no Kafka is there to take them.</summary>
+    public Task<IReadOnlyList<string>> EventTypesAsync(string reservationId) => ColumnAsync<string>(
+        "SELECT event_type FROM outbox WHERE event_key = @id ORDER BY created_at, event_id", ("@id", Guid.Parse(reservationId)));
+
     private static MySqlCommand Command(MySqlConnection connection, string sql, (string Name, object? Value)[] parameters)
     {
         var command = new MySqlCommand(sql, connection);
