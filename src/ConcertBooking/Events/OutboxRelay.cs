@@ -55,7 +55,7 @@ internal sealed partial class OutboxRelay : BackgroundService
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (_kafka.Producer is not { } producer)
+        if (!_kafka.IsConfigured)
         {
             return;
         }
@@ -64,7 +64,7 @@ internal sealed partial class OutboxRelay : BackgroundService
         {
             try
             {
-                if (!_kafka.Up || await RelayOnce(producer, stoppingToken) < BatchSize)
+                if (_kafka.Producer is not { } producer || await RelayOnce(producer, stoppingToken) < BatchSize)
                 {
                     await _signal.Wait(Idle, stoppingToken);
                     await Task.Delay(Gather, _time, stoppingToken);
