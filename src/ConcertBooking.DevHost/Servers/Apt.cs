@@ -58,14 +58,16 @@ internal static class Apt
         var isOurs = await ForbidServiceStartAsync(cancellationToken);
         try
         {
-            await RunAsync(["install", "--yes", "--no-install-recommends", package.Name], progress, cancellationToken);
+            // Ended half-way it would leave a package database that somebody has to repair.
+            await using var patience = cancellationToken.Register(() => progress?.Report("Waiting for apt-get to finish."));
+            await RunAsync(["install", "--yes", "--no-install-recommends", package.Name], progress, CancellationToken.None);
         }
         finally
         {
             if (isOurs)
             {
                 File.Delete(PolicyFile);
-                Watchdog.RemovePath(PolicyFile);
+                Watchdog.Remove(WatchedKind.Path, PolicyFile);
             }
         }
 
@@ -79,7 +81,7 @@ internal static class Apt
     {
         if (File.Exists(PolicyFile) || OperatingSystem.IsWindows())
             return false;
-        Watchdog.AddPath(PolicyFile);
+        Watchdog.Add(WatchedKind.Path, PolicyFile);
         await File.WriteAllTextAsync(PolicyFile, "#!/bin/sh\nexit 101\n", cancellationToken);
         File.SetUnixFileMode(PolicyFile, (UnixFileMode)0b111_101_101);
         return true;

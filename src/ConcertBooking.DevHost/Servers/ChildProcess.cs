@@ -50,7 +50,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
         process.OutputDataReceived += (_, line) => log.Add(line.Data, isError: false);
         process.ErrorDataReceived += (_, line) => log.Add(line.Data, isError: true);
         process.Start();
-        Watchdog.AddProcess(process.Id);
+        Watchdog.Add(WatchedKind.Process, $"{process.Id}");
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         return new ChildProcess(process, log);
@@ -120,7 +120,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
     private async Task WatchAsync()
     {
         await _process.WaitForExitAsync();
-        Watchdog.RemoveProcess(Id);
+        Watchdog.Remove(WatchedKind.Process, $"{Id}");
     }
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]

@@ -8,7 +8,11 @@ namespace ConcertBooking.DevHost.Servers;
 
 /// <summary>What to start in a container, and how to tell that it answers.</summary>
 internal sealed record ContainerPlan(
-    string Name, IContainer Container, string ConnectionString, Func<CancellationToken, Task> ProbeAsync);
+    string Name, IContainer Container, string ConnectionString, Func<CancellationToken, Task> ProbeAsync)
+{
+    /// <summary>Keeps the data when the container is gone; null: they go with it.</summary>
+    public string? Volume { get; init; }
+}
 
 /// <summary>A server in a container of its own, reachable on a fixed port of this machine.</summary>
 public sealed class ContainerServer : Server
@@ -19,6 +23,7 @@ public sealed class ContainerServer : Server
     private readonly ContainerPlan _plan;
     private readonly int _port;
     private string _id = "";
+    private bool _answered, _volumeIsNew;
 
     private ContainerServer(DockerClient docker, ContainerPlan plan, int port) => (_docker, _plan, _port) = (docker, plan, port);
 
@@ -44,10 +49,9 @@ public sealed class ContainerServer : Server
         {
             using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             deadline.CancelAfter(s_startPatience);
-            await server._plan.Container.StartAsync(deadline.Token);
-            server._id = server._plan.Container.Id;
-            Watchdog.AddContainer(server._id);
+            await server.CreateAsync(deadline.Token);
             await server.WaitAsync(deadline.Token);
+            server.KeepVolume();
             return server;
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
@@ -87,9 +91,62 @@ public sealed class ContainerServer : Server
 
     public override async ValueTask DisposeAsync()
     {
+        if (_plan.Volume is not null && _answered)
+            await StopAsync(); // time to write everything down
         await _plan.Container.DisposeAsync();
         if (_id.Length > 0)
-            Watchdog.RemoveContainer(_id);
+            Watchdog.Remove(WatchedKind.Container, _id);
+        if (_volumeIsNew && !_answered)
+            await DropVolumeAsync();
+    }
+
+    /// <summary>
+    /// Never gives up before the engine has answered with the container's id: cancelling that request would not keep
+    /// the engine from making the container, and nobody would know it to remove it.
+    /// </summary>
+    private async Task CreateAsync(CancellationToken cancellationToken)
+    {
+        if (_plan.Volume is not null && !await _docker.HasVolumeAsync(_plan.Volume, cancellationToken))
+        {
+            _volumeIsNew = true;
+            Watchdog.Add(WatchedKind.Volume, _plan.Volume);
+        }
+
+        var created = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _plan.Container.Created += (_, _) =>
+        {
+            _id = _plan.Container.Id;
+            Watchdog.Add(WatchedKind.Container, _id);
+            created.TrySetResult();
+        };
+
+        using var giveUp = new CancellationTokenSource();
+        var start = _plan.Container.StartAsync(giveUp.Token);
+        try
+        {
+            await start.WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            await Task.WhenAny(created.Task, start);
+            await giveUp.CancelAsync();
+            await start.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw;
+        }
+    }
+
+    // Half a database in a new volume would be taken for a whole one at the next start.
+    private async Task DropVolumeAsync()
+    {
+        await _docker.TryRemoveVolumeAsync(_plan.Volume!, CancellationToken.None);
+        Watchdog.Remove(WatchedKind.Volume, _plan.Volume!);
+    }
+
+    private void KeepVolume()
+    {
+        _answered = true;
+        if (_volumeIsNew)
+            Watchdog.Remove(WatchedKind.Volume, _plan.Volume!);
     }
 
     private async Task WaitAsync(CancellationToken cancellationToken)

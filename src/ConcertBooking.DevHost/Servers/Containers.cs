@@ -13,6 +13,8 @@ namespace ConcertBooking.DevHost.Servers;
 /// <summary>The containers, each with a fixed port on loopback so that it comes back where it was.</summary>
 internal static class Containers
 {
+    public const string MySqlVolume = "mysql-9", RedisVolume = "redis-8";
+
     public static IContainer MySql(string image, int port, ServerOptions options, string password)
     {
         var builder = new MySqlBuilder(image)
@@ -25,25 +27,27 @@ internal static class Containers
         if (!options.Persistent)
             builder = builder.WithCommand("--innodb-flush-log-at-trx-commit=2");
         return Common<MySqlBuilder, MySqlContainer, MySqlConfiguration>(
-            builder, port, MySqlBuilder.MySqlPort, options, "mysql", "/var/lib/mysql").Build();
+            builder, port, MySqlBuilder.MySqlPort, options, MySqlVolume, "/var/lib/mysql").Build();
     }
 
     public static IContainer Redis(string image, int port, ServerOptions options, string[] durability) =>
         Common<RedisBuilder, RedisContainer, RedisConfiguration>(
             new RedisBuilder(image).WithCommand(["redis-server", "--protected-mode", "no", .. durability]),
-            port, RedisBuilder.RedisPort, options, "redis", "/data").Build();
+            port, RedisBuilder.RedisPort, options, RedisVolume, "/data").Build();
 
     public static KafkaContainer Kafka(string image, int port, ServerOptions options) =>
         Common<KafkaBuilder, KafkaContainer, KafkaConfiguration>(
             new KafkaBuilder(image), port, KafkaBuilder.KafkaPort, options with { DataDirectory = null }, "kafka", "").Build();
 
     /// <summary>
-    /// The volume that keeps the data of one data folder's server. A volume instead of a folder of ours, because the
-    /// container's user would own the files there and only root could delete them.
+    /// The volume that keeps what belongs to one data folder; null for temporary data. A volume instead of a folder of
+    /// ours: the container's user would own the files there, and only root could delete them.
     /// </summary>
-    public static string VolumeName(string dataDirectory, string kind)
+    public static string? VolumeName(ServerOptions options, string kind)
     {
-        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(Path.GetFullPath(dataDirectory)));
+        if (options.DataDirectory is null)
+            return null;
+        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(Path.GetFullPath(options.DataDirectory)));
         return $"concert-booking-{kind}-{Convert.ToHexStringLower(hash)[..12]}";
     }
 
@@ -55,6 +59,8 @@ internal static class Containers
     {
         builder = builder
             .WithLogger(NullLogger.Instance)
+            // ContainerServer asks from outside and more often; the modules' own waits cost seconds.
+            .WithWaitStrategy(Wait.ForUnixContainer().AddCustomWaitStrategy(new NoWait()))
             .WithPortBinding(port, containerPort)
             .WithCreateParameterModifier(parameters =>
             {
@@ -63,6 +69,11 @@ internal static class Containers
                 foreach (var binding in parameters.HostConfig!.PortBindings!.Values.SelectMany(bindings => bindings))
                     binding.HostIP = "127.0.0.1";
             });
-        return options.DataDirectory is null ? builder : builder.WithVolumeMount(VolumeName(options.DataDirectory, kind), dataPath);
+        return VolumeName(options, kind) is { } volume ? builder.WithVolumeMount(volume, dataPath) : builder;
+    }
+
+    private sealed class NoWait : IWaitUntil
+    {
+        public Task<bool> UntilAsync(IContainer container) => Task.FromResult(true);
     }
 }

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using Docker.DotNet;
@@ -15,7 +16,7 @@ internal static class DockerEngine
     private const string ReaperImage = "testcontainers/ryuk:0.14.0";
 
     // A firewall that drops packets would otherwise hold a pull for minutes.
-    private static readonly TimeSpan s_pullSilence = TimeSpan.FromSeconds(20), s_pullLimit = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan s_pullSilence = TimeSpan.FromSeconds(8), s_pullLimit = TimeSpan.FromMinutes(15);
 
     private static readonly Lazy<Task<DockerClient?>> s_client = new(ConnectAsync);
 
@@ -34,6 +35,33 @@ internal static class DockerEngine
         catch (DockerImageNotFoundException)
         {
             return await docker.TryPullAsync(image, progress, cancellationToken);
+        }
+    }
+
+    public static async Task<bool> HasVolumeAsync(this DockerClient docker, string volume, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await docker.Volumes.InspectAsync(volume, cancellationToken);
+            return true;
+        }
+        catch (DockerApiException exception) when (exception.StatusCode == HttpStatusCode.NotFound)
+        {
+            return false;
+        }
+    }
+
+    /// <returns>False when there was none.</returns>
+    public static async Task<bool> TryRemoveVolumeAsync(this DockerClient docker, string volume, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await docker.Volumes.RemoveAsync(volume, force: false, cancellationToken);
+            return true;
+        }
+        catch (DockerApiException exception) when (exception.StatusCode == HttpStatusCode.NotFound)
+        {
+            return false;
         }
     }
 

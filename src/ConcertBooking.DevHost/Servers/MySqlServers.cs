@@ -73,7 +73,8 @@ public static class MySqlServers
                 "MySQL",
                 Containers.MySql(Image, port, options, Password),
                 ConnectionString(port, options),
-                token => ProbeAsync(ConnectionString(port, options), token)),
+                token => ProbeAsync(ConnectionString(port, options), token))
+            { Volume = Containers.VolumeName(options, Containers.MySqlVolume) },
             progress,
             cancellationToken);
 

@@ -34,6 +34,12 @@ internal static class Programs
         && (OperatingSystem.IsWindows() || (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.OtherExecute)) != 0);
 
     /// <summary>Runs a program to its end.</summary>
+    /// <param name="program">Its path.</param>
+    /// <param name="arguments">One by one, never through a shell.</param>
+    /// <param name="environment">Added to this process's own; null as a value removes one.</param>
+    /// <param name="input">Written to its standard input.</param>
+    /// <param name="onLine">Called with every line it prints, from any thread.</param>
+    /// <param name="cancellationToken">Kills it.</param>
     public static async Task<(int ExitCode, OutputLog Log)> RunAsync(
         string program,
         IEnumerable<string> arguments,
@@ -53,16 +59,7 @@ internal static class Programs
         {
             // It ended before it read everything; its exit code and output tell why.
         }
-        try
-        {
-            await child.WaitForExitAsync(cancellationToken);
-        }
-        catch (OperationCanceledException)
-        {
-            // A package manager in the middle of its work wants to be asked, not shot.
-            await child.StopAsync(TimeSpan.FromSeconds(10), CancellationToken.None);
-            throw;
-        }
+        await child.WaitForExitAsync(cancellationToken);
         return (child.ExitCode, child.Log);
     }
 }

@@ -22,7 +22,8 @@ public static class RedisServers
             token => ContainerServer.TryStartAsync(
                 Image,
                 port => new ContainerPlan(
-                    "Redis", Containers.Redis(Image, port, options, Durability(options)), $"{ContainerServer.Host}:{port}", next => ProbeAsync(port, next)),
+                    "Redis", Containers.Redis(Image, port, options, Durability(options)), $"{ContainerServer.Host}:{port}", next => ProbeAsync(port, next))
+                { Volume = Containers.VolumeName(options, Containers.RedisVolume) },
                 progress,
                 token),
             token => StartLocalAsync(options, progress, token),

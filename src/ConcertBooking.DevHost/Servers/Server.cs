@@ -42,6 +42,8 @@ public abstract class Server : IAsyncDisposable
         }
         catch
         {
+            // A database that is still starting is deaf to a polite request.
+            await KillAsync(CancellationToken.None);
             await DisposeAsync();
             throw;
         }

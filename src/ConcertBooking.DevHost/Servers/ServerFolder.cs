@@ -18,7 +18,7 @@ internal sealed class ServerFolder : IAsyncDisposable
         if (root is null)
         {
             var temporary = Directory.CreateTempSubdirectory($"concert-booking-{kind}-").FullName; // mode 700
-            Watchdog.AddPath(temporary);
+            Watchdog.Add(WatchedKind.Path, temporary);
             return new ServerFolder(temporary, isTemporary: true);
         }
 
@@ -52,14 +52,14 @@ internal sealed class ServerFolder : IAsyncDisposable
                 await Task.Delay(50);
             }
         }
-        Watchdog.RemovePath(Path);
+        Watchdog.Remove(WatchedKind.Path, Path);
     }
 
     /// <summary>
     /// A server that outlived an earlier run still holds this folder, and a second one would only wait for its lock.
     /// The folder is ours alone, so the process is too.
     /// </summary>
-    private static async Task EndOrphanAsync(string path, IProgress<string>? progress, CancellationToken cancellationToken)
+    public static async Task EndOrphanAsync(string path, IProgress<string>? progress, CancellationToken cancellationToken)
     {
         if (!OperatingSystem.IsLinux())
             return;
@@ -79,7 +79,7 @@ internal sealed class ServerFolder : IAsyncDisposable
         try
         {
             var arguments = Encoding.UTF8.GetString(await File.ReadAllBytesAsync($"{process}/cmdline", cancellationToken)).Split('\0');
-            return arguments.Any(argument => argument == path || argument == $"--datadir={path}" || argument == $"--datadir={path}.new");
+            return arguments.Any(argument => argument == path || argument.StartsWith($"--datadir={path}/", StringComparison.Ordinal));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -1,3 +1,5 @@
+using System.Runtime.ExceptionServices;
+
 namespace ConcertBooking.DevHost.Servers;
 
 /// <summary>The three servers the service needs, found or started side by side.</summary>
@@ -32,18 +34,34 @@ public sealed class ServerSet : IAsyncDisposable
             Task.Run(() => KafkaServers.StartAsync(options, progress, stop.Token), stop.Token),
         ];
 
+        // What is missing is told in one go; any other failure is reason to stop the rest.
+        var missing = new List<ServerNotFoundException>();
+        Exception? failure = null;
         await foreach (var start in Task.WhenEach(starts).WithCancellation(CancellationToken.None))
         {
-            if (start.IsCompletedSuccessfully)
-                continue;
-            await stop.CancelAsync();
-            foreach (var other in starts)
+            try
             {
-                await ((Task)other).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                if (other.IsCompletedSuccessfully)
-                    await (await other).DisposeAsync();
+                await start;
             }
-            await start;
+            catch (ServerNotFoundException exception)
+            {
+                missing.Add(exception);
+            }
+            catch (Exception exception)
+            {
+                failure ??= exception;
+                await stop.CancelAsync();
+            }
+        }
+
+        if (failure is not null || missing.Count > 0)
+        {
+            foreach (var start in starts.Where(start => start.IsCompletedSuccessfully))
+                await (await start).DisposeAsync();
+            cancellationToken.ThrowIfCancellationRequested();
+            if (failure is not null)
+                ExceptionDispatchInfo.Throw(failure);
+            throw new ServerNotFoundException(string.Join('\n', missing.Select(one => one.Message).Distinct()), missing[0]);
         }
 
         return new ServerSet(await starts[0], await starts[1], await starts[2]);

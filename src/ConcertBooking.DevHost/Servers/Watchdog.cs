@@ -24,31 +24,26 @@ internal static class Watchdog
         done
         for one in $list; do
           case $one in
-            pid:*) kill -KILL "-${one#pid:}" || kill -KILL "${one#pid:}" ;;
-            container:*) docker rm --force --volumes "${one#container:}" ;;
+            Process:*) kill -KILL "-${one#Process:}" || kill -KILL "${one#Process:}" ;;
+            Container:*) docker rm --force --volumes "${one#Container:}" ;;
           esac
         done
         for one in $list; do
-          case $one in path:*) rm -rf -- "${one#path:}" ;; esac
+          case $one in
+            Volume:*) docker volume rm "${one#Volume:}" ;;
+            Path:*) rm -rf -- "${one#Path:}" ;;
+          esac
         done
         """;
 
     private static readonly Lock s_gate = new();
     private static Process? s_shell;
 
-    public static void AddProcess(int id) => Tell($"+pid:{id}");
+    public static void Add(WatchedKind kind, string name) => Tell('+', kind, name);
 
-    public static void RemoveProcess(int id) => Tell($"-pid:{id}");
+    public static void Remove(WatchedKind kind, string name) => Tell('-', kind, name);
 
-    public static void AddContainer(string id) => Tell($"+container:{id}");
-
-    public static void RemoveContainer(string id) => Tell($"-container:{id}");
-
-    public static void AddPath(string path) => Tell($"+path:{path}");
-
-    public static void RemovePath(string path) => Tell($"-path:{path}");
-
-    private static void Tell(string line)
+    private static void Tell(char sign, WatchedKind kind, string name)
     {
         if (OperatingSystem.IsWindows())
             return;
@@ -57,7 +52,7 @@ internal static class Watchdog
             s_shell ??= Start();
             try
             {
-                s_shell.StandardInput.WriteLine(line);
+                s_shell.StandardInput.WriteLine($"{sign}{kind}:{name}");
                 s_shell.StandardInput.Flush();
             }
             catch (IOException)
@@ -75,4 +70,13 @@ internal static class Watchdog
         start.ArgumentList.Add($"exec >/dev/null 2>&1\n{Script}");
         return Process.Start(ChildProcess.InOwnSession(start)) ?? throw new InvalidOperationException("/bin/sh did not start.");
     }
+}
+
+/// <summary>What the watchdog knows how to end or delete.</summary>
+internal enum WatchedKind
+{
+    Process,
+    Container,
+    Volume,
+    Path,
 }

@@ -7,7 +7,7 @@ using Dapper;
 
 namespace ConcertBooking.Admin;
 
-public sealed record UpdateConcertRequest([property: StringLength(200, MinimumLength = 1)] string? Title, string? Queue);
+public sealed record UpdateConcertRequest([property: StringLength(200, MinimumLength = 1)] string? Title = null, string? Queue = null);
 
 /// <summary>Changes the named members of a concert; what is left out stays.</summary>
 internal static class UpdateConcert

@@ -7,7 +7,7 @@ using Dapper;
 namespace ConcertBooking.Admin;
 
 /// <param name="Price">Whole points; holds keep the price at which they were made.</param>
-public sealed record UpdateScheduleRequest(DateTimeOffset? StartsAt, [property: Range(0L, CreateSchedule.MaximumPrice)] long? Price);
+public sealed record UpdateScheduleRequest(DateTimeOffset? StartsAt = null, [property: Range(0L, CreateSchedule.MaximumPrice)] long? Price = null);
 
 /// <summary>Changes when a schedule starts or what it costs; its seats stay as they are.</summary>
 internal static class UpdateSchedule

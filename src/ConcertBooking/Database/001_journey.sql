@@ -107,6 +107,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
   KEY idempotency_age (created_at)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- Events not yet acknowledged by Kafka. next_attempt_at is also the lease: whoever claims a row moves it forward.
 CREATE TABLE IF NOT EXISTS outbox (
   event_id BINARY(16) NOT NULL COMMENT 'ce_id',
   topic VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -114,6 +115,21 @@ CREATE TABLE IF NOT EXISTS outbox (
   event_key BINARY(16) NOT NULL COMMENT 'the reservation',
   payload VARCHAR(2000) NOT NULL,
   created_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  state VARCHAR(10) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'PENDING',
+  attempts INT NOT NULL DEFAULT 0 COMMENT 'refusals of this very event; an outage is none',
+  next_attempt_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  claim_id BINARY(16) NULL COMMENT 'the relay that claimed it last',
+  last_error VARCHAR(500) NULL,
   PRIMARY KEY (event_id),
-  KEY outbox_key (event_key, created_at)
+  KEY outbox_key (event_key, created_at, event_id),
+  KEY outbox_due (state, created_at, event_id, next_attempt_at),
+  CONSTRAINT outbox_state CHECK (state IN ('PENDING', 'DEAD'))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Claims are made one at a time, so that each sees what the others have claimed; see OutboxRelay.
+CREATE TABLE IF NOT EXISTS outbox_claim (
+  only_row TINYINT NOT NULL,
+  PRIMARY KEY (only_row)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+INSERT IGNORE INTO outbox_claim (only_row) VALUES (1);

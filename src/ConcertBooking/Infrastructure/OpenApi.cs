@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 
@@ -21,13 +20,14 @@ internal static class OpenApi
         route.WithProblems(Problems.InvalidRequest, Problems.BodyTooLarge, Problems.UnsupportedMediaType);
 
     public static RouteHandlerBuilder WithAccessToken(this RouteHandlerBuilder route) =>
-        route.RequireAuthorization().WithProblems(Problems.Unauthorized);
+        route.WithMetadata(new CredentialUse(Credential.AccessToken)).WithProblems(Problems.Unauthorized);
 
     public static RouteHandlerBuilder WithAdmin(this RouteHandlerBuilder route) =>
-        route.RequireAuthorization(Auth.AdminPolicy).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.DatabaseUnavailable);
+        route.WithMetadata(new CredentialUse(Credential.Admin)).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.DatabaseUnavailable);
 
     public static RouteHandlerBuilder WithQueueToken(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new HeaderUse("Queue-Token", "The newest token of the caller's place.", Required: true))
+        route.WithMetadata(new CredentialUse(Credential.QueueToken))
+            .WithHeader("Queue-Token", "The newest token of the caller's place.", required: true)
             .WithProblems(Problems.QueueTokenMissing, Problems.QueueTokenInvalid, Problems.QueueTokenExpired);
 
     public static RouteHandlerBuilder WithHeader(this RouteHandlerBuilder route, string name, string description, bool required = false, int? status = null) =>
@@ -44,7 +44,13 @@ internal static class OpenApi
             document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
             {
                 ["accessToken"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", BearerFormat = "JWT" },
-                ["queueToken"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header, Name = "Queue-Token" },
+                ["queueToken"] = new OpenApiSecurityScheme
+                {
+                    Type = SecuritySchemeType.ApiKey,
+                    In = ParameterLocation.Header,
+                    Name = "Queue-Token",
+                    Description = "The newest token of the caller's place.",
+                },
             };
             document.Components.Schemas ??= new Dictionary<string, IOpenApiSchema>();
             document.Components.Schemas["Problem"] = ProblemSchema();
@@ -115,20 +121,10 @@ internal static class OpenApi
 
     private static void Secure(OpenApiOperation operation, IList<object> metadata, OpenApiDocument? document)
     {
-        var requirement = new OpenApiSecurityRequirement();
-        if (metadata.OfType<IAuthorizeData>().Any())
+        if (metadata.OfType<CredentialUse>().LastOrDefault() is { } use)
         {
-            requirement[new OpenApiSecuritySchemeReference("accessToken", document)] = [];
-        }
-
-        if (metadata.OfType<HeaderUse>().Any(header => header.Name == "Queue-Token"))
-        {
-            requirement[new OpenApiSecuritySchemeReference("queueToken", document)] = [];
-        }
-
-        if (requirement.Count > 0)
-        {
-            operation.Security = [requirement];
+            var scheme = use.Needed is Credential.QueueToken ? "queueToken" : "accessToken";
+            operation.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(scheme, document)] = [] }];
         }
     }
 

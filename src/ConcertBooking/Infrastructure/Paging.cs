@@ -43,8 +43,7 @@ internal static class Paging
         }
 
         Span<byte> bytes = stackalloc byte[Size];
-        if (cursor.Length != Base64Url.GetEncodedLength(Size)
-            || !Base64Url.TryDecodeFromChars(cursor, bytes, out var length) || length != Size || bytes[0] != list)
+        if (!Opaque.TryDecode(cursor, bytes, out var length) || length != Size || bytes[0] != list)
         {
             return false;
         }

@@ -118,6 +118,12 @@ internal static class Problems
     {
         var details = context.ProblemDetails;
         var problem = ForStatus(details.Status ?? context.HttpContext.Response.StatusCode);
+        if (details is HttpValidationProblemDetails validation)
+        {
+            validation.Errors = validation.Errors.ToDictionary(
+                static error => JsonNamingPolicy.CamelCase.ConvertName(error.Key), static error => error.Value);
+        }
+
         details.Type = problem.Type;
         details.Title = problem.Title;
         details.Detail ??= problem.Title;
@@ -174,7 +180,7 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
         switch (exception)
         {
             case BadHttpRequestException { InnerException: JsonException json }:
-                return Problem.Invalid(Field(json.Path), "The value is missing, malformed or of the wrong type.");
+                return Problems.InvalidRequest.With(Fields(json));
             case BadHttpRequestException bad:
                 return Problems.ForStatus(bad.StatusCode).With(bad.StatusCode == 400 ? "The request could not be read." : Problems.ForStatus(bad.StatusCode).Title);
             case DatabaseUnavailableException:
@@ -188,8 +194,28 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
         }
     }
 
-    /// <summary><c>$.seatNo</c> → <c>seatNo</c>; the body as a whole has the empty name's stand-in <c>body</c>.</summary>
-    private static string Field(string? path) => path is null or "$" ? "body" : path.TrimStart('$', '.');
+    private static readonly string[] MissingValue = ["The value is missing."];
+    private static readonly string[] WrongType = ["The value is malformed or of the wrong type."];
+    private static readonly string[] NotTheShape = ["The body is not a JSON object of the documented shape."];
+
+    /// <summary>
+    /// The fields that a body was refused for: the one at the error's path (<c>$.seatNo</c>), or those that the
+    /// message quotes as missing; <c>body</c> when it is not JSON at all.
+    /// </summary>
+    private static Dictionary<string, string[]> Fields(JsonException exception)
+    {
+        if (exception.Path is { Length: > 2 } path && path.StartsWith("$.", StringComparison.Ordinal))
+        {
+            return new Dictionary<string, string[]> { [path[2..]] = WrongType };
+        }
+
+        const string Missing = "missing required properties including:";
+        var at = exception.Message.IndexOf(Missing, StringComparison.Ordinal);
+        return at < 0
+            ? new Dictionary<string, string[]> { ["body"] = NotTheShape }
+            : exception.Message[(at + Missing.Length)..].Split('\'').Where(static (_, index) => index % 2 == 1).Distinct()
+                .ToDictionary(static name => name, static _ => MissingValue);
+    }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The database did not answer a request: {Reason}")]
     private partial void LogDatabase(string reason);

@@ -15,7 +15,7 @@ public sealed record LiveResponse(string Status);
 /// Knows which servers answer. It asks them every second in the background, so that readyz costs nothing and the
 /// service starts without them; a change is logged once, an outage again every ten seconds.
 /// </summary>
-internal sealed partial class Health(MySql database, Redis redis, TimeProvider time, ILogger<Health> logger) : BackgroundService
+internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, TimeProvider time, ILogger<Health> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
@@ -25,17 +25,12 @@ internal sealed partial class Health(MySql database, Redis redis, TimeProvider t
     private readonly Dependency _redis = new("Redis");
     private volatile bool _stopping;
 
-    public bool MySqlUp => _mysql.Up;
-    public bool RedisUp => _redis.Up;
-
     /// <summary>From now on readyz says unready, while requests are still served.</summary>
     public void StopBeingReady() => _stopping = true;
 
     public ReadyResponse Report() => new(
-        _stopping || !_mysql.Up ? "unready" : _redis.Up && KafkaUp ? "ready" : "degraded",
-        new Checks(Word(_mysql.Up), Word(_redis.Up), Word(KafkaUp)));
-
-    private static bool KafkaUp => false;
+        _stopping || !_mysql.Up ? "unready" : _redis.Up && kafka.Up ? "ready" : "degraded",
+        new Checks(Word(_mysql.Up), Word(_redis.Up), Word(kafka.Up)));
 
     private static string Word(bool up) => up ? "up" : "down";
 

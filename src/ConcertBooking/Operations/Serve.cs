@@ -1,5 +1,6 @@
 using ConcertBooking.Admin;
 using ConcertBooking.Concerts;
+using ConcertBooking.Events;
 using ConcertBooking.Infrastructure;
 using ConcertBooking.Payments;
 using ConcertBooking.Points;
@@ -20,12 +21,16 @@ internal static class Serve
         AddServices(builder, settings);
         await using var app = builder.Build();
         Configure(app, settings);
+
+        // What starting left behind is most of the heap; a small container has better use for it.
+        app.Lifetime.ApplicationStarted.Register(static () => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true));
         await app.RunAsync();
         return 0;
     }
 
     private static void AddServices(WebApplicationBuilder builder, Settings settings)
     {
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
         builder.WebHost.UseUrls(settings.Urls);
         builder.WebHost.ConfigureKestrel(static kestrel =>
         {
@@ -42,6 +47,9 @@ internal static class Serve
         services.AddSingleton<Redis>();
         services.AddSingleton<RedisClock>();
         services.AddSingleton<InFlight>();
+        services.AddSingleton<Kafka>();
+        services.AddHostedService(static provider => provider.GetRequiredService<Kafka>());
+        services.AddSingleton<OutboxSignal>();
         services.AddSingleton<Health>();
         services.AddHostedService(static provider => provider.GetRequiredService<Health>());
         services.AddHostedService<Drain>();
@@ -55,9 +63,11 @@ internal static class Serve
         {
             services.AddHostedService<ExpireHolds>();
             services.AddHostedService<ForgetAnswers>();
+            services.AddSingleton<OutboxTable>();
+            services.AddHostedService<OutboxRelay>();
         }
 
-        services.AddAuth(settings);
+        services.AddSingleton<AccessTokens>();
         services.AddJson();
         services.AddValidation();
         services.AddProblemDetails(static problems => problems.CustomizeProblemDetails = Problems.Complete);
@@ -68,8 +78,7 @@ internal static class Serve
     {
         app.UseMiddleware<ProblemMiddleware>();
         app.UseManagementPort(settings.ManagementPort);
-        app.UseAuthentication();
-        app.UseAuthorization();
+        app.UseMiddleware<CredentialsMiddleware>();
         HealthRoutes.Map(app);
         if (!settings.Api)
         {

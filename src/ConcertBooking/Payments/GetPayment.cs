@@ -35,7 +35,7 @@ internal static class GetPayment
             return Problems.PaymentNotFound;
         }
 
-        var userId = context.User.UserId();
+        var userId = context.UserId();
         var row = await database.Run(
             (connection, token) => connection.QueryFirstOrDefaultAsync<PaymentRow>(SelectSql, new { id, userId }), cancellationToken);
         return row is null

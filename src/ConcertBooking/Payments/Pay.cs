@@ -34,13 +34,9 @@ internal static class Pay
                 Problems.AlreadyPaid, Problems.IdempotencyKeyInUse, Problems.HoldExpired, Problems.IdempotencyKeyReused, Problems.DatabaseUnavailable);
 
     private static async Task<IResult> Handle(
-        PayRequest request, HttpContext context, QueueTokens tokens, WaitingRoom room, MySql database, InFlight inFlight)
+        PayRequest request, HttpContext context, WaitingRoom room, MySql database, InFlight inFlight, OutboxSignal outbox)
     {
-        if (tokens.Read(context, out var token) is { } problem)
-        {
-            return problem;
-        }
-
+        var token = context.QueueToken();
         var isId = Guid.TryParseExact(request.ReservationId, "D", out var reservationId);
         var body = isId ? reservationId.ToString() : request.ReservationId;
         if (IdempotentCall.Read(context, token.UserId, Call, body, out var call) is { } keyProblem)
@@ -65,6 +61,11 @@ internal static class Pay
 
             var outcome = await database.Run(
                 (connection, cancellationToken) => Try(connection, call!, reservationId, token.Queue, cancellationToken), CancellationToken.None);
+            if (outcome.Result is StoredAnswer { Replayed: false })
+            {
+                outbox.Set();
+            }
+
             if (outcome.LastHoldPaid)
             {
                 await GiveUpPlace(room, token);

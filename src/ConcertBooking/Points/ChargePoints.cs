@@ -34,7 +34,7 @@ public static class ChargePoints
     private static Task<IResult> Handle(ChargePointsRequest request, HttpContext context, MySql database, InFlight inFlight)
     {
         var body = request.Amount.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        return IdempotentCall.Read(context, context.User.UserId(), Call, body, out var call) is { } problem
+        return IdempotentCall.Read(context, context.UserId(), Call, body, out var call) is { } problem
             ? Task.FromResult<IResult>(problem)
             : inFlight.Run(call!, () => database.Run((connection, token) => Charge(connection, call!, request.Amount, token), CancellationToken.None));
     }

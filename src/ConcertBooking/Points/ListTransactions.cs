@@ -55,7 +55,7 @@ internal static class ListTransactions
             return Paging.CursorProblem;
         }
 
-        var userId = context.User.UserId();
+        var userId = context.UserId();
         var at = new DateTime(key.Number, DateTimeKind.Utc);
         var rows = await database.Run(
             async (connection, token) =>

@@ -14,11 +14,7 @@ internal static class GetPlace
 
     private static async Task<IResult> Handle(HttpContext context, WaitingRoom room, QueueTokens tokens, Settings settings)
     {
-        if (tokens.Read(context, out var token) is { } problem)
-        {
-            return problem;
-        }
-
+        var token = context.QueueToken();
         var place = await room.Look(token);
         return place.Status is PlaceStatus.Gone
             ? Problems.QueueTokenExpired

@@ -4,7 +4,7 @@ using ConcertBooking.Infrastructure;
 
 namespace ConcertBooking.Queue;
 
-public sealed record IssueTokenRequest([property: StringLength(64)] string? Queue);
+public sealed record IssueTokenRequest([property: StringLength(64)] string? Queue = null);
 
 /// <summary>Enters the waiting room. A user has one place in a queue, however often and from wherever it enters.</summary>
 internal static class IssueToken
@@ -29,7 +29,7 @@ internal static class IssueToken
             return Problems.QueueNotFound;
         }
 
-        var userId = context.User.UserId();
+        var userId = context.UserId();
         var place = await room.Enter(queue, userId);
         if (place.Status is PlaceStatus.Full)
         {

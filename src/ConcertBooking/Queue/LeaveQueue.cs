@@ -12,8 +12,6 @@ internal static class LeaveQueue
             .Produces(StatusCodes.Status204NoContent)
             .WithProblems(Problems.QueueUnavailable);
 
-    private static async Task<IResult> Handle(HttpContext context, WaitingRoom room, QueueTokens tokens) =>
-        tokens.Read(context, out var token) is { } problem ? problem
-        : await room.Leave(token) ? TypedResults.NoContent()
-        : Problems.QueueTokenExpired;
+    private static async Task<IResult> Handle(HttpContext context, WaitingRoom room) =>
+        await room.Leave(context.QueueToken()) ? TypedResults.NoContent() : Problems.QueueTokenExpired;
 }

@@ -40,7 +40,7 @@ internal sealed class QueueTokens(Settings settings)
     {
         token = default;
         Span<byte> bytes = stackalloc byte[MaximumLength];
-        if (text.Length > Base64Url.GetEncodedLength(MaximumLength) || !Base64Url.TryDecodeFromChars(text, bytes, out var length))
+        if (!Opaque.TryDecode(text, bytes, out var length))
         {
             return false;
         }

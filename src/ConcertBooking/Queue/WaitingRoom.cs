@@ -38,7 +38,7 @@ internal enum PassStatus
 /// {q:main}:seen     zset  waiting user → last asked (ms)
 /// {q:main}:gone     zset  user → when the place was given up (µs); tokens issued before are void
 /// {q:main}:meta     hash  settings (maxActive, activeMs, version), last ticket, birth of this data, pace, and
-    ///                          grace: how many were active when the limit was lowered or passes came back
+///                          grace: how many were active when the limit was lowered or passes came back
 /// {q:main}:seat:S:N string user holding the seat right now, for the length of one transaction
 /// </code>
 /// </summary>

@@ -22,7 +22,7 @@ internal static class GetReservation
             return Problems.ReservationNotFound;
         }
 
-        var userId = context.User.UserId();
+        var userId = context.UserId();
         var row = await database.Run(
             (connection, token) => connection.QueryFirstOrDefaultAsync<ReservationRow>(SelectSql, new { id, userId }), cancellationToken);
         return row is null ? Problems.ReservationNotFound : TypedResults.Ok(row.ToResponse());

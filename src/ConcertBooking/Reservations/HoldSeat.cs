@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using ConcertBooking.Events;
 using ConcertBooking.Infrastructure;
 using ConcertBooking.Queue;
+using Microsoft.AspNetCore.Http.HttpResults;
 using MySqlConnector;
 
 namespace ConcertBooking.Reservations;
@@ -30,13 +31,9 @@ internal static class HoldSeat
                 Problems.ScheduleClosed, Problems.HoldLimitReached, Problems.DatabaseUnavailable);
 
     private static async Task<IResult> Handle(
-        HoldSeatRequest request, HttpContext context, QueueTokens tokens, WaitingRoom room, MySql database, Holds holds, Settings settings)
+        HoldSeatRequest request, HttpContext context, WaitingRoom room, MySql database, Holds holds, OutboxSignal outbox, Settings settings)
     {
-        if (tokens.Read(context, out var token) is { } problem)
-        {
-            return problem;
-        }
-
+        var token = context.QueueToken();
         switch (await room.CheckAndLock(token, request.ScheduleId, request.SeatNo))
         {
             case PassStatus.Gone:
@@ -49,7 +46,13 @@ internal static class HoldSeat
 
         try
         {
-            return await Hold(request, token, database, holds, settings);
+            var answer = await Hold(request, token, database, holds, settings);
+            if (answer is Created<ReservationResponse>)
+            {
+                outbox.Set();
+            }
+
+            return answer;
         }
         finally
         {

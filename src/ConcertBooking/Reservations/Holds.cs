@@ -5,7 +5,7 @@ using MySqlConnector;
 namespace ConcertBooking.Reservations;
 
 /// <summary>Ends holds that are past their time. Used by the sweep, and by a hold that finds its seat claimed by one.</summary>
-internal sealed class Holds(MySql database)
+internal sealed class Holds(MySql database, OutboxSignal outbox)
 {
     /// <summary>
     /// By primary key and on the condition that the hold is still overdue, so that a payment or a second sweeper
@@ -25,18 +25,22 @@ internal sealed class Holds(MySql database)
         """;
 
     /// <summary>Expires those of the given holds that are still overdue, each in a transaction of its own, all in one round trip.</summary>
-    public Task Expire(IReadOnlyList<Guid> reservationIds) => database.Run(
-        async (connection, cancellationToken) =>
-        {
-            await using var batch = new MySqlBatch(connection);
-            foreach (var reservationId in reservationIds)
+    public async Task Expire(IReadOnlyList<Guid> reservationIds)
+    {
+        await database.Run(
+            async (connection, cancellationToken) =>
             {
-                var command = new MySqlBatchCommand(ExpireSql);
-                Outbox.AddTo(command.Parameters, reservationId, ReservationEvent.Expired);
-                batch.BatchCommands.Add(command);
-            }
+                await using var batch = new MySqlBatch(connection);
+                foreach (var reservationId in reservationIds)
+                {
+                    var command = new MySqlBatchCommand(ExpireSql);
+                    Outbox.AddTo(command.Parameters, reservationId, ReservationEvent.Expired);
+                    batch.BatchCommands.Add(command);
+                }
 
-            return await batch.ExecuteNonQueryAsync(cancellationToken);
-        },
-        CancellationToken.None);
+                return await batch.ExecuteNonQueryAsync(cancellationToken);
+            },
+            CancellationToken.None);
+        outbox.Set();
+    }
 }

@@ -37,7 +37,7 @@ internal static class ListReservations
             return Paging.CursorProblem;
         }
 
-        var userId = context.User.UserId();
+        var userId = context.UserId();
         var rows = await database.Run(
             async (connection, token) =>
                 (await connection.QueryAsync<ReservationRow>(SelectSql, new { userId, before = key.Id, count = size + 1 })).ToList(),

@@ -32,14 +32,14 @@ internal static class ReleaseSeat
         SELECT status FROM reservation WHERE reservation_id = @reservation AND user_id = @user
         """;
 
-    private static async Task<IResult> Handle(string reservationId, HttpContext context, MySql database)
+    private static async Task<IResult> Handle(string reservationId, HttpContext context, MySql database, OutboxSignal outbox)
     {
         if (!Guid.TryParseExact(reservationId, "D", out var id))
         {
             return Problems.ReservationNotFound;
         }
 
-        var userId = context.User.UserId();
+        var userId = context.UserId();
         var status = await database.Run(
             async (connection, token) =>
             {
@@ -49,6 +49,7 @@ internal static class ReleaseSeat
                 return (string?)await command.ExecuteScalarAsync(token);
             },
             CancellationToken.None);
+        outbox.Set();
         return status switch
         {
             null => Problems.ReservationNotFound,

@@ -44,6 +44,17 @@ public sealed class Database(string connectionString)
         return values;
     }
 
+    /// <summary>Makes whoever wants to change this user's points wait, until the connection is disposed.</summary>
+    public async Task<MySqlConnection> LockBalanceAsync(long userId)
+    {
+        var connection = await OpenAsync();
+        var transaction = await connection.BeginTransactionAsync();
+        await using var command = Command(connection, "UPDATE user_point_balance SET balance = balance WHERE user_id = @user", [("@user", userId)]);
+        command.Transaction = transaction;
+        await command.ExecuteNonQueryAsync();
+        return connection;
+    }
+
     /// <summary>A connection for a test that keeps a transaction open.</summary>
     public async Task<MySqlConnection> OpenAsync()
     {
@@ -65,6 +76,7 @@ public sealed class Database(string connectionString)
     public Task<string?> StatusAsync(string reservationId) =>
         ScalarAsync<string>("SELECT status FROM reservation WHERE reservation_id = @id", ("@id", Guid.Parse(reservationId)));
 
+    /// <summary>The events that wait, oldest first: all of them only where no Kafka is there to take them.</summary>
     public Task<IReadOnlyList<string>> EventTypesAsync(string reservationId) => ColumnAsync<string>(
         "SELECT event_type FROM outbox WHERE event_key = @id ORDER BY created_at, event_id", ("@id", Guid.Parse(reservationId)));
 

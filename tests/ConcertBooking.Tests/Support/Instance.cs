@@ -3,7 +3,7 @@ using ConcertBooking.DevHost;
 namespace ConcertBooking.Tests.Support;
 
 /// <summary>A running service: its process and its two addresses.</summary>
-public sealed class Instance(ServiceProcess process) : IAsyncDisposable
+public class Instance(ServiceProcess process) : IAsyncDisposable
 {
     public ServiceProcess Process { get; } = process;
 
@@ -11,5 +11,17 @@ public sealed class Instance(ServiceProcess process) : IAsyncDisposable
 
     public Api Management { get; } = new(process.ManagementAddress);
 
-    public ValueTask DisposeAsync() => Process.DisposeAsync();
+    public ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        return Process.DisposeAsync();
+    }
+}
+
+/// <summary>One that has a database for itself.</summary>
+public sealed class LoneInstance(ServiceProcess process, Database database, Catalogue catalogue) : Instance(process)
+{
+    public Database Database { get; } = database;
+
+    public Catalogue Catalogue { get; } = catalogue;
 }

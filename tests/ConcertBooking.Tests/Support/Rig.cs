@@ -90,9 +90,22 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
         return instance;
     }
 
+    /// <summary>Starts an instance on a database of its own, so that no other touches what a test arranges there.</summary>
+    public async Task<LoneInstance> StartAloneAsync(IReadOnlyDictionary<string, string?>? changes = null)
+    {
+        var database = await AddDatabaseAsync();
+        var settings = new Dictionary<string, string?>(changes ?? new Dictionary<string, string?>()) { [MySqlServers.Setting] = database.ConnectionString };
+        var instance = await StartAsync(settings);
+        return new LoneInstance(instance.Process, database, new Catalogue(new Visitor(instance.Api, Admin.UserId, Admin.AccessToken)));
+    }
+
     /// <summary>Runs a command such as <c>verify</c> to its end, with the settings that instances get.</summary>
-    public Task<ServiceResult> RunAsync(string[] arguments, IReadOnlyDictionary<string, string?>? changes = null) =>
-        ServiceProcess.RunAsync(arguments, With(changes));
+    /// <exception cref="OperationCanceledException">It was still running after a minute, as a service would that should not have started.</exception>
+    public async Task<ServiceResult> RunAsync(string[] arguments, IReadOnlyDictionary<string, string?>? changes = null)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        return await ServiceProcess.RunAsync(arguments, With(changes), cancellationToken: patience.Token);
+    }
 
     /// <summary>Fails unless all invariants hold in the rig's database.</summary>
     public async Task VerifyAsync()

@@ -1,0 +1,151 @@
+using System.Diagnostics;
+using System.Globalization;
+using ConcertBooking.DevHost.Servers;
+using MySqlConnector;
+
+namespace ConcertBooking.DevHost;
+
+/// <summary>Something a person must change; the message says what, in one sentence.</summary>
+internal sealed class HostException(string message) : Exception(message);
+
+/// <summary>From nothing to a running service: servers, schema, demo data, the service, and an orderly end.</summary>
+internal sealed class Host(Screen screen)
+{
+    public const string Help = """
+        dotnet run --project src/ConcertBooking.DevHost [-- --demo] [-- --fresh]
+
+        Finds or starts MySQL, Redis and Kafka, brings the schema up to date, seeds demo concerts
+        and runs the service on http://localhost:3001 until Ctrl-C.
+
+          --demo     walk the booking journey against it, print every request and answer, and end
+                     with exit code 0 only when the seat is CONFIRMED
+          --fresh    delete the data of earlier runs first (.data and its Docker volumes)
+          --help     this text
+
+        Servers, in this order: named by ConnectionStrings__MySql, ConnectionStrings__Redis,
+        ConnectionStrings__Kafka; Docker containers; programs on this machine, installed with
+        apt-get when root on Debian or Ubuntu. CONCERT_BOOKING_SERVERS=containers|local forces a
+        way, CONCERT_BOOKING_MYSQLD names the mysqld or mariadbd to run, CONCERT_BOOKING_BINARY
+        the service's program.
+        """;
+
+    private const string FrameworkLogLevel = "Logging__LogLevel__Microsoft.AspNetCore";
+    private const int Port = 3001, ManagementPort = 3081;
+
+    // The service itself promises to be gone in 10 s.
+    private static readonly TimeSpan s_stopPatience = TimeSpan.FromSeconds(15);
+
+    public async Task<int> RunAsync(bool demo, bool fresh, CancellationToken cancellationToken)
+    {
+        try
+        {
+            foreach (var port in (int[])[Port, ManagementPort])
+            {
+                if (!Ports.IsFree(port))
+                    throw new HostException($"Port {port} is in use; stop what listens there (another DevHost?) and start again.");
+            }
+
+            using var data = DataFolder.Open();
+            if (fresh)
+                await data.ClearAsync(screen, cancellationToken);
+            return await RunAsync(data, demo, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            screen.Write("Stopped before it was ready.");
+            return 130;
+        }
+        catch (Exception exception) when (exception is HostException or ServerNotFoundException or InvalidOperationException
+            or IOException or UnauthorizedAccessException)
+        {
+            screen.Write(exception.Message);
+            return 1;
+        }
+    }
+
+    private async Task<int> RunAsync(DataFolder data, bool demo, CancellationToken cancellationToken)
+    {
+        var watch = Stopwatch.StartNew();
+        screen.Write("Servers");
+        await using var servers = await ServerSet.FindAsync(
+            new ServerOptions { DataDirectory = data.Path }, screen, cancellationToken);
+
+        var settings = servers.Settings;
+        settings["ASPNETCORE_ENVIRONMENT"] = "Development";
+        settings["ASPNETCORE_URLS"] = $"http://127.0.0.1:{Port}";
+        settings["Management__Port"] = ManagementPort.ToString(CultureInfo.InvariantCulture);
+        // The framework's lines for every request would bury the service's own; who wants them says so.
+        if (Environment.GetEnvironmentVariable(FrameworkLogLevel) is null)
+            settings[FrameworkLogLevel] = "Warning";
+
+        screen.Write("Database");
+        await RunToEndAsync("migrate", settings, cancellationToken);
+        if (await HasNoConcertsAsync(servers.MySql.ConnectionString, cancellationToken))
+            await RunToEndAsync("seed", settings, cancellationToken);
+
+        screen.Write("Service");
+        await using var service = await ServiceProcess.StartAsync(
+            settings, onLine: demo ? null : line => screen.Write($"  | {line}"), cancellationToken: cancellationToken);
+        screen.Report($"ready after {watch.Elapsed.TotalSeconds:0.0} s (process {service.ProcessId}, {ServiceProcess.BinaryPath})");
+
+        try
+        {
+            return demo
+                ? await DemoAsync(service, cancellationToken)
+                : await ServeAsync(service, cancellationToken);
+        }
+        finally
+        {
+            screen.Write("Stopping");
+            await service.StopAsync(s_stopPatience, CancellationToken.None);
+        }
+    }
+
+    private async Task<int> ServeAsync(ServiceProcess service, CancellationToken cancellationToken)
+    {
+        var seat = await new Journey(service.Address, screen).FindSeatAsync(cancellationToken);
+        screen.Write(Guide.Text(Port, ManagementPort, seat));
+        try
+        {
+            var exitCode = await service.WaitForExitAsync(cancellationToken);
+            throw new HostException($"The service ended by itself with exit code {exitCode}.");
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return 0;
+        }
+    }
+
+    private async Task<int> DemoAsync(ServiceProcess service, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await new Journey(service.Address, screen).WalkAsync(cancellationToken);
+            screen.Write("CONFIRMED");
+            return 0;
+        }
+        catch (Exception exception) when (exception is HostException or HttpRequestException)
+        {
+            screen.Write($"The journey broke off: {exception.Message}\nThe service's last lines:");
+            foreach (var line in service.Output.TakeLast(30))
+                screen.Write($"  | {line}");
+            return 1;
+        }
+    }
+
+    private async Task RunToEndAsync(string subcommand, Dictionary<string, string?> settings, CancellationToken cancellationToken)
+    {
+        screen.Report($"concert-booking {subcommand}");
+        var result = await ServiceProcess.RunAsync([subcommand], settings, line => screen.Write($"  | {line}"), cancellationToken);
+        if (result.ExitCode != 0)
+            throw new HostException($"concert-booking {subcommand} ended with exit code {result.ExitCode}.");
+    }
+
+    private static async Task<bool> HasNoConcertsAsync(string connectionString, CancellationToken cancellationToken)
+    {
+        await using var connection = new MySqlConnection(connectionString);
+        await connection.OpenAsync(cancellationToken);
+        await using var command = new MySqlCommand("SELECT EXISTS (SELECT 1 FROM concert)", connection);
+        return Convert.ToInt64(await command.ExecuteScalarAsync(cancellationToken), CultureInfo.InvariantCulture) == 0;
+    }
+}

@@ -1,0 +1,19 @@
+namespace ConcertBooking.DevHost;
+
+/// <summary>Lines on the screen, from several threads.</summary>
+internal sealed class Screen(TextWriter output) : IProgress<string>
+{
+    private readonly Lock _gate = new();
+
+    /// <summary>Progress of a server or a subcommand.</summary>
+    public void Report(string value) => Write($"  {value}");
+
+    public void Write(string text)
+    {
+        lock (_gate)
+        {
+            output.WriteLine(text);
+            output.Flush();
+        }
+    }
+}

@@ -1,0 +1,126 @@
+using ConcertBooking.Infrastructure;
+using MySqlConnector;
+
+namespace ConcertBooking.Events;
+
+/// <summary>A claimed event, as it is sent.</summary>
+internal sealed record OutboxEvent(Guid Id, string Topic, string Type, Guid Key, string Payload, DateTime CreatedAt, int Attempts);
+
+/// <summary>
+/// The outbox as the relays see it. Any number of them on any number of instances work on it; a claim leases rows by
+/// moving their next attempt forward, so what a killed relay had claimed comes back by itself.
+/// </summary>
+internal sealed class OutboxTable(MySql database)
+{
+    /// <summary>Longer than a send may take, so that a lease ends only when its relay is gone or was paused.</summary>
+    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// Claims the oldest due rows. The claim row is locked by a statement of its own: the next statement starts after
+    /// the wait and, reading committed data, sees every earlier claim. A row waits while an older one of its key is
+    /// leased, backing off or dead; one that is due is older and so in the same claim, which is sent in order.
+    /// </summary>
+    private const string ClaimSql = """
+        START TRANSACTION;
+        SELECT only_row FROM outbox_claim WHERE only_row = 1 FOR UPDATE;
+        UPDATE outbox o JOIN (
+            SELECT d.event_id FROM outbox d
+            WHERE d.state = 'PENDING' AND d.next_attempt_at <= NOW(6)
+              AND NOT EXISTS (
+                SELECT 1 FROM outbox e
+                WHERE e.event_key = d.event_key
+                  AND (e.created_at < d.created_at OR (e.created_at = d.created_at AND e.event_id < d.event_id))
+                  AND (e.state = 'DEAD' OR e.next_attempt_at > NOW(6)))
+            ORDER BY d.created_at, d.event_id LIMIT @limit) due ON due.event_id = o.event_id
+          SET o.claim_id = @claim, o.next_attempt_at = TIMESTAMPADD(SECOND, @lease, NOW(6));
+        COMMIT;
+        SELECT event_id, topic, event_type, event_key, payload, created_at, attempts FROM outbox
+          WHERE claim_id = @claim AND state = 'PENDING' ORDER BY created_at, event_id
+        """;
+
+    public Task<List<OutboxEvent>> Claim(int limit, CancellationToken cancellationToken) => database.Run(
+        async (connection, token) =>
+        {
+            await using var command = new MySqlCommand(ClaimSql, connection);
+            command.Parameters.AddWithValue("@limit", limit);
+            command.Parameters.AddWithValue("@claim", Guid.CreateVersion7());
+            command.Parameters.AddWithValue("@lease", (int)Lease.TotalSeconds);
+            await using var reader = await command.ExecuteReaderAsync(token);
+            await reader.NextResultAsync(token); // past the claim row
+            var events = new List<OutboxEvent>();
+            while (await reader.ReadAsync(token))
+            {
+                events.Add(new OutboxEvent(
+                    reader.GetGuid(0), reader.GetString(1), reader.GetString(2), reader.GetGuid(3), reader.GetString(4),
+                    reader.GetDateTime(5), reader.GetInt32(6)));
+            }
+
+            return events;
+        },
+        cancellationToken);
+
+    /// <summary>Kafka has them: the rows go, and payments remember that theirs was sent, which is what verify asks for.</summary>
+    public Task Acknowledge(IReadOnlyList<OutboxEvent> sent) => database.Run(
+        async (connection, token) =>
+        {
+            var ids = string.Join(',', sent.Select(static (_, index) => $"@e{index}"));
+            await using var command = new MySqlCommand(
+                $"""
+                START TRANSACTION;
+                UPDATE payment p JOIN outbox o ON o.event_key = p.reservation_id
+                  SET p.published_at = NOW(6) WHERE o.event_id IN ({ids}) AND o.event_type = 'payment.completed.v1';
+                DELETE FROM outbox WHERE event_id IN ({ids});
+                COMMIT
+                """,
+                connection);
+            for (var index = 0; index < sent.Count; index++)
+            {
+                command.Parameters.AddWithValue($"@e{index}", sent[index].Id);
+            }
+
+            return await command.ExecuteNonQueryAsync(token);
+        },
+        CancellationToken.None);
+
+    private const string ReleaseSql = """
+        UPDATE outbox SET next_attempt_at = NOW(6) WHERE event_id = @event AND state = 'PENDING'
+        """;
+
+    private const string RefuseSql = """
+        UPDATE outbox
+          SET state = IF(attempts + 1 >= @mostAttempts, 'DEAD', 'PENDING'), last_error = @error,
+              next_attempt_at = TIMESTAMPADD(SECOND, LEAST(POW(2, attempts), 300), NOW(6)),
+              attempts = attempts + 1
+          WHERE event_id = @event AND state = 'PENDING'
+        """;
+
+    /// <summary>Not sent through no fault of their own: due again at once, and not counted.</summary>
+    public Task Release(IReadOnlyList<OutboxEvent> unsent) => Each(unsent.Select(static unsentEvent => (unsentEvent.Id, Error: (string?)null)));
+
+    /// <summary>Refused by Kafka as they are: tried again later and later, dead after <see cref="MostAttempts"/>.</summary>
+    public Task Refuse(IReadOnlyList<(OutboxEvent Event, string Error)> refused) =>
+        Each(refused.Select(static refusal => (refusal.Event.Id, (string?)refusal.Error)));
+
+    private const int MostAttempts = 10;
+
+    private Task<int> Each(IEnumerable<(Guid Id, string? Error)> changes) => database.Run(
+        async (connection, token) =>
+        {
+            await using var batch = new MySqlBatch(connection);
+            foreach (var (id, error) in changes)
+            {
+                var command = new MySqlBatchCommand(error is null ? ReleaseSql : RefuseSql);
+                command.Parameters.AddWithValue("@event", id);
+                if (error is not null)
+                {
+                    command.Parameters.AddWithValue("@error", error.Length > 500 ? error[..500] : error);
+                    command.Parameters.AddWithValue("@mostAttempts", MostAttempts);
+                }
+
+                batch.BatchCommands.Add(command);
+            }
+
+            return await batch.ExecuteNonQueryAsync(token);
+        },
+        CancellationToken.None);
+}

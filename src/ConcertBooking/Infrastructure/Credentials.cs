@@ -1,0 +1,66 @@
+using ConcertBooking.Queue;
+
+namespace ConcertBooking.Infrastructure;
+
+/// <summary>Endpoint metadata: which credential a call needs.</summary>
+internal enum Credential
+{
+    AccessToken,
+    Admin,
+    QueueToken,
+}
+
+/// <summary>
+/// Checks the credential of a call before anything of the request is read. Who is calling comes from here alone,
+/// never from a body.
+/// </summary>
+internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens accessTokens, QueueTokens queueTokens)
+{
+    public async Task InvokeAsync(HttpContext context)
+    {
+        switch (context.GetEndpoint()?.Metadata.GetMetadata<CredentialUse>()?.Needed)
+        {
+            case Credential.QueueToken:
+                if (queueTokens.Read(context, out var queueToken) is { } problem)
+                {
+                    await problem.ExecuteAsync(context);
+                    return;
+                }
+
+                context.Items[typeof(QueueToken)] = queueToken;
+                break;
+            case { } needed:
+                var user = await accessTokens.Read(context);
+                if (user is null)
+                {
+                    context.Response.Headers.WWWAuthenticate = "Bearer";
+                    await Problems.Unauthorized.ExecuteAsync(context);
+                    return;
+                }
+
+                if (needed is Credential.Admin && !user.IsAdmin)
+                {
+                    await Problems.Forbidden.ExecuteAsync(context);
+                    return;
+                }
+
+                context.Items[typeof(User)] = user;
+                break;
+            case null:
+                break;
+        }
+
+        await next(context);
+    }
+}
+
+internal sealed record CredentialUse(Credential Needed);
+
+internal static class Credentials
+{
+    /// <summary>The caller of a route that needs an access token.</summary>
+    public static long UserId(this HttpContext context) => ((User)context.Items[typeof(User)]!).Id;
+
+    /// <summary>The verified queue token of a route that needs one; whether it still holds a place is Redis's to say.</summary>
+    public static QueueToken QueueToken(this HttpContext context) => (QueueToken)context.Items[typeof(QueueToken)]!;
+}

@@ -1,0 +1,107 @@
+using System.Text.Json;
+using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Events;
+
+/// <summary>Without Kafka the events wait in the outbox, where they can be looked at.</summary>
+public sealed class OutboxTests : SharedRigTests
+{
+    private const string ReservationsTopic = "concert-booking.reservations";
+    private const string PaymentsTopic = "concert-booking.payments";
+
+    [Test]
+    public async Task Outbox_HeldAndPaid_TellsBoth()
+    {
+        await using var alone = await StartAsync();
+        var show = await alone.Catalogue.AddShowAsync();
+        var visitor = await AdmittedAsync(alone, show);
+        (await visitor.ChargeAsync(show.Price)).Expect(201);
+        var reservationId = await visitor.HeldAsync(show, seatNo: 2);
+
+        var paid = (await visitor.PayAsync(reservationId)).Expect(201);
+
+        var held = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.held.v1");
+        held.ExpectMembers("reservationId", "userId", "concertId", "scheduleId", "seatNo", "at");
+        await TellsOfAsync(held, reservationId, visitor, show, seatNo: 2);
+        held.Moment("at");
+        var payment = await EventAsync(alone, reservationId, PaymentsTopic, "payment.completed.v1");
+        payment.ExpectMembers("paymentId", "reservationId", "userId", "concertId", "scheduleId", "seatNo", "amount", "paidAt");
+        await TellsOfAsync(payment, reservationId, visitor, show, seatNo: 2);
+        await Assert.That(payment.Value("paymentId")).IsEqualTo(paid.Value("paymentId"));
+        await Assert.That(payment.Number("amount")).IsEqualTo(show.Price);
+        await Assert.That(payment.Moment("paidAt")).IsEqualTo(paid.Json.Moment("paidAt"));
+        await Assert.That(await alone.Database.EventTypesAsync(reservationId)).IsEquivalentTo(["reservation.held.v1", "payment.completed.v1"]);
+    }
+
+    [Test]
+    public async Task Outbox_Released_TellsOnce()
+    {
+        await using var alone = await StartAsync();
+        var show = await alone.Catalogue.AddShowAsync();
+        var visitor = await AdmittedAsync(alone, show);
+        var reservationId = await visitor.HeldAsync(show);
+
+        (await visitor.ReleaseAsync(reservationId)).Expect(204);
+        await visitor.ReleaseAsync(reservationId);
+
+        var released = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.released.v1");
+        await TellsOfAsync(released, reservationId, visitor, show, seatNo: 1);
+        await Assert.That(await alone.Database.EventTypesAsync(reservationId)).IsEquivalentTo(["reservation.held.v1", "reservation.released.v1"]);
+    }
+
+    [Test]
+    public async Task Outbox_Expired_TellsOnce()
+    {
+        await using var alone = await StartAsync();
+        var show = await alone.Catalogue.AddShowAsync();
+        var visitor = await AdmittedAsync(alone, show);
+        var reservationId = await visitor.HeldAsync(show);
+        var next = await AdmittedAsync(alone, show);
+
+        await alone.Database.LetHoldPassAsync(reservationId);
+        await next.HeldAsync(show);
+        await Eventually.GetAsync(() => alone.Database.StatusAsync(reservationId), status => status == "EXPIRED", TimeSpan.FromSeconds(2));
+
+        var expired = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.expired.v1");
+        await TellsOfAsync(expired, reservationId, visitor, show, seatNo: 1);
+        await Assert.That(await alone.Database.EventTypesAsync(reservationId)).IsEquivalentTo(["reservation.held.v1", "reservation.expired.v1"]);
+    }
+
+    [Test]
+    public async Task Outbox_Refused_TellsNothing()
+    {
+        await using var alone = await StartAsync();
+        var show = await alone.Catalogue.AddShowAsync();
+        var visitor = await AdmittedAsync(alone, show);
+        var reservationId = await visitor.HeldAsync(show);
+
+        (await (await AdmittedAsync(alone, show)).HoldAsync(show)).ExpectProblem(409, "seat_taken");
+        (await visitor.PayAsync(reservationId)).ExpectProblem(402, "insufficient_points");
+        (await visitor.HoldAsync(show)).Expect(200);
+
+        await Assert.That(await alone.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox")).IsEqualTo(1);
+    }
+
+    private Task<LoneInstance> StartAsync() => Rig.StartAloneAsync(new Dictionary<string, string?> { [KafkaServers.Setting] = null });
+
+    private Task<Visitor> AdmittedAsync(Instance instance, Show show) => Rig.NewVisitor(instance).AdmittedAsync(show);
+
+    private static async Task<JsonElement> EventAsync(LoneInstance alone, string reservationId, string topic, string type)
+    {
+        var payloads = await alone.Database.ColumnAsync<string>(
+            "SELECT payload FROM outbox WHERE event_key = @id AND topic = @topic AND event_type = @type",
+            ("@id", Guid.Parse(reservationId)), ("@topic", topic), ("@type", type));
+        await Assert.That(payloads).Count().IsEqualTo(1);
+        return JsonElement.Parse(payloads[0]);
+    }
+
+    private static async Task TellsOfAsync(JsonElement told, string reservationId, Visitor visitor, Show show, long seatNo)
+    {
+        await Assert.That(told.Value("reservationId")).IsEqualTo(reservationId);
+        await Assert.That(told.Number("userId")).IsEqualTo(visitor.UserId);
+        await Assert.That(told.Number("concertId")).IsEqualTo(show.ConcertId);
+        await Assert.That(told.Number("scheduleId")).IsEqualTo(show.ScheduleId);
+        await Assert.That(told.Number("seatNo")).IsEqualTo(seatNo);
+    }
+}
