@@ -17,25 +17,22 @@ internal static class Verify
     [
         new("at most one live reservation a seat", """
             SELECT (SELECT COUNT(*) FROM (
-                      SELECT 1 FROM reservation WHERE status IN ('HELD', 'CONFIRMED')
-                      GROUP BY schedule_id, seat_no HAVING COUNT(*) > 1) AS doubled),
-                   (SELECT COUNT(*) FROM reservation WHERE status IN ('HELD', 'CONFIRMED'))
+                      SELECT 1 FROM reservation WHERE live = 1 GROUP BY schedule_id, seat_no HAVING COUNT(*) > 1) AS doubled),
+                   (SELECT COUNT(*) FROM reservation WHERE live = 1)
             """),
-        new("every confirmed reservation has its payment, of its price and user", """
-            SELECT COUNT(CASE WHEN p.payment_id IS NULL OR p.amount <> r.price OR p.user_id <> r.user_id THEN 1 END), COUNT(*)
-            FROM reservation r LEFT JOIN payment p ON p.reservation_id = r.reservation_id
-            WHERE r.status = 'CONFIRMED'
-            """),
-        new("every payment is of a confirmed reservation and has its USE row, of its amount and user", """
-            SELECT COUNT(CASE WHEN r.status <> 'CONFIRMED' OR t.type IS NULL OR t.type <> 'USE' OR t.amount <> p.amount OR t.user_id <> p.user_id THEN 1 END),
+        new("every payment is of a confirmed reservation, its price and user, and has its USE row", """
+            SELECT COUNT(CASE WHEN r.status <> 'CONFIRMED' OR r.price <> p.amount OR r.user_id <> p.user_id
+                                OR t.type IS NULL OR t.type <> 'USE' OR t.amount <> p.amount OR t.user_id <> p.user_id THEN 1 END),
                    COUNT(*)
             FROM payment p JOIN reservation r ON r.reservation_id = p.reservation_id
             LEFT JOIN point_tx t ON t.reference = p.payment_id
             """),
-        new("every USE row is of a payment", """
-            SELECT COUNT(CASE WHEN p.payment_id IS NULL THEN 1 END), COUNT(*)
-            FROM point_tx t LEFT JOIN payment p ON p.payment_id = t.reference
-            WHERE t.type = 'USE'
+        // Given the line above, equal counts leave no confirmed reservation and no USE row without its payment.
+        new("as many confirmed reservations as payments", """
+            SELECT ABS((SELECT COUNT(*) FROM reservation WHERE status = 'CONFIRMED') - COUNT(*)), COUNT(*) FROM payment
+            """),
+        new("as many USE rows as payments", """
+            SELECT ABS((SELECT COUNT(*) FROM point_tx WHERE type = 'USE') - COUNT(*)), COUNT(*) FROM payment
             """),
         new("every balance equals the sum of its ledger and is not negative", """
             SELECT COUNT(CASE WHEN b.balance < 0 OR b.balance <> COALESCE(l.total, 0) THEN 1 END), COUNT(*)
@@ -65,22 +62,41 @@ internal static class Verify
 
     public static async Task<int> Run(IConfiguration configuration)
     {
-        var mysql = new MySqlConnectionStringBuilder(Settings.LoadMySql(configuration)) { DefaultCommandTimeout = 120, Pooling = false };
         var options = Settings.LoadRedis(configuration);
-        await using var connection = new MySqlConnection(mysql.ConnectionString);
-        await connection.OpenAsync();
+        var settings = new MySqlConnectionStringBuilder(Settings.LoadMySql(configuration)) { DefaultCommandTimeout = 120, MaximumPoolSize = AtOnce };
+        await using var mysql = new MySqlDataSource(settings.ConnectionString);
+        using var free = new SemaphoreSlim(AtOnce);
+        var counts = Invariants.Select(invariant => Count(mysql, free, invariant)).ToArray();
         var broken = 0L;
-        foreach (var invariant in Invariants)
+        for (var index = 0; index < Invariants.Length; index++)
         {
+            var (violations, looked) = await counts[index];
+            broken += Tell(Invariants[index].Name, violations, looked);
+        }
+
+        broken += await VerifyQueues(mysql, options);
+        Console.WriteLine(broken == 0 ? "all invariants hold" : $"{broken} violations");
+        return broken == 0 ? 0 : 1;
+    }
+
+    /// <summary>Statements that run side by side: a million reservations are checked in seconds.</summary>
+    private const int AtOnce = 3;
+
+    private static async Task<(long Violations, long Looked)> Count(MySqlDataSource mysql, SemaphoreSlim free, Invariant invariant)
+    {
+        await free.WaitAsync();
+        try
+        {
+            await using var connection = await mysql.OpenConnectionAsync();
             await using var command = new MySqlCommand(invariant.Sql, connection);
             await using var reader = await command.ExecuteReaderAsync();
             await reader.ReadAsync();
-            broken += Tell(invariant.Name, reader.GetInt64(0), reader.GetInt64(1));
+            return (reader.GetInt64(0), reader.GetInt64(1));
         }
-
-        broken += await VerifyQueues(connection, options);
-        Console.WriteLine(broken == 0 ? "all invariants hold" : $"{broken} violations");
-        return broken == 0 ? 0 : 1;
+        finally
+        {
+            free.Release();
+        }
     }
 
     /// <summary>
@@ -96,10 +112,10 @@ internal static class Verify
         return {math.max(0, active - limit), active, redis.call('ZCOUNT', KEYS[1], '-inf', now - 2000)}
         """;
 
-    private static async Task<long> VerifyQueues(MySqlConnection connection, ConfigurationOptions options)
+    private static async Task<long> VerifyQueues(MySqlDataSource mysql, ConfigurationOptions options)
     {
         var names = new List<string>();
-        await using (var command = new MySqlCommand("SELECT queue_name FROM queue", connection))
+        await using (var command = mysql.CreateCommand("SELECT queue_name FROM queue"))
         await using (var reader = await command.ExecuteReaderAsync())
         {
             while (await reader.ReadAsync())
