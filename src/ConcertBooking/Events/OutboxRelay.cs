@@ -55,7 +55,7 @@ internal sealed partial class OutboxRelay : BackgroundService
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (_kafka.Producer is not { } producer)
+        if (!_kafka.IsConfigured)
         {
             return;
         }
@@ -64,14 +64,15 @@ internal sealed partial class OutboxRelay : BackgroundService
         {
             try
             {
-                if (!_kafka.Up || await RelayOnce(producer, stoppingToken) < BatchSize)
+                if (_kafka.Producer is not { } producer || await RelayOnce(producer, stoppingToken) < BatchSize)
                 {
                     await _signal.Wait(Idle, stoppingToken);
                     await Task.Delay(Gather, _time, stoppingToken);
                 }
             }
-            catch (DatabaseUnavailableException exception)
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
+                // The database is away, or not migrated yet; readyz and its log tell of it.
                 LogPutOff(exception.Message);
                 await Task.Delay(Idle, _time, stoppingToken);
             }
@@ -162,7 +163,7 @@ internal sealed partial class OutboxRelay : BackgroundService
         _ => false,
     };
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Relay put off: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Relay put off: {Reason}")]
     private partial void LogPutOff(string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka refused {Count} events, the first because: {Reason}")]

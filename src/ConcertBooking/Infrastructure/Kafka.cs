@@ -5,50 +5,52 @@ namespace ConcertBooking.Infrastructure;
 /// <summary>
 /// The one producer, and whether brokers answer. Without the setting there is none: events wait in the outbox.
 /// </summary>
-internal sealed partial class Kafka : BackgroundService
+internal sealed partial class Kafka(Settings settings, ILogger<Kafka> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
 
-    private readonly TimeProvider _time;
-    private readonly ILogger<Kafka> _logger;
+    private volatile IProducer<byte[], byte[]>? _producer;
     private volatile bool _up;
 
-    public Kafka(Settings settings, TimeProvider time, ILogger<Kafka> logger)
-    {
-        _time = time;
-        _logger = logger;
-        if (settings.Kafka.Length == 0)
-        {
-            return;
-        }
+    public bool IsConfigured => settings.Kafka.Length > 0;
 
-        Producer = new ProducerBuilder<byte[], byte[]>(new ProducerConfig
-            {
-                BootstrapServers = settings.Kafka,
-                ClientId = "concert-booking",
-                Acks = Acks.All,
-                EnableIdempotence = true,
-                MessageTimeoutMs = 8_000, // well under the outbox's lease
-                LingerMs = 2,
-                SocketTimeoutMs = 5_000,
-                QueueBufferingMaxMessages = 10_000,
-                QueueBufferingMaxKbytes = 16_384,
-            })
-            .SetLogHandler(static (_, _) => { }) // what matters of it is logged as up and down
-            .SetErrorHandler((_, error) => Notice(!error.IsFatal && error.Code != ErrorCode.Local_AllBrokersDown, error.Reason))
-            .Build();
-    }
-
-    /// <summary>Null when no Kafka is configured.</summary>
-    public IProducer<byte[], byte[]>? Producer { get; }
+    /// <summary>The producer while brokers answer.</summary>
+    public IProducer<byte[], byte[]>? Producer => _up ? _producer : null;
 
     public bool Up => _up;
 
-    /// <summary>Brokers are asked for metadata now and then; librdkafka offers that only as a call that blocks, so it has a thread.</summary>
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Producer is null
+    /// <summary>
+    /// Loading librdkafka and asking brokers for metadata both block, so they have a thread of their own; starting
+    /// does not wait for them.
+    /// </summary>
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => !IsConfigured
         ? Task.CompletedTask
-        : Task.Factory.StartNew(() => Watch(Producer, stoppingToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        : Task.Factory.StartNew(
+            () =>
+            {
+                var producer = Build();
+                _producer = producer;
+                Watch(producer, stoppingToken);
+            },
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private IProducer<byte[], byte[]> Build() =>
+        new ProducerBuilder<byte[], byte[]>(new ProducerConfig
+        {
+            BootstrapServers = settings.Kafka,
+            ClientId = "concert-booking",
+            Acks = Acks.All,
+            EnableIdempotence = true,
+            MessageTimeoutMs = 8_000, // well under the outbox's lease
+            LingerMs = 2,
+            SocketTimeoutMs = 5_000,
+            QueueBufferingMaxMessages = 10_000,
+            QueueBufferingMaxKbytes = 16_384,
+        })
+        .SetLogHandler(static (_, _) => { }) // what matters of it is logged as up and down
+        .SetErrorHandler((_, error) => Notice(!error.IsFatal && error.Code != ErrorCode.Local_AllBrokersDown, error.Reason))
+        .Build();
 
     private void Watch(IProducer<byte[], byte[]> producer, CancellationToken stoppingToken)
     {
@@ -88,7 +90,7 @@ internal sealed partial class Kafka : BackgroundService
 
     public override void Dispose()
     {
-        Producer?.Dispose();
+        _producer?.Dispose();
         base.Dispose();
     }
 

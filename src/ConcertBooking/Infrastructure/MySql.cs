@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using MySqlConnector;
 using Polly;
 using Polly.Retry;
@@ -15,6 +16,9 @@ internal sealed partial class MySql : IAsyncDisposable
 {
     /// <summary>How long a request may wait for a connection; with connecting it stays under the promised 2 s.</summary>
     private static readonly TimeSpan WaitLimit = TimeSpan.FromMilliseconds(1500);
+
+    /// <summary>A connection lost later than this was not lost to a restart: asking again would only add to the wait.</summary>
+    private static readonly TimeSpan RepeatLimit = TimeSpan.FromSeconds(1);
 
     private readonly MySqlDataSource _source;
     private readonly MySqlDataSource _probes;
@@ -125,6 +129,7 @@ internal sealed partial class MySql : IAsyncDisposable
             throw new DatabaseUnavailableException("All connections to the database are in use.");
         }
 
+        var started = Stopwatch.GetTimestamp();
         try
         {
             await using var connection = await _source.OpenConnectionAsync(cancellationToken);
@@ -137,6 +142,10 @@ internal sealed partial class MySql : IAsyncDisposable
                 await Rollback(connection);
                 throw;
             }
+        }
+        catch (MySqlException exception) when (IsConnectionLost(exception) && Stopwatch.GetElapsedTime(started) > RepeatLimit)
+        {
+            throw new DatabaseUnavailableException(exception.Message, exception);
         }
         finally
         {

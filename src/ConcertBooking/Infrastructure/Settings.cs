@@ -43,6 +43,9 @@ internal sealed class Settings
     public required TimeSpan Hold { get; init; }
     public required int HoldsPerUser { get; init; }
 
+    /// <summary>Where paid seats are told of; null: nobody is.</summary>
+    public required string? NotificationsWebhookUrl { get; init; }
+
     public required bool Api { get; init; }
     public required bool Worker { get; init; }
     public required bool Development { get; init; }
@@ -80,6 +83,7 @@ internal sealed class Settings
             QueueMaxWaiting = read.Integer("Queue:MaxWaiting", 1_000_000, 1, 100_000_000),
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
+            NotificationsWebhookUrl = read.OptionalUri("Notifications:WebhookUrl"),
             Api = roles.Contains("api"),
             Worker = roles.Contains("worker"),
             Development = development,

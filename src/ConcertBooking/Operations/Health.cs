@@ -15,9 +15,9 @@ public sealed record LiveResponse(string Status);
 /// Knows which servers answer. It asks them every second in the background, so that readyz costs nothing and the
 /// service starts without them; a change is logged once, an outage again every ten seconds.
 /// </summary>
-internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, TimeProvider time, ILogger<Health> logger) : BackgroundService
+internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, TimeProvider time, ILogger<Health> logger)
+    : PeriodicService(TimeSpan.FromSeconds(1), time, logger)
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Reminder = TimeSpan.FromSeconds(10);
 
@@ -34,15 +34,8 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, T
 
     private static string Word(bool up) => up ? "up" : "down";
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Interval, time);
-        do
-        {
-            await Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, AskRedis, stoppingToken));
-        }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
-    }
+    protected override Task Round(CancellationToken stoppingToken) =>
+        Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, AskRedis, stoppingToken));
 
     /// <summary>MySQL is up when it answers and holds the schema that this build was written for.</summary>
     private async Task<string?> AskMySql(CancellationToken cancellationToken)
@@ -82,7 +75,7 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, T
             problem = $"no answer in {Limit.TotalSeconds:0} s";
         }
 
-        var now = time.GetTimestamp();
+        var now = Time.GetTimestamp();
         if (problem is null)
         {
             if (!dependency.Up && dependency.LastSaid is not null)
@@ -92,7 +85,7 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, T
 
             dependency.LastSaid = null;
         }
-        else if (dependency.LastSaid is not { } said || time.GetElapsedTime(said, now) >= Reminder)
+        else if (dependency.LastSaid is not { } said || Time.GetElapsedTime(said, now) >= Reminder)
         {
             LogDown(dependency.Name, problem);
             dependency.LastSaid = now;

@@ -12,9 +12,9 @@ internal sealed class OverdueRow
 /// The sweep: every second, on any instance, overdue holds become EXPIRED. It is for tidiness and for the events; a
 /// seat never waits for it.
 /// </summary>
-internal sealed partial class ExpireHolds(MySql database, Holds holds, TimeProvider time, ILogger<ExpireHolds> logger) : BackgroundService
+internal sealed class ExpireHolds(MySql database, Holds holds, TimeProvider time, ILogger<ExpireHolds> logger)
+    : PeriodicService(TimeSpan.FromSeconds(1), time, logger)
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private const int ChunkSize = 50;
 
     /// <summary>Plain read: finding them takes no lock, ending them goes by primary key.</summary>
@@ -24,27 +24,13 @@ internal sealed partial class ExpireHolds(MySql database, Holds holds, TimeProvi
         ORDER BY held_expires_at LIMIT 1000
         """;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task Round(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
+        var overdue = await database.Run(
+            async (connection, token) => (await connection.QueryAsync<OverdueRow>(SelectSql)).ToList(), stoppingToken);
+        foreach (var chunk in overdue.Select(static row => row.Id).Chunk(ChunkSize))
         {
-            try
-            {
-                var overdue = await database.Run(
-                    async (connection, token) => (await connection.QueryAsync<OverdueRow>(SelectSql)).ToList(), stoppingToken);
-                foreach (var chunk in overdue.Select(row => row.Id).Chunk(ChunkSize))
-                {
-                    await holds.Expire(chunk);
-                }
-            }
-            catch (DatabaseUnavailableException exception)
-            {
-                LogSkipped(exception.Message);
-            }
+            await holds.Expire(chunk);
         }
     }
-
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Sweep of overdue holds put off: {Reason}")]
-    private partial void LogSkipped(string reason);
 }

@@ -11,6 +11,7 @@ internal sealed class Fleet : IAsyncDisposable
 {
     private readonly Rig _rig;
     private readonly Dictionary<string, string?> _changes;
+    private readonly List<Member> _members = [];
 
     private Fleet(Rig rig, Database database, int size, IReadOnlyDictionary<string, string?> changes)
     {
@@ -21,12 +22,12 @@ internal sealed class Fleet : IAsyncDisposable
             [KafkaServers.Setting] = null,
         };
         _changes.TryAdd(MySqlServers.Setting, database.ConnectionString);
-        Members = [.. Enumerable.Range(0, size).Select(_ => new Member(this))];
+        _members.AddRange(Enumerable.Range(0, size).Select(_ => new Member(this, [])));
     }
 
     public Database Database { get; }
 
-    public IReadOnlyList<Member> Members { get; }
+    public IReadOnlyList<Member> Members => _members;
 
     public Api this[int member] => Members[member].Api;
 
@@ -44,6 +45,15 @@ internal sealed class Fleet : IAsyncDisposable
         var fleet = new Fleet(rig, database, size, changes(database).ToDictionary(change => change.Name, change => change.Value));
         await Task.WhenAll(fleet.Members.Select(member => member.StartAsync()));
         return fleet;
+    }
+
+    /// <summary>One more instance, with differences of its own.</summary>
+    public async Task<Member> AddAsync(params (string Name, string? Value)[] changes)
+    {
+        var member = new Member(this, changes);
+        _members.Add(member);
+        await member.StartAsync();
+        return member;
     }
 
     /// <summary>A user that nobody has seen; asks the first instance unless told otherwise.</summary>
@@ -83,17 +93,26 @@ internal sealed class Fleet : IAsyncDisposable
             await member.KillAsync();
     }
 
-    internal sealed class Member(Fleet fleet)
+    internal sealed class Member
     {
-        private readonly Dictionary<string, string?> _changes = new(fleet._changes)
-        {
-            ["ASPNETCORE_URLS"] = $"http://127.0.0.1:{Ports.Take()}",
-            ["Management__Port"] = $"{Ports.Take()}",
-        };
-
+        private readonly Fleet _fleet;
+        private readonly Dictionary<string, string?> _changes;
         private Instance? _instance;
 
-        public Api Api => field ??= new Api(new Uri(_changes["ASPNETCORE_URLS"]!));
+        internal Member(Fleet fleet, (string Name, string? Value)[] changes)
+        {
+            _fleet = fleet;
+            _changes = new(fleet._changes)
+            {
+                ["ASPNETCORE_URLS"] = $"http://127.0.0.1:{Ports.Take()}",
+                ["Management__Port"] = $"{Ports.Take()}",
+            };
+            foreach (var (name, value) in changes)
+                _changes[name] = value;
+            Api = new Api(new Uri(_changes["ASPNETCORE_URLS"]!));
+        }
+
+        public Api Api { get; }
 
         public Instance Instance => _instance ?? throw new InvalidOperationException("The instance was not started.");
 
@@ -103,7 +122,7 @@ internal sealed class Fleet : IAsyncDisposable
         public async Task StartAsync(string waitFor = "/readyz")
         {
             if (!Runs)
-                _instance = await fleet._rig.StartAsync(_changes, waitFor);
+                _instance = await _fleet._rig.StartAsync(_changes, waitFor);
         }
 
         public Task KillAsync() => _instance?.Process.KillAsync() ?? Task.CompletedTask;

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using ConcertBooking.Tests.Support;
+using MySqlConnector;
 
 namespace ConcertBooking.Tests.Faults;
 
@@ -19,11 +21,13 @@ internal sealed class TcpProxy : IAsyncDisposable
     private volatile Func<TimeSpan>? _cutAfter;
     private volatile bool _loseAnswers;
     private volatile bool _refuse;
+    private volatile TaskCompletionSource _open = new();
     private int _cuts;
 
     public TcpProxy(string host, int port)
     {
         (_host, _port) = (host, port);
+        _open.SetResult();
         _listener.Start(backlog: 512);
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
         _accepting = AcceptAsync();
@@ -44,6 +48,12 @@ internal sealed class TcpProxy : IAsyncDisposable
     /// <summary>New connections are cut at once.</summary>
     public bool Refuse { set => _refuse = value; }
 
+    /// <summary>From now on nothing gets through, in either direction, until <see cref="Release"/>; nothing is lost either.</summary>
+    public void Hold() => _open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>What was kept back is delivered.</summary>
+    public void Release() => _open.TrySetResult();
+
     /// <summary>Cuts every connection there is.</summary>
     public void Cut()
     {
@@ -51,10 +61,15 @@ internal sealed class TcpProxy : IAsyncDisposable
             relay.Cut();
     }
 
+    /// <summary>The database's connection string with the proxy in the server's place.</summary>
+    public string InPlaceOf(Database database) =>
+        new MySqlConnectionStringBuilder(database.ConnectionString) { Server = "127.0.0.1", Port = (uint)Port }.ConnectionString;
+
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
         _listener.Dispose();
+        Release();
         Cut();
         await _accepting;
         _stop.Dispose();
@@ -120,6 +135,7 @@ internal sealed class TcpProxy : IAsyncDisposable
                 int length;
                 while ((length = await from.ReceiveAsync(buffer)) > 0)
                 {
+                    await proxy._open.Task;
                     if (!toServer && proxy._loseAnswers)
                     {
                         Cut();

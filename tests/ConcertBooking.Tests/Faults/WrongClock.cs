@@ -1,55 +1,87 @@
-using System.Diagnostics;
-using System.Runtime.InteropServices;
+using System.Globalization;
+using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Faults;
 
-/// <summary>A wrong wall clock for one process: libfaketime stands between it and the C library. Timers go on as they are.</summary>
-internal static class WrongClock
+/// <summary>The service's clock is ten minutes off: holds end by the database's clock and admissions by Redis's, as ever.</summary>
+public sealed class WrongClock : FaultTests
 {
-    private const string Package = "libfaketime";
+    private const int HoldSeconds = 300;
 
-    private static readonly Lazy<Task<string>> s_library = new(FindOrInstallAsync);
-
-    /// <summary>The environment of a process whose clock is off by that much.</summary>
-    public static async Task<Dictionary<string, string?>> OffByAsync(TimeSpan offset) => new()
+    [Test]
+    [Arguments(10)]
+    [Arguments(-10)]
+    public async Task Expiry_ClockMinutesOff_Unchanged(int minutes)
     {
-        ["LD_PRELOAD"] = await s_library.Value,
-        ["FAKETIME"] = $"{(int)offset.TotalSeconds:+0;-0}s",
-        ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1",
-    };
+        await using var fleet = await OffByAsync(minutes);
+        var show = await fleet.Catalogue.AddShowAsync();
+        var owner = await fleet.NewVisitorAsync(show, points: 2 * show.Price);
+        var hold = (await owner.HoldAsync(show, 1)).Expect(201);
 
-    private static async Task<string> FindOrInstallAsync()
-    {
-        if (Find() is { } found)
-            return found;
-        if (!File.Exists("/usr/bin/apt-get") || !Environment.IsPrivilegedProcess)
-            throw new InvalidOperationException($"A wrong clock needs libfaketime.so.1: install the package {Package}.");
-        await AptGetAsync("update");
-        await AptGetAsync("install", "--yes", "--no-install-recommends", Package);
-        return Find() ?? throw new InvalidOperationException($"apt-get installed {Package}, but libfaketime.so.1 is nowhere to be found.");
+        var now = DateTime.SpecifyKind(await fleet.Database.ScalarAsync<DateTime>("SELECT NOW(3)"), DateTimeKind.Utc);
+        var left = hold.Json.Moment("heldUntil").UtcDateTime - now;
+        await Assert.That(left.TotalSeconds).IsBetween(HoldSeconds - 3, HoldSeconds);
+
+        // A hold that has time left outlives two sweeps; one that has none does not.
+        var lost = await owner.HeldAsync(show, 2);
+        await fleet.Database.LetHoldPassAsync(lost);
+        await Eventually.TrueAsync(async () => await fleet.Database.StatusAsync(lost) == "EXPIRED", within: TimeSpan.FromSeconds(3));
+        var third = await owner.HeldAsync(show, 3);
+        await fleet.Database.LetHoldPassAsync(third);
+        await Eventually.TrueAsync(async () => await fleet.Database.StatusAsync(third) == "EXPIRED", within: TimeSpan.FromSeconds(3));
+        await Assert.That(await fleet.Database.StatusAsync(hold.Value("reservationId"))).IsEqualTo("HELD");
+
+        (await owner.PayAsync(lost)).ExpectProblem(410, "hold_expired");
+        (await owner.PayAsync(hold.Value("reservationId"))).Expect(201);
+        (await (await fleet.NewVisitorAsync(show)).HoldAsync(show, 2)).Expect(201);
+        await fleet.VerifyAsync();
     }
 
-    /// <summary>Debian keeps it under the architecture's name, others directly under lib.</summary>
-    private static string? Find()
+    [Test]
+    [Arguments(10)]
+    [Arguments(-10)]
+    public async Task Admission_ClockMinutesOff_EndsByRedissClock(int minutes)
     {
-        var architecture = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 ? "aarch64" : "x86_64";
-        string[] places = [$"/usr/lib/{architecture}-linux-gnu/faketime", "/usr/lib/faketime", "/usr/lib64/faketime", "/usr/local/lib/faketime"];
-        return places.Select(place => $"{place}/libfaketime.so.1").FirstOrDefault(File.Exists);
+        await using var fleet = await OffByAsync(minutes);
+        var show = await fleet.Catalogue.AddShowAsync(activeSeconds: 3);
+        var user = await fleet.NewVisitorAsync(show);
+        await user.HeldAsync(show, 1);
+
+        await Eventually.GetAsync(() => user.HoldAsync(show, 1), reply => reply.Status == 410, within: TimeSpan.FromSeconds(5));
+
+        (await user.HoldAsync(show, 2)).ExpectProblem(410, "queue_token_expired");
+        await fleet.VerifyAsync();
     }
 
-    private static async Task AptGetAsync(params string[] arguments)
+    /// <summary>Without Redis the pass speaks for itself: its end is still judged by the clock that Redis had.</summary>
+    [Test]
+    [Arguments(10)]
+    [Arguments(-10)]
+    public async Task Admission_ClockMinutesOffAndRedisStopped_EndsInTime(int minutes)
     {
-        var start = new ProcessStartInfo("/usr/bin/apt-get", ["-o", "DPkg::Lock::Timeout=300", .. arguments])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.Environment["DEBIAN_FRONTEND"] = "noninteractive";
-        using var process = Process.Start(start)!;
-        var output = process.StandardOutput.ReadToEndAsync();
-        var error = process.StandardError.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        if (process.ExitCode != 0)
-            throw new InvalidOperationException($"apt-get {string.Join(' ', arguments)} failed:\n{await output}{await error}");
+        await using var fleet = await OffByAsync(minutes);
+        var shortly = await fleet.Catalogue.AddShowAsync(activeSeconds: 3);
+        var longer = await fleet.Catalogue.AddShowAsync(activeSeconds: 60);
+        var (ending, staying) = (await fleet.NewVisitorAsync(shortly), await fleet.NewVisitorAsync(longer));
+        await Rig.Servers.Redis.StopAsync();
+
+        await ending.HeldAsync(shortly, 1);
+        await staying.HeldAsync(longer, 1);
+        await Eventually.GetAsync(() => ending.HoldAsync(shortly, 1), reply => reply.Status == 410, within: TimeSpan.FromSeconds(5));
+        await staying.HeldAsync(longer, 2);
+
+        await Rig.Servers.Redis.StartAsync();
+        await fleet.VerifyAsync();
+    }
+
+    private async Task<Fleet> OffByAsync(int minutes)
+    {
+        var offset = TimeSpan.FromMinutes(minutes);
+        var clock = await FakeClock.OffByAsync(offset);
+        var fleet = await Fleet.StartAsync(Rig, 1, [.. clock.Select(change => (change.Key, change.Value))]);
+        var told = (await fleet[0].GetAsync("/livez")).Header("Date")!;
+        var off = DateTimeOffset.Parse(told, CultureInfo.InvariantCulture) - TimeProvider.System.GetUtcNow();
+        await Assert.That((off - offset).Duration()).IsLessThan(TimeSpan.FromSeconds(5));
+        return fleet;
     }
 }

@@ -1,0 +1,141 @@
+using ConcertBooking.Tests.Faults;
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Chaos;
+
+/// <summary>
+/// Visit after visit, each of a new user: enter, charge, look, hold a few seats, pay, release or forget them. What is
+/// decided depends on the seed and the answers alone. Calls go to any instance, repeats of a call to any other.
+/// </summary>
+internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal journal, int seed)
+{
+    private const int Repeats = 6;
+
+    private readonly Random _random = new(seed);
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                await VisitAsync(fleet.NewVisitor(), stop);
+            }
+            catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or TimeoutException)
+            {
+                // Nobody there right now: the visit is over, and the next one does not come at once.
+                await Task.Delay(20, CancellationToken.None);
+            }
+        }
+    }
+
+    private async Task VisitAsync(Visitor user, CancellationToken stop)
+    {
+        var (show, free) = await LookAsync(user);
+        if (show is null || !await EnterAsync(user, show, stop))
+            return;
+
+        var wanted = _random.Next(1, 4);
+        await ChargeAsync(user, wanted * show.Price);
+        foreach (var seat in Pick(free, wanted))
+        {
+            if (await HoldAsync(user, show, seat) is not { } reservation)
+                continue;
+            switch (_random.Next(10))
+            {
+                case < 7:
+                    await PayAsync(user, reservation);
+                    break;
+                case < 9:
+                    await RepeatAsync(() => journal.TryAsync("release", user.UserId, reservation, null, () => At(user).ReleaseAsync(reservation)));
+                    break;
+            }
+        }
+
+        // Whoever paid has left already; the others make room.
+        await At(user).LeaveAsync();
+    }
+
+    /// <summary>The first schedule with free seats, and those seats.</summary>
+    private async Task<(Show? Show, int[] Free)> LookAsync(Visitor user)
+    {
+        foreach (var show in shows)
+        {
+            var reply = await At(user).Api.GetAsync($"/v1/schedules/{show.ScheduleId}/seats");
+            if (reply.Status != 200)
+                return (null, []);
+            int[] free = [.. reply.Items("seats").Where(seat => seat.Value("status") == "AVAILABLE").Select(seat => (int)seat.Number("seatNo"))];
+            if (free.Length > 0)
+                return (show, free);
+        }
+        return (null, []);
+    }
+
+    /// <summary>Of the first few free ones, so that customers get in each other's way.</summary>
+    private int[] Pick(int[] free, int count)
+    {
+        var few = free.Take(12).ToArray();
+        _random.Shuffle(few);
+        return few[..Math.Min(count, few.Length)];
+    }
+
+    private async Task<bool> EnterAsync(Visitor user, Show show, CancellationToken stop)
+    {
+        for (var patience = 0; patience < 40 && !stop.IsCancellationRequested; patience++)
+        {
+            var reply = user.QueueToken is null ? await At(user).EnterAsync(show.Queue) : await At(user).PlaceAsync();
+            if (reply.Status is 200 or 201 && reply.Value("status") == "ACTIVE")
+                return true;
+            if (reply.Status == 410)
+                user.QueueToken = null;
+            await Task.Delay(50, CancellationToken.None);
+        }
+        return false;
+    }
+
+    private Task<Attempt> ChargeAsync(Visitor user, long amount)
+    {
+        var key = NewKey();
+        return RepeatAsync(() => journal.TryAsync("charge", user.UserId, $"{amount}", key, () => At(user).ChargeAsync(amount, key)));
+    }
+
+    private async Task<string?> HoldAsync(Visitor user, Show show, int seat)
+    {
+        var attempt = await RepeatAsync(() =>
+            journal.TryAsync("hold", user.UserId, $"{show.ScheduleId}/{seat}", null, () => At(user).HoldAsync(show, seat)));
+        return attempt.Outcome is Outcome.Ok ? attempt.Reply!.Value("reservationId") : null;
+    }
+
+    private async Task PayAsync(Visitor user, string reservation)
+    {
+        var key = NewKey();
+        var attempt = await RepeatAsync(() => journal.TryAsync("pay", user.UserId, reservation, key, () => At(user).PayAsync(reservation, key)));
+        if (attempt.Outcome is Outcome.Ok && _random.Next(4) == 0)
+            await journal.TryAsync("pay", user.UserId, reservation, key, () => At(user).PayAsync(reservation, key));
+    }
+
+    /// <summary>Sends the call again until its outcome is known, a few times.</summary>
+    private static async Task<Attempt> RepeatAsync(Func<Task<Attempt>> send)
+    {
+        for (var repeat = 0; ; repeat++)
+        {
+            var attempt = await send();
+            if (repeat == Repeats || (attempt.Outcome is not Outcome.Unknown && attempt.Reply!.Code != "idempotency_key_in_use"))
+                return attempt;
+            await Task.Delay(50 << repeat);
+        }
+    }
+
+    private Visitor At(Visitor user)
+    {
+        user.Api = fleet[_random.Next(fleet.Members.Count)];
+        return user;
+    }
+
+    private string NewKey()
+    {
+        var bytes = new byte[16];
+        _random.NextBytes(bytes);
+        return Convert.ToHexStringLower(bytes);
+    }
+}

@@ -1,0 +1,169 @@
+using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Tests.Support;
+using MySqlConnector;
+
+namespace ConcertBooking.Tests.Faults;
+
+/// <summary>
+/// The connection breaks after the request was sent: between the client and the service, or between the service and
+/// MySQL. Whoever asks again with the same key learns what became of it, and nothing happens twice.
+/// </summary>
+public sealed class LostAnswers : FaultTests
+{
+    [Test]
+    public async Task Pay_AnswerLost_RetryGivesTheOriginal()
+    {
+        var show = await Rig.Catalogue.AddShowAsync();
+        var user = await Rig.NewVisitorAsync(show, points: 2 * show.Price);
+        var reservation = await user.HeldAsync(show);
+        var key = Visitor.NewKey();
+        await using var proxy = new TcpProxy("127.0.0.1", Rig.A.Api.Address.Port) { LoseAnswers = true };
+        user.Api = Through(proxy);
+
+        await Assert.ThrowsAsync<HttpRequestException>(() => user.PayAsync(reservation, key));
+
+        user.Api = Rig.B.Api;
+        var original = (await user.PayAsync(reservation, key)).Expect(201);
+        await Assert.That(original.Header("Idempotency-Replayed")).IsEqualTo("true");
+        await Assert.That(original.Number("balance")).IsEqualTo(show.Price);
+        user.Api = Rig.A.Api;
+        await Assert.That((await user.PayAsync(reservation, key)).Text).IsEqualTo(original.Text);
+        await Assert.That(await user.BalanceAsync()).IsEqualTo(show.Price);
+        await Rig.VerifyAsync();
+    }
+
+    [Test]
+    public async Task Charge_AnswerLost_RetryGivesTheOriginal()
+    {
+        var user = Rig.NewVisitor();
+        var key = Visitor.NewKey();
+        await using var proxy = new TcpProxy("127.0.0.1", Rig.A.Api.Address.Port) { LoseAnswers = true };
+        user.Api = Through(proxy);
+
+        await Assert.ThrowsAsync<HttpRequestException>(() => user.ChargeAsync(500, key));
+
+        user.Api = Rig.B.Api;
+        var original = (await user.ChargeAsync(500, key)).Expect(201);
+        await Assert.That(original.Header("Idempotency-Replayed")).IsEqualTo("true");
+        await Assert.That(await user.BalanceAsync()).IsEqualTo(500);
+        await Rig.VerifyAsync();
+    }
+
+    [Test]
+    public async Task Hold_AnswerLost_RetryGivesTheSameReservation()
+    {
+        var show = await Rig.Catalogue.AddShowAsync();
+        var user = await Rig.NewVisitorAsync(show);
+        await using var proxy = new TcpProxy("127.0.0.1", Rig.A.Api.Address.Port) { LoseAnswers = true };
+        user.Api = Through(proxy);
+
+        await Assert.ThrowsAsync<HttpRequestException>(() => user.HoldAsync(show));
+
+        user.Api = Rig.B.Api;
+        var again = (await user.HoldAsync(show)).Expect(200);
+        await Assert.That(await Rig.Database.ScalarAsync<long>(
+            "SELECT COUNT(*) FROM reservation WHERE user_id = @user", ("@user", user.UserId))).IsEqualTo(1);
+        await Assert.That(await Rig.Database.StatusAsync(again.Value("reservationId"))).IsEqualTo("HELD");
+        await Rig.VerifyAsync();
+    }
+
+    /// <summary>Cut at any moment: before the request is read, while it works, while it answers.</summary>
+    [Test]
+    public async Task Pay_CutAtAnyMoment_HappensOnce()
+    {
+        const int Payments = 200;
+        var show = await Rig.Catalogue.AddShowAsync(Payments);
+        await using var proxy = new TcpProxy("127.0.0.1", Rig.A.Api.Address.Port)
+        {
+            CutAfter = () => TimeSpan.FromMilliseconds(Random.Shared.NextDouble() * 8),
+        };
+        var (original, replayed) = (0, 0);
+
+        await Parallel.ForAsync(1, Payments + 1, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (seat, _) =>
+        {
+            var user = await Rig.NewVisitorAsync(show, points: 3 * show.Price);
+            var reservation = await user.HeldAsync(show, seat);
+            var key = Visitor.NewKey();
+            user.Api = Through(proxy);
+            var first = await OrCutAsync(() => user.PayAsync(reservation, key));
+            user.Api = Rig.B.Api;
+            var second = (await Eventually.GetAsync(
+                () => user.PayAsync(reservation, key), reply => reply.Code != "idempotency_key_in_use", TimeSpan.FromSeconds(5))).Expect(201);
+
+            if (first is not null)
+                await Assert.That(second.Text).IsEqualTo(first.Expect(201).Text);
+            if (second.Header("Idempotency-Replayed") is null)
+                Interlocked.Increment(ref original);
+            else
+                Interlocked.Increment(ref replayed);
+            await Assert.That(await user.BalanceAsync()).IsEqualTo(2 * show.Price);
+        });
+
+        // Cuts that always came too early, or always too late, would prove nothing.
+        await Assert.That(proxy.Cuts).IsGreaterThan(Payments / 4);
+        await Assert.That(replayed).IsGreaterThan(Payments / 20);
+        await Assert.That(original).IsGreaterThan(0);
+        await Rig.VerifyAsync();
+    }
+
+    /// <summary>
+    /// MySQL commits, its answer never arrives: the service cannot know, asks again by itself, and must find what it did.
+    /// </summary>
+    [Test]
+    public async Task AnyChange_AnswerOfMySqlLost_HappensOnce()
+    {
+        const int Rounds = 30;
+        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
+        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var fleet = await Fleet.StartAsync(Rig, 1);
+        var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
+        var show = await fleet.Catalogue.AddShowAsync(Rounds);
+        for (var round = 1; round <= Rounds; round++)
+        {
+            var user = await fleet.NewVisitorAsync(show);
+            user.Api = behind.Api;
+            var (chargeKey, payKey) = (Visitor.NewKey(), Visitor.NewKey());
+
+            (await WhileLosingAsync(proxy, () => user.ChargeAsync(show.Price, chargeKey))).Expect(201);
+            var hold = await WhileLosingAsync(proxy, () => user.HoldAsync(show, round));
+            await Assert.That(hold.Status).IsBetween(200, 201);
+            var reservation = hold.Value("reservationId");
+            if (round % 3 == 0)
+            {
+                (await WhileLosingAsync(proxy, () => user.ReleaseAsync(reservation))).Expect(204);
+                await Assert.That(await user.BalanceAsync()).IsEqualTo(show.Price);
+                continue;
+            }
+            (await WhileLosingAsync(proxy, () => user.PayAsync(reservation, payKey))).Expect(201);
+            await Assert.That(await user.BalanceAsync()).IsEqualTo(0);
+        }
+
+        await Assert.That(proxy.Cuts).IsGreaterThan(Rounds);
+        await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation")).IsEqualTo(Rounds);
+        await fleet.VerifyAsync();
+    }
+
+    /// <summary>For 20 ms no answer of MySQL gets through; repeats of the service come until one does.</summary>
+    private static async Task<Reply> WhileLosingAsync(TcpProxy proxy, Func<Task<Reply>> send)
+    {
+        proxy.LoseAnswers = true;
+        var call = send();
+        await Task.Delay(20);
+        proxy.LoseAnswers = false;
+        return await call;
+    }
+
+    private static async Task<Reply?> OrCutAsync(Func<Task<Reply>> send)
+    {
+        try
+        {
+            return await send();
+        }
+        catch (HttpRequestException)
+        {
+            return null;
+        }
+    }
+
+    private static Api Through(TcpProxy proxy) => new(new Uri($"http://127.0.0.1:{proxy.Port}"));
+}

@@ -1,0 +1,163 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using ConcertBooking.Tests.Chaos;
+using ConcertBooking.Tests.Support;
+using MySqlConnector;
+
+namespace ConcertBooking.Tests.Faults;
+
+/// <summary>MySQL restarted, frozen, or deadlocking: 503 at worst, and back without anybody's help.</summary>
+public sealed class MySqlFaults : FaultTests
+{
+    private static readonly TimeSpan s_comeBack = TimeSpan.FromSeconds(5);
+
+    [Test]
+    [Arguments(true)]
+    [Arguments(false)]
+    public async Task Restart_UnderLoad_BackWithinFiveSeconds(bool killed)
+    {
+        await using var fleet = await Fleet.StartAsync(Rig, 2, ("Holds__Seconds", "5"));
+        var shows = await KilledInstances.SellAsync(fleet, schedules: 10, maxActive: 10);
+        var journal = new Journal();
+        using var stop = new CancellationTokenSource();
+        var customers = Enumerable.Range(0, 8).Select(seed => new Customer(fleet, shows, journal, seed).RunAsync(stop.Token)).ToArray();
+        await Eventually.TrueAsync(() => journal.Attempts.Count(attempt => attempt.Call == "pay") > 20, within: TimeSpan.FromSeconds(15));
+
+        await (killed ? Rig.Servers.MySql.KillAsync() : Rig.Servers.MySql.StopAsync());
+        foreach (var member in fleet.Members)
+        {
+            (await fleet.NewVisitor().At(member).ChargeAsync(1)).ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
+            await Eventually.GetAsync(() => member.Api.GetAsync("/readyz"), ready => ready.Status == 503, within: TimeSpan.FromSeconds(3));
+        }
+        await Rig.Servers.MySql.StartAsync();
+        var up = Stopwatch.StartNew();
+        foreach (var member in fleet.Members)
+        {
+            await Eventually.GetAsync(() => fleet.NewVisitor().At(member).ChargeAsync(1), reply => reply.Status == 201, s_comeBack - up.Elapsed);
+            await Eventually.GetAsync(() => member.Api.GetAsync("/readyz"), ready => ready.Status == 200, s_comeBack - up.Elapsed);
+        }
+
+        var paid = journal.Attempts.Count(attempt => attempt.Call == "pay" && attempt.Outcome is Outcome.Ok);
+        await Eventually.TrueAsync(
+            () => journal.Attempts.Count(attempt => attempt.Call == "pay" && attempt.Outcome is Outcome.Ok) > paid + 20,
+            within: TimeSpan.FromSeconds(10));
+        await stop.CancelAsync();
+        await Task.WhenAll(customers);
+        // The probes above are no part of the journal: they must not look like charges that nobody made.
+        await fleet.Database.ExecuteAsync("DELETE FROM idempotency WHERE user_id IN (SELECT user_id FROM point_tx WHERE amount = 1)");
+        await fleet.Database.ExecuteAsync("DELETE b FROM user_point_balance b JOIN point_tx t ON t.user_id = b.user_id WHERE t.amount = 1");
+        await fleet.Database.ExecuteAsync("DELETE FROM point_tx WHERE amount = 1");
+        await fleet.SettleAsync(journal);
+    }
+
+    [Test]
+    public async Task Pause_OfMySql_NobodyHangs()
+    {
+        var show = await Rig.Catalogue.AddShowAsync(seats: 100);
+        var user = await Rig.NewVisitorAsync(show, points: show.Price);
+        var reservation = await user.HeldAsync(show);
+        var answers = new ConcurrentBag<(TimeSpan Took, Reply Reply)>();
+        await Rig.Servers.MySql.PauseAsync();
+        try
+        {
+            // More than the pool has, twice in a row: those who got a connection, and those who found none.
+            for (var wave = 0; wave < 2; wave++)
+            {
+                await Task.WhenAll(Enumerable.Range(0, 100).Select(async _ =>
+                {
+                    var started = Stopwatch.GetTimestamp();
+                    var reply = await Rig.NewVisitor().ChargeAsync(1);
+                    answers.Add((Stopwatch.GetElapsedTime(started), reply));
+                }));
+            }
+        }
+        finally
+        {
+            await Rig.Servers.MySql.ResumeAsync();
+        }
+
+        foreach (var (_, reply) in answers)
+            reply.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
+        await Assert.That(answers.Max(answer => answer.Took)).IsLessThan(TimeSpan.FromSeconds(8));
+        await Eventually.GetAsync(() => user.PayAsync(reservation), reply => reply.Status == 201, s_comeBack);
+        await Rig.VerifyAsync();
+    }
+
+    /// <summary>
+    /// The test takes the lock that the service needs next, waits until the service waits, and then asks for the one
+    /// the service has. It has changed more rows, so InnoDB ends the service's transaction; the caller must not notice.
+    /// </summary>
+    [Test]
+    public async Task Deadlock_InAHold_IsRetried() => await DeadlockAsync(
+        (user, show) => Task.FromResult<Func<Task<Reply>>>(() => user.HoldAsync(show, 2)),
+        mine: "SELECT 1 FROM seat WHERE schedule_id = @schedule AND seat_no = 2 FOR UPDATE",
+        theirs: "SELECT 1 FROM user_point_balance WHERE user_id = @user FOR UPDATE",
+        status: 201);
+
+    [Test]
+    public async Task Deadlock_InAPayment_IsRetried() => await DeadlockAsync(
+        async (user, show) =>
+        {
+            var reservation = await user.HeldAsync(show);
+            return () => user.PayAsync(reservation);
+        },
+        mine: "SELECT 1 FROM reservation WHERE user_id = @user AND status = 'HELD' FOR UPDATE",
+        theirs: "SELECT 1 FROM user_point_balance WHERE user_id = @user FOR UPDATE",
+        status: 201);
+
+    [Test]
+    public async Task Deadlock_InARelease_IsRetried() => await DeadlockAsync(
+        async (user, show) =>
+        {
+            var reservation = await user.HeldAsync(show);
+            return () => user.ReleaseAsync(reservation);
+        },
+        mine: "SELECT 1 FROM seat WHERE schedule_id = @schedule AND seat_no = 1 FOR UPDATE",
+        theirs: "SELECT 1 FROM reservation WHERE user_id = @user FOR UPDATE",
+        status: 204);
+
+    private async Task DeadlockAsync(Func<Visitor, Show, Task<Func<Task<Reply>>>> prepare, string mine, string theirs, int status)
+    {
+        var show = await Rig.Catalogue.AddShowAsync();
+        var user = await Rig.NewVisitorAsync(show, points: show.Price);
+        var send = await prepare(user, show);
+        await using var connection = await Rig.Database.OpenAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await ExecuteAsync(transaction, HeavyWork, user, show);
+        await ExecuteAsync(transaction, mine, user, show);
+        var call = send();
+        await Rig.Database.ExpectWaitingAsync();
+
+        var asked = Stopwatch.GetTimestamp();
+        await ExecuteAsync(transaction, theirs, user, show);
+        var waited = Stopwatch.GetElapsedTime(asked);
+        await transaction.RollbackAsync();
+
+        // Had InnoDB not seen a deadlock, this lock would have come when the service's wait for the other ended, after 2 s.
+        await Assert.That(waited).IsLessThan(TimeSpan.FromSeconds(1));
+        (await call).Expect(status);
+        await Rig.VerifyAsync();
+    }
+
+    /// <summary>Rows that nobody else touches, in number enough to be the dearer transaction to undo.</summary>
+    private static string HeavyWork { get; } =
+        "INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id) VALUES "
+        + string.Join(", ", Enumerable.Range(0, 200).Select(row => $"(0, 'heavy', UUID(), REPEAT('x', 32), REPEAT('{row % 10}', 16))"));
+
+    private static async Task ExecuteAsync(MySqlTransaction transaction, string sql, Visitor user, Show show)
+    {
+        await using var command = new MySqlCommand(sql, transaction.Connection, transaction);
+        command.Parameters.AddWithValue("@user", user.UserId);
+        command.Parameters.AddWithValue("@schedule", show.ScheduleId);
+        await command.ExecuteNonQueryAsync();
+    }
+}
+
+file static class Asking
+{
+    public static Visitor At(this Visitor visitor, Fleet.Member member)
+    {
+        visitor.Api = member.Api;
+        return visitor;
+    }
+}

@@ -1,0 +1,75 @@
+using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Tests.Races;
+using ConcertBooking.Tests.Support;
+using MySqlConnector;
+using StackExchange.Redis;
+
+namespace ConcertBooking.Tests.Faults;
+
+/// <summary>An instance frozen in the middle of a hold, for longer than its short lock in Redis lives.</summary>
+public sealed class PausedInstance : FaultTests
+{
+    private static readonly TimeSpan s_lockGone = TimeSpan.FromSeconds(3);
+
+    /// <summary>A holds the Redis lock, its statement waits at MySQL for a row: the transaction ends while A is frozen.</summary>
+    [Test]
+    public async Task Hold_InstancePausedAfterItAskedMySql_OneOwner()
+    {
+        await using var fleet = await Fleet.StartAsync(Rig, 2);
+        var show = await fleet.Catalogue.AddShowAsync(seats: 1);
+        var (frozen, other) = (await fleet.NewVisitorAsync(show, member: 0), await fleet.NewVisitorAsync(show, member: 1));
+        await using var blocker = await fleet.Database.OpenAsync();
+        await using var transaction = await blocker.BeginTransactionAsync();
+        await using (var seat = new MySqlCommand("SELECT seat_no FROM seat WHERE schedule_id = @schedule FOR UPDATE", blocker, transaction))
+        {
+            seat.Parameters.AddWithValue("@schedule", show.ScheduleId);
+            await seat.ExecuteScalarAsync();
+        }
+        var first = frozen.HoldAsync(show);
+        await fleet.Database.ExpectWaitingAsync();
+
+        await fleet.Members[0].Instance.Process.PauseAsync();
+        await transaction.RollbackAsync();
+        await ExpectLockGoneAsync(show);
+        var second = await other.HoldAsync(show);
+        await fleet.Members[0].Instance.Process.ResumeAsync();
+
+        var won = ((Reply[])[await first, second]).ExpectOneWinner(409, "seat_taken");
+        await fleet.Database.ExpectOneOwnerAsync(show, 1, won.Value("reservationId"));
+        await fleet.VerifyAsync();
+    }
+
+    /// <summary>A holds the Redis lock, its statement has not reached MySQL: B takes the seat, A must find it taken.</summary>
+    [Test]
+    public async Task Hold_InstancePausedBeforeItReachedMySql_TheOtherOwns()
+    {
+        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
+        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var fleet = await Fleet.StartAsync(Rig, 2);
+        var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
+        var show = await fleet.Catalogue.AddShowAsync(seats: 1);
+        var (frozen, other) = (await fleet.NewVisitorAsync(show), await fleet.NewVisitorAsync(show, member: 1));
+        frozen.Api = behind.Api;
+        proxy.Hold();
+        var first = frozen.HoldAsync(show);
+        await Eventually.TrueAsync(() => LockedAsync(show), within: TimeSpan.FromSeconds(2));
+
+        await behind.Instance.Process.PauseAsync();
+        await ExpectLockGoneAsync(show);
+        var second = (await other.HoldAsync(show)).Expect(201);
+        proxy.Release();
+        await behind.Instance.Process.ResumeAsync();
+
+        (await first).ExpectProblem(409, "seat_taken");
+        await fleet.Database.ExpectOneOwnerAsync(show, 1, second.Value("reservationId"));
+        await fleet.VerifyAsync();
+    }
+
+    private Task ExpectLockGoneAsync(Show show) => Eventually.TrueAsync(async () => !await LockedAsync(show), within: s_lockGone);
+
+    private async Task<bool> LockedAsync(Show show)
+    {
+        await using var redis = await ConnectionMultiplexer.ConnectAsync(Rig.Servers.Redis.ConnectionString);
+        return await redis.GetDatabase().KeyExistsAsync($"{{q:{show.Queue}}}:seat:{show.ScheduleId}:1");
+    }
+}

@@ -1,0 +1,122 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using ConcertBooking.Tests.Support;
+using MySqlConnector;
+
+namespace ConcertBooking.Tests.Faults;
+
+/// <summary>SIGTERM: readiness fails first, every request that was accepted gets its whole answer, then the process ends.</summary>
+public sealed class Shutdown : FaultTests
+{
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(10);
+
+    [Test]
+    public async Task Sigterm_UnderFullLoad_LosesNoRequest()
+    {
+        const int Senders = 32;
+        await using var fleet = await Fleet.StartAsync(Rig, 2);
+        using var stop = new CancellationTokenSource();
+        var (leaving, staying) = (fleet.Members[0], fleet.Members[1]);
+        var target = leaving;
+        var lost = new ConcurrentQueue<string>();
+        var charged = 0;
+        var senders = Enumerable.Range(0, Senders).Select(async _ =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                var user = fleet.NewVisitor();
+                user.Api = target.Api;
+                try
+                {
+                    var reply = await user.ChargeAsync(10);
+                    if (reply.Status != 201)
+                        lost.Enqueue(reply.ToString());
+                    Interlocked.Increment(ref charged);
+                }
+                catch (HttpRequestException exception)
+                {
+                    lost.Enqueue(exception.ToString());
+                }
+            }
+        }).ToArray();
+        await Eventually.TrueAsync(() => charged > 500, within: TimeSpan.FromSeconds(10));
+
+        var since = Stopwatch.StartNew();
+        leaving.Instance.Process.Signal(PosixSignal.SIGTERM);
+        // What a load balancer does: it looks every 100 ms and sends nothing more to whom is not ready.
+        await Eventually.GetAsync(async () =>
+        {
+            await Task.Delay(75);
+            return await leaving.Api.GetAsync("/readyz");
+        }, ready => ready.Status == 503, within: TimeSpan.FromSeconds(1));
+        await Assert.That(leaving.Runs).IsTrue();
+        target = staying;
+        var exitCode = await leaving.Instance.Process.WaitForExitAsync().WaitAsync(s_limit);
+
+        await Assert.That(since.Elapsed).IsLessThan(s_limit);
+        await Assert.That(exitCode).IsEqualTo(0);
+        await stop.CancelAsync();
+        await Task.WhenAll(senders);
+        await Assert.That(lost).IsEmpty();
+        await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM point_tx")).IsEqualTo(charged);
+        await fleet.VerifyAsync();
+    }
+
+    [Test]
+    public async Task Sigterm_WhileReadinessFails_RequestsAreStillServed()
+    {
+        await using var fleet = await Fleet.StartAsync(Rig, 1);
+        var leaving = fleet.Members[0];
+
+        leaving.Instance.Process.Signal(PosixSignal.SIGTERM);
+        await Eventually.GetAsync(() => leaving.Api.GetAsync("/readyz"), ready => ready.Status == 503, within: TimeSpan.FromSeconds(1));
+
+        (await fleet.NewVisitor().ChargeAsync(10)).Expect(201);
+        await Assert.That((await leaving.Api.GetAsync("/livez")).Status).IsEqualTo(200);
+        await Assert.That(await leaving.Instance.Process.WaitForExitAsync().WaitAsync(s_limit)).IsEqualTo(0);
+        await fleet.VerifyAsync();
+    }
+
+    [Test]
+    public async Task Sigterm_WithARequestThatWaitsForALock_AnswersIt()
+    {
+        await using var fleet = await Fleet.StartAsync(Rig, 1);
+        var user = fleet.NewVisitor();
+        (await user.ChargeAsync(10)).Expect(201);
+        await using var connection = await fleet.Database.OpenAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using (var balance = new MySqlCommand("SELECT balance FROM user_point_balance WHERE user_id = @user FOR UPDATE", connection, transaction))
+        {
+            balance.Parameters.AddWithValue("@user", user.UserId);
+            await balance.ExecuteScalarAsync();
+        }
+        var process = fleet.Members[0].Instance.Process;
+        process.Signal(PosixSignal.SIGTERM);
+        await Eventually.GetAsync(() => user.Api.GetAsync("/readyz"), ready => ready.Status == 503, within: TimeSpan.FromSeconds(1));
+
+        // Accepted while readiness fails, still waiting when the instance stops accepting.
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        var charge = user.ChargeAsync(5);
+        await Eventually.TrueAsync(() => IsRefusedAsync(user.Api), within: TimeSpan.FromSeconds(5));
+        await transaction.RollbackAsync();
+
+        await Assert.That((await charge).Expect(201).Number("balance")).IsEqualTo(15);
+        await Assert.That(await process.WaitForExitAsync().WaitAsync(s_limit)).IsEqualTo(0);
+        await fleet.VerifyAsync();
+    }
+
+    private static async Task<bool> IsRefusedAsync(Api api)
+    {
+        try
+        {
+            using var client = new System.Net.Sockets.TcpClient();
+            await client.ConnectAsync("127.0.0.1", api.Address.Port);
+            return false;
+        }
+        catch (System.Net.Sockets.SocketException)
+        {
+            return true;
+        }
+    }
+}
