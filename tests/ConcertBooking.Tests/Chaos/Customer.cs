@@ -17,15 +17,10 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
     {
         while (!stop.IsCancellationRequested)
         {
-            try
-            {
-                await VisitAsync(fleet.NewVisitor(), stop);
-            }
-            catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or TimeoutException)
-            {
-                // Nobody there right now: the visit is over, and the next one does not come at once.
-                await Task.Delay(20, CancellationToken.None);
-            }
+            var user = fleet.NewVisitor();
+            await VisitAsync(user, stop);
+            // Whoever paid has left already; the others make room.
+            await AskAsync(() => At(user).LeaveAsync());
         }
     }
 
@@ -51,9 +46,6 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
                     break;
             }
         }
-
-        // Whoever paid has left already; the others make room.
-        await At(user).LeaveAsync();
     }
 
     /// <summary>The first schedule with free seats, and those seats.</summary>
@@ -61,9 +53,9 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
     {
         foreach (var show in shows)
         {
-            var reply = await At(user).Api.GetAsync($"/v1/schedules/{show.ScheduleId}/seats");
-            if (reply.Status != 200)
-                return (null, []);
+            var reply = await AskAsync(() => At(user).Api.GetAsync($"/v1/schedules/{show.ScheduleId}/seats"));
+            if (reply is not { Status: 200 })
+                break;
             int[] free = [.. reply.Items("seats").Where(seat => seat.Value("status") == "AVAILABLE").Select(seat => (int)seat.Number("seatNo"))];
             if (free.Length > 0)
                 return (show, free);
@@ -83,14 +75,31 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
     {
         for (var patience = 0; patience < 40 && !stop.IsCancellationRequested; patience++)
         {
-            var reply = user.QueueToken is null ? await At(user).EnterAsync(show.Queue) : await At(user).PlaceAsync();
-            if (reply.Status is 200 or 201 && reply.Value("status") == "ACTIVE")
+            var reply = await AskAsync(() => user.QueueToken is null ? At(user).EnterAsync(show.Queue) : At(user).PlaceAsync());
+            if (reply?.Status is 200 or 201 && reply.Value("status") == "ACTIVE")
                 return true;
-            if (reply.Status == 410)
+            if (reply?.Status == 410)
                 user.QueueToken = null;
             await Task.Delay(50, CancellationToken.None);
         }
         return false;
+    }
+
+    /// <summary>A call that may be lost without harm: sent again a few times; null when nobody answered.</summary>
+    private static async Task<Reply?> AskAsync(Func<Task<Reply>> send)
+    {
+        for (var repeat = 0; repeat < Repeats; repeat++)
+        {
+            try
+            {
+                return await send().WaitAsync(Journal.Patience);
+            }
+            catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or TimeoutException)
+            {
+                await Task.Delay(20 << repeat);
+            }
+        }
+        return null;
     }
 
     private Task<Attempt> ChargeAsync(Visitor user, long amount)

@@ -24,7 +24,7 @@ internal sealed record Attempt(string Call, long UserId, string Subject, string?
 internal sealed class Journal
 {
     /// <summary>Longer than the service may ever take.</summary>
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(15);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
     /// <summary>The refusals that the contract has for these calls when the caller does nothing wrong.</summary>
     private static readonly Dictionary<string, string[]> s_refusals = new()
@@ -51,11 +51,11 @@ internal sealed class Journal
         Reply? reply = null;
         try
         {
-            reply = await send().WaitAsync(s_patience);
+            reply = await send().WaitAsync(Patience);
         }
         catch (TimeoutException)
         {
-            _surprises.Enqueue($"No answer to {call} {subject} of user {userId} in {s_patience.TotalSeconds:0} s.");
+            _surprises.Enqueue($"No answer to {call} {subject} of user {userId} in {Patience.TotalSeconds:0} s.");
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException)
         {
@@ -68,6 +68,8 @@ internal sealed class Journal
         _attempts.Enqueue(attempt);
         return attempt;
     }
+
+    public int Count(string call, Outcome outcome) => _attempts.Count(attempt => attempt.Call == call && attempt.Outcome == outcome);
 
     /// <summary>How often each call ended how.</summary>
     public string Tally() => string.Join(", ", _attempts

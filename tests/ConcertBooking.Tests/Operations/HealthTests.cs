@@ -84,7 +84,8 @@ public sealed class HealthTests : SharedRigTests
             () => instance.Api.GetAsync("/readyz"),
             ready => ready.Expect(200).Json.GetProperty("checks").Value("redis") == "up",
             TimeSpan.FromSeconds(10));
-        (await Rig.NewVisitor(instance).EnterAsync(await Rig.Catalogue.AddQueueAsync())).Expect(201);
+        var (queue, visitor) = (await Rig.Catalogue.AddQueueAsync(), Rig.NewVisitor(instance));
+        await Eventually.GetAsync(() => visitor.EnterAsync(queue), entered => entered.Status == 201, TimeSpan.FromSeconds(3));
     }
 
     [Test]

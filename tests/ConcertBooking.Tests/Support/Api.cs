@@ -9,6 +9,8 @@ public sealed class Api(Uri address)
 {
     private static readonly HttpClient s_http = new(new SocketsHttpHandler
     {
+        // A test's own activity would make all its requests one trace.
+        ActivityHeadersPropagator = null,
         AllowAutoRedirect = false,
         AutomaticDecompression = DecompressionMethods.None,
         UseCookies = false,
