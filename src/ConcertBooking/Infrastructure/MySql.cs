@@ -61,7 +61,7 @@ internal sealed partial class MySql : IAsyncDisposable
             .AddRetry(new RetryStrategyOptions
             {
                 ShouldHandle = arguments => ValueTask.FromResult(
-                    arguments.Outcome.Exception is MySqlException exception && (IsDeadlock(exception) || IsConnectionLost(exception))),
+                    arguments.Outcome.Exception is { } exception && (IsDeadlock(exception) || IsConnectionLost(exception))),
                 MaxRetryAttempts = 6,
                 BackoffType = DelayBackoffType.Exponential,
                 UseJitter = true,
@@ -69,7 +69,7 @@ internal sealed partial class MySql : IAsyncDisposable
                 MaxDelay = TimeSpan.FromMilliseconds(250),
                 OnRetry = async arguments =>
                 {
-                    var exception = (MySqlException)arguments.Outcome.Exception!;
+                    var exception = arguments.Outcome.Exception!;
                     if (IsConnectionLost(exception))
                     {
                         // The others in the pool have most likely died with it.
@@ -104,9 +104,9 @@ internal sealed partial class MySql : IAsyncDisposable
             return await _retry.ExecuteAsync(
                 static async (state, token) => await state.Self.RunOnce(state.Work, token), (Self: this, Work: work), cancellationToken);
         }
-        catch (MySqlException exception) when (
+        catch (Exception exception) when (
             IsDeadlock(exception) || IsConnectionLost(exception)
-            || exception.ErrorCode is MySqlErrorCode.LockWaitTimeout or MySqlErrorCode.CommandTimeoutExpired)
+            || exception is MySqlException { ErrorCode: MySqlErrorCode.LockWaitTimeout or MySqlErrorCode.CommandTimeoutExpired })
         {
             throw new DatabaseUnavailableException(exception.Message, exception);
         }
@@ -143,7 +143,7 @@ internal sealed partial class MySql : IAsyncDisposable
                 throw;
             }
         }
-        catch (MySqlException exception) when (IsConnectionLost(exception) && Stopwatch.GetElapsedTime(started) > RepeatLimit)
+        catch (Exception exception) when (IsConnectionLost(exception) && Stopwatch.GetElapsedTime(started) > RepeatLimit)
         {
             throw new DatabaseUnavailableException(exception.Message, exception);
         }
@@ -164,7 +164,7 @@ internal sealed partial class MySql : IAsyncDisposable
                 await command.ExecuteNonQueryAsync();
             }
         }
-        catch (MySqlException)
+        catch (Exception exception) when (exception is MySqlException || IsConnectionLost(exception))
         {
             // The connection is gone, and with it the transaction.
         }
@@ -177,13 +177,14 @@ internal sealed partial class MySql : IAsyncDisposable
         await _source.DisposeAsync();
     }
 
-    private static bool IsDeadlock(MySqlException exception) =>
-        exception.ErrorCode is MySqlErrorCode.LockDeadlock;
+    private static bool IsDeadlock(Exception exception) =>
+        exception is MySqlException { ErrorCode: MySqlErrorCode.LockDeadlock };
 
     private const int ConnectionKilledOnMariaDb = 1927;
     private const int SessionKilledOnMySql = 3169;
 
-    private static bool IsConnectionLost(MySqlException exception)
+    /// <summary>The connector lets a failed write to a connection that died in the pool through as it is, not as its own exception.</summary>
+    private static bool IsConnectionLost(Exception exception)
     {
         for (Exception? cause = exception; cause is not null; cause = cause.InnerException)
         {
@@ -193,9 +194,10 @@ internal sealed partial class MySql : IAsyncDisposable
             }
         }
 
-        return exception.ErrorCode is MySqlErrorCode.UnableToConnectToHost or MySqlErrorCode.ServerShutdown
-            or MySqlErrorCode.ConnectionCountError or MySqlErrorCode.QueryInterrupted
-            || exception.Number is ConnectionKilledOnMariaDb or SessionKilledOnMySql;
+        return exception is MySqlException mysql
+            && (mysql.ErrorCode is MySqlErrorCode.UnableToConnectToHost or MySqlErrorCode.ServerShutdown
+                or MySqlErrorCode.ConnectionCountError or MySqlErrorCode.QueryInterrupted
+                || mysql.Number is ConnectionKilledOnMariaDb or SessionKilledOnMySql);
     }
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Repeating a transaction: {Reason}")]
