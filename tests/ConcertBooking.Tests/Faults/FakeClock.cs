@@ -3,7 +3,10 @@ using System.Runtime.InteropServices;
 
 namespace ConcertBooking.Tests.Faults;
 
-/// <summary>A wrong wall clock for one process: libfaketime stands between it and the C library. Timers go on as they are.</summary>
+/// <summary>
+/// A wrong clock for one process: libfaketime stands between it and the C library. The monotonic clock is moved by the
+/// same amount, which no timer notices; left alone, libfaketime lets some waits with a time limit end too late.
+/// </summary>
 internal static class FakeClock
 {
     private const string Package = "libfaketime";
@@ -15,7 +18,6 @@ internal static class FakeClock
     {
         ["LD_PRELOAD"] = await s_library.Value,
         ["FAKETIME"] = $"{(int)offset.TotalSeconds:+0;-0}s",
-        ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1",
     };
 
     private static async Task<string> FindOrInstallAsync()

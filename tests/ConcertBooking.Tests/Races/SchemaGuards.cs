@@ -49,7 +49,8 @@ public sealed class SchemaGuards : SharedRigTests
         foreach (var status in (string[])["EXPIRED", "RELEASED", "EXPIRED", "RELEASED", "HELD"])
             await ReserveAsync(scratch, status);
 
-        await Assert.That(await scratch.ExecuteAsync("UPDATE reservation SET status = 'EXPIRED' WHERE status = 'HELD'")).IsEqualTo(1);
+        await Assert.That(await scratch.ExecuteAsync(
+            "UPDATE reservation SET status = 'EXPIRED' WHERE schedule_id = @schedule AND status = 'HELD'", ("@schedule", scratch.Show.ScheduleId))).IsEqualTo(1);
         await ReserveAsync(scratch, "CONFIRMED");
     }
 
