@@ -12,7 +12,7 @@ internal static class RowLocks
     public static async Task ExpectWaitingAsync(this Database database, int transactions = 1)
     {
         var version = await database.ScalarAsync<string>("SELECT VERSION()");
-        var waiting = version.Contains("MariaDB", StringComparison.Ordinal) ? WaitingOnMariaDb : WaitingOnMySql;
+        var waiting = version!.Contains("MariaDB", StringComparison.Ordinal) ? WaitingOnMariaDb : WaitingOnMySql;
         await Eventually.TrueAsync(
             async () =>
             {
