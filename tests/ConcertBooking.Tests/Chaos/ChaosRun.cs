@@ -67,6 +67,8 @@ public sealed class ChaosRun : FaultTests
         await stop.CancelAsync();
         await Task.WhenAll(customers);
         Tell($"{faults.Count} faults; {journal.Tally()}");
+        if (journal.Surprises.Count > 0)
+            Tell(fleet.Logs());
         await fleet.SettleAsync(journal);
     }
 

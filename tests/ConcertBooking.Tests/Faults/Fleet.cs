@@ -80,6 +80,9 @@ internal sealed class Fleet : IAsyncDisposable
             Assert.Fail($"verify ended with {result.ExitCode}:\n{result.Output}{result.Error}");
     }
 
+    /// <summary>The last lines of the instances, for a test that fails.</summary>
+    public string Logs() => string.Join("\n\n", Members.Select(member => string.Join('\n', member.Instance.Process.Output.TakeLast(60))));
+
     /// <summary>Ends every instance in order: whatever they were still doing is done or undone after this.</summary>
     public async Task StopAsync()
     {

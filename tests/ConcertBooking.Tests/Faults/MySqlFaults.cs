@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using ConcertBooking.DevHost.Servers;
 using ConcertBooking.Tests.Chaos;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
@@ -51,6 +52,34 @@ public sealed class MySqlFaults : FaultTests
             user.Api = member.Api;
             return journal.TryAsync("charge", user.UserId, "1", key, () => user.ChargeAsync(1, key));
         }
+    }
+
+    /// <summary>Connections die in the pool and in mid-statement; the server is there all the time, so no caller need know.</summary>
+    [Test]
+    public async Task ConnectionsCut_UnderLoad_NobodyNotices()
+    {
+        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
+        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var fleet = await Fleet.StartAsync(Rig, 1);
+        var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
+        for (var round = 0; round < 10; round++)
+        {
+            var calls = Enumerable.Range(0, 40).Select(async number =>
+            {
+                await Task.Delay(number);
+                var user = fleet.NewVisitor();
+                user.Api = behind.Api;
+                return await user.ChargeAsync(10);
+            }).ToArray();
+            await Task.Delay(20);
+            proxy.Cut();
+            foreach (var reply in await Task.WhenAll(calls))
+                reply.Expect(201);
+        }
+
+        await Assert.That(proxy.Cuts).IsGreaterThan(20);
+        await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM point_tx")).IsEqualTo(400);
+        await fleet.VerifyAsync();
     }
 
     [Test]
