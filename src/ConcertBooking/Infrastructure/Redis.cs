@@ -34,8 +34,10 @@ internal sealed class Redis : IAsyncDisposable
             .AddCircuitBreaker(new CircuitBreakerStrategyOptions
             {
                 ShouldHandle = arguments => ValueTask.FromResult(IsOutage(arguments.Outcome.Exception)),
-                FailureRatio = 0.5,
-                MinimumThroughput = 4,
+                // A Redis that is away fails every call. Some late ones among many are a busy processor, which a
+                // closed waiting room would not help.
+                FailureRatio = 0.8,
+                MinimumThroughput = 8,
                 SamplingDuration = TimeSpan.FromSeconds(2),
                 BreakDuration = TimeSpan.FromSeconds(1),
             })

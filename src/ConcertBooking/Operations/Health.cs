@@ -25,6 +25,8 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, T
     private readonly Dependency _redis = new("Redis");
     private volatile bool _stopping;
 
+    public bool IsStopping => _stopping;
+
     /// <summary>From now on readyz says unready, while requests are still served.</summary>
     public void StopBeingReady() => _stopping = true;
 

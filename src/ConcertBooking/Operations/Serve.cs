@@ -78,6 +78,7 @@ internal static class Serve
     {
         app.UseMiddleware<ProblemMiddleware>();
         app.UseManagementPort(settings.ManagementPort);
+        app.UseFarewell();
         app.UseMiddleware<CredentialsMiddleware>();
         HealthRoutes.Map(app);
         if (!settings.Api)
@@ -106,6 +107,21 @@ internal static class Serve
 
         app.MapOpenApi();
         app.MapScalarApiReference("/scalar");
+    }
+
+    /// <summary>While draining, every answer asks its client to leave, so that none is on a connection when it is closed.</summary>
+    private static void UseFarewell(this WebApplication app)
+    {
+        var health = app.Services.GetRequiredService<Health>();
+        app.Use((context, next) =>
+        {
+            if (health.IsStopping)
+            {
+                context.Response.Headers.Connection = "close";
+            }
+
+            return next(context);
+        });
     }
 
     /// <summary>The management port answers operators only; livez and readyz are on both.</summary>
