@@ -61,7 +61,7 @@ internal sealed partial class MySql : IAsyncDisposable
             .AddRetry(new RetryStrategyOptions
             {
                 ShouldHandle = arguments => ValueTask.FromResult(
-                    arguments.Outcome.Exception is { } exception && (IsDeadlock(exception) || IsConnectionLost(exception))),
+                    arguments.Outcome.Exception is { } exception and not DatabaseUnavailableException && (IsDeadlock(exception) || IsConnectionLost(exception))),
                 MaxRetryAttempts = 6,
                 BackoffType = DelayBackoffType.Exponential,
                 UseJitter = true,
@@ -104,9 +104,9 @@ internal sealed partial class MySql : IAsyncDisposable
             return await _retry.ExecuteAsync(
                 static async (state, token) => await state.Self.RunOnce(state.Work, token), (Self: this, Work: work), cancellationToken);
         }
-        catch (Exception exception) when (
+        catch (Exception exception) when (exception is not DatabaseUnavailableException && (
             IsDeadlock(exception) || IsConnectionLost(exception)
-            || exception is MySqlException { ErrorCode: MySqlErrorCode.LockWaitTimeout or MySqlErrorCode.CommandTimeoutExpired })
+            || exception is MySqlException { ErrorCode: MySqlErrorCode.LockWaitTimeout or MySqlErrorCode.CommandTimeoutExpired }))
         {
             throw new DatabaseUnavailableException(exception.Message, exception);
         }
