@@ -64,13 +64,13 @@ internal sealed class Redis : IAsyncDisposable
         }
     }
 
-    /// <summary>Whether Redis answers a PING within the wait limit; asked past the breaker, so that health sees recovery first.</summary>
-    public async Task<bool> Answers()
+    /// <summary>Whether Redis answers a PING; asked past the breaker, so that health sees recovery first.</summary>
+    public async Task<bool> Answers(CancellationToken cancellationToken)
     {
         try
         {
-            var redis = await _connecting.WaitAsync(WaitLimit);
-            await redis.GetDatabase().PingAsync().WaitAsync(WaitLimit);
+            var redis = await _connecting.WaitAsync(cancellationToken);
+            await redis.GetDatabase().PingAsync().WaitAsync(cancellationToken);
             return true;
         }
         catch (Exception exception) when (IsOutage(exception))

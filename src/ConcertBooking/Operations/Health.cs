@@ -23,6 +23,7 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, T
 
     private readonly Dependency _mysql = new("MySQL");
     private readonly Dependency _redis = new("Redis");
+    private volatile bool _asked;
     private volatile bool _stopping;
 
     public bool IsStopping => _stopping;
@@ -31,13 +32,17 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, T
     public void StopBeingReady() => _stopping = true;
 
     public ReadyResponse Report() => new(
-        _stopping || !_mysql.Up ? "unready" : _redis.Up && kafka.Up ? "ready" : "degraded",
+        _stopping || !_asked || !_mysql.Up ? "unready" : _redis.Up && kafka.Up ? "ready" : "degraded",
         new Checks(Word(_mysql.Up), Word(_redis.Up), Word(kafka.Up)));
 
     private static string Word(bool up) => up ? "up" : "down";
 
-    protected override Task Round(CancellationToken stoppingToken) =>
-        Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, AskRedis, stoppingToken));
+    /// <summary>Nobody is sent here before the first round is over: a Redis that is about to answer is not degraded.</summary>
+    protected override async Task Round(CancellationToken stoppingToken)
+    {
+        await Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, AskRedis, stoppingToken));
+        _asked = true;
+    }
 
     /// <summary>MySQL is up when it answers and holds the schema that this build was written for.</summary>
     private async Task<string?> AskMySql(CancellationToken cancellationToken)
@@ -60,7 +65,7 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, T
     }
 
     private async Task<string?> AskRedis(CancellationToken cancellationToken) =>
-        await redis.Answers() ? null : "no answer to PING";
+        await redis.Answers(cancellationToken) ? null : "no answer to PING";
 
     private async Task Ask(Dependency dependency, Func<CancellationToken, Task<string?>> ask, CancellationToken stoppingToken)
     {
