@@ -13,7 +13,7 @@ namespace ConcertBooking.Tests.Chaos;
 /// <code>CHAOS_SEED=7 CHAOS_SECONDS=60 CHAOS_RUNS=1 dotnet test --treenode-filter "/*/*/ChaosRun/*"</code>
 /// Each further run takes the next seed.
 /// </summary>
-[Category("Chaos")]
+[Category("Chaos"), Explicit]
 public sealed class ChaosRun : FaultTests
 {
     private const int Instances = 3;
