@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
-using Confluent.Kafka;
 using ConcertBooking.Infrastructure;
+using Confluent.Kafka;
 using Polly;
 using Polly.CircuitBreaker;
 using Polly.Retry;
