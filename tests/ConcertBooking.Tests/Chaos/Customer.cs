@@ -31,7 +31,9 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
             return;
 
         var wanted = _random.Next(1, 4);
-        await ChargeAsync(user, wanted * show.Price);
+        // Whoever does not know of the points goes home: from here on, too few of them would be a loss.
+        if ((await ChargeAsync(user, wanted * show.Price)).Outcome is not Outcome.Ok)
+            return;
         foreach (var seat in Pick(free, wanted))
         {
             if (await HoldAsync(user, show, seat) is not { } reservation)
