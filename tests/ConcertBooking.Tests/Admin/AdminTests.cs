@@ -135,7 +135,6 @@ public sealed class AdminTests : SharedRigTests
     }
 
     [Test]
-    [Category("Long")]
     public async Task CreateSchedule_LargestHall_Returns201()
     {
         var show = await Rig.Catalogue.AddShowAsync(seats: 100_000);

@@ -13,7 +13,7 @@ public sealed class ExpiryRaces : SharedRigTests
     public Task Pay_AroundTheEndOfTheHold_IsWhollyPaidOrWhollyExpired() => PayAroundTheEndAsync(500);
 
     [Test]
-    [Category("Long")]
+    [Category("Long"), Explicit]
     public Task Pay_AroundTheEndOfTheHoldTwoThousandTimes_IsWhollyPaidOrWhollyExpired() => PayAroundTheEndAsync(2000);
 
     /// <summary>
