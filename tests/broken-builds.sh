@@ -69,7 +69,7 @@ broken hold-over "a payment does not ask whether the hold is over" \
 broken balance-enough "a payment does not ask whether the balance is enough" \
   '/*/*/PayRaces/*' Payments/Pay.cs 's/b\.balance >= r\.price AND //'
 broken rollback "a failed transaction is not rolled back" \
-  '/*/*/(MySqlFaults)|(SmallPool)/*' Infrastructure/MySql.cs 's/await Rollback\(connection\);//'
+  '/*/*/MySqlFaults/LockTimeout*' Infrastructure/MySql.cs 's/await Rollback\(connection\);//'
 broken deadlock-retry "a deadlock is not retried" \
   '/*/*/MySqlFaults/Deadlock*' Infrastructure/MySql.cs 's/ErrorCode: MySqlErrorCode\.LockDeadlock/ErrorCode: MySqlErrorCode.None/'
 broken wait-limit "a request waits for a connection as long as it takes" \

@@ -171,6 +171,32 @@ public sealed class MySqlFaults : FaultTests
         await Rig.VerifyAsync();
     }
 
+    /// <summary>
+    /// A lock that does not come ends only the statement: what the transaction did before must be undone, or the
+    /// connection's next transaction would commit it.
+    /// </summary>
+    [Test]
+    public async Task LockTimeout_InAPayment_LeavesNothingBehind()
+    {
+        var show = await Rig.Catalogue.AddShowAsync();
+        var user = await Rig.NewVisitorAsync(show, points: show.Price);
+        var reservation = await user.HeldAsync(show);
+        var key = Visitor.NewKey();
+        await using (var connection = await Rig.Database.OpenAsync())
+        {
+            await using var transaction = await connection.BeginTransactionAsync();
+            await ExecuteAsync(transaction, "SELECT 1 FROM reservation WHERE user_id = @user FOR UPDATE", user, show);
+            (await user.PayAsync(reservation, key)).ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
+            await ExecuteAsync(transaction, "SELECT 1 FROM user_point_balance WHERE user_id = @user FOR UPDATE NOWAIT", user, show);
+            await transaction.RollbackAsync();
+        }
+
+        await Assert.That((await Rig.Database.ColumnAsync<string>(
+            "SELECT idempotency_key FROM idempotency WHERE user_id = @user AND call_name = 'pay'", ("@user", user.UserId))).Count).IsEqualTo(0);
+        await Assert.That((await user.PayAsync(reservation, key)).Expect(201).Header("Idempotency-Replayed")).IsNull();
+        await Rig.VerifyAsync();
+    }
+
     /// <summary>Rows that nobody else touches, in number enough to be the dearer transaction to undo.</summary>
     private static string HeavyWork { get; } =
         "INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id) VALUES "
