@@ -100,11 +100,7 @@ public sealed class ServiceProcess : IAsyncDisposable
     public Task KillAsync() => _process.KillAsync();
 
     /// <summary>Freezes the process (SIGSTOP).</summary>
-    public Task PauseAsync()
-    {
-        _process.Signal(Signals.Stop);
-        return Task.CompletedTask;
-    }
+    public Task PauseAsync() => _process.PauseAsync();
 
     /// <summary>Lets a frozen process go on (SIGCONT).</summary>
     public Task ResumeAsync()

@@ -86,6 +86,31 @@ internal sealed partial class ChildProcess : IAsyncDisposable
             _ = SendSignal(-Id, signal); // and whatever it started
     }
 
+    /// <summary>
+    /// Freezes the process and returns when it is frozen: one thread takes the signal and stops the others, which on a
+    /// busy machine go on working until it is that thread's turn.
+    /// </summary>
+    public async Task PauseAsync(CancellationToken cancellationToken = default)
+    {
+        Signal(Signals.Stop);
+        while (OperatingSystem.IsLinux() && !HasExited && !IsFrozen())
+            await Task.Delay(1, cancellationToken);
+    }
+
+    private bool IsFrozen()
+    {
+        try
+        {
+            // "pid (name) state …", and the name may hold anything.
+            return Directory.EnumerateDirectories($"/proc/{Id}/task").All(static thread =>
+                File.ReadAllText($"{thread}/stat") is var stat && stat[stat.LastIndexOf(')') + 2] is 'T' or 't' or 'Z' or 'X');
+        }
+        catch (IOException)
+        {
+            return false; // a thread has ended meanwhile
+        }
+    }
+
     public Task WaitForExitAsync(CancellationToken cancellationToken = default) => _exit.WaitAsync(cancellationToken);
 
     /// <summary>SIGTERM, time to finish, then SIGKILL.</summary>

@@ -54,11 +54,7 @@ public sealed class MockKafkaProcess : Server
 
     public override Task KillAsync(CancellationToken cancellationToken = default) => TellAsync("down", cancellationToken);
 
-    public override Task PauseAsync(CancellationToken cancellationToken = default)
-    {
-        _process.Signal(Signals.Stop);
-        return Task.CompletedTask;
-    }
+    public override Task PauseAsync(CancellationToken cancellationToken = default) => _process.PauseAsync(cancellationToken);
 
     public override Task ResumeAsync(CancellationToken cancellationToken = default)
     {

@@ -62,9 +62,14 @@ public sealed class ProcessServer : Server
 
     public override Task KillAsync(CancellationToken cancellationToken = default) => _process?.KillAsync() ?? Task.CompletedTask;
 
-    public override Task PauseAsync(CancellationToken cancellationToken = default) => SignalAsync(Signals.Stop);
+    public override Task PauseAsync(CancellationToken cancellationToken = default) =>
+        _process?.PauseAsync(cancellationToken) ?? Task.CompletedTask;
 
-    public override Task ResumeAsync(CancellationToken cancellationToken = default) => SignalAsync(Signals.Continue);
+    public override Task ResumeAsync(CancellationToken cancellationToken = default)
+    {
+        _process?.Signal(Signals.Continue);
+        return Task.CompletedTask;
+    }
 
     public override async ValueTask DisposeAsync()
     {
@@ -75,12 +80,6 @@ public sealed class ProcessServer : Server
             await _process.DisposeAsync();
         }
         await _program.Folder.DisposeAsync();
-    }
-
-    private Task SignalAsync(int signal)
-    {
-        _process?.Signal(signal);
-        return Task.CompletedTask;
     }
 
     private InvalidOperationException Failure(string what, Exception? cause) =>
