@@ -16,68 +16,89 @@ internal sealed class OutboxTable(MySql database)
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Claims the oldest due rows. The claim row is locked by a statement of its own: the next statement starts after
+    /// Finds the oldest due rows. The claim row is locked by a statement of its own: the next statement starts after
     /// the wait and, reading committed data, sees every earlier claim. A row waits while an older one of its key is
-    /// leased, backing off or dead; one that is due is older and so in the same claim, which is sent in order.
+    /// leased, backing off or dead; one that is due is older and so in the same claim, which is sent in order. A plain
+    /// read: inside the UPDATE it would lock rows in the order of its index, against those that are being deleted.
     /// </summary>
-    private const string ClaimSql = """
+    private const string FindSql = """
         START TRANSACTION;
         SELECT only_row FROM outbox_claim WHERE only_row = 1 FOR UPDATE;
-        UPDATE outbox o JOIN (
-            SELECT d.event_id FROM outbox d
-            WHERE d.state = 'PENDING' AND d.next_attempt_at <= NOW(6)
-              AND NOT EXISTS (
-                SELECT 1 FROM outbox e
-                WHERE e.event_key = d.event_key
-                  AND (e.created_at < d.created_at OR (e.created_at = d.created_at AND e.event_id < d.event_id))
-                  AND (e.state = 'DEAD' OR e.next_attempt_at > NOW(6)))
-            ORDER BY d.created_at, d.event_id LIMIT @limit) due ON due.event_id = o.event_id
-          SET o.claim_id = @claim, o.next_attempt_at = TIMESTAMPADD(SECOND, @lease, NOW(6));
-        COMMIT;
-        SELECT event_id, topic, event_type, event_key, payload, created_at, attempts FROM outbox
-          WHERE claim_id = @claim AND state = 'PENDING' ORDER BY created_at, event_id
+        SELECT d.event_id, d.topic, d.event_type, d.event_key, d.payload, d.created_at, d.attempts FROM outbox d
+          WHERE d.state = 'PENDING' AND d.next_attempt_at <= NOW(6)
+            AND NOT EXISTS (
+              SELECT 1 FROM outbox e
+              WHERE e.event_key = d.event_key
+                AND (e.created_at < d.created_at OR (e.created_at = d.created_at AND e.event_id < d.event_id))
+                AND (e.state = 'DEAD' OR e.next_attempt_at > NOW(6)))
+          ORDER BY d.created_at, d.event_id LIMIT @limit
         """;
 
     public Task<List<OutboxEvent>> Claim(int limit, CancellationToken cancellationToken) => database.Run(
         async (connection, token) =>
         {
-            await using var command = new MySqlCommand(ClaimSql, connection);
-            command.Parameters.AddWithValue("@limit", limit);
-            command.Parameters.AddWithValue("@claim", Guid.CreateVersion7());
-            command.Parameters.AddWithValue("@lease", (int)Lease.TotalSeconds);
-            await using var reader = await command.ExecuteReaderAsync(token);
-            await reader.NextResultAsync(token); // past the claim row
-            var events = new List<OutboxEvent>();
-            while (await reader.ReadAsync(token))
-            {
-                events.Add(new OutboxEvent(
-                    reader.GetGuid(0), reader.GetString(1), reader.GetString(2), reader.GetGuid(3), reader.GetString(4),
-                    reader.GetDateTime(5), reader.GetInt32(6)));
-            }
-
-            return events;
+            var due = await Find(connection, limit, token);
+            await using var claim = new MySqlCommand(due.Count == 0 ? "COMMIT" : ClaimSql(due.Count), connection);
+            claim.Parameters.AddWithValue("@claim", Guid.CreateVersion7());
+            claim.Parameters.AddWithValue("@lease", (int)Lease.TotalSeconds);
+            AddIds(claim, due);
+            await claim.ExecuteNonQueryAsync(token);
+            return due;
         },
         cancellationToken);
+
+    private static async Task<List<OutboxEvent>> Find(MySqlConnection connection, int limit, CancellationToken cancellationToken)
+    {
+        await using var command = new MySqlCommand(FindSql, connection);
+        command.Parameters.AddWithValue("@limit", limit);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        await reader.NextResultAsync(cancellationToken); // past the claim row
+        var events = new List<OutboxEvent>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            events.Add(new OutboxEvent(
+                reader.GetGuid(0), reader.GetString(1), reader.GetString(2), reader.GetGuid(3), reader.GetString(4),
+                reader.GetDateTime(5), reader.GetInt32(6)));
+        }
+
+        return events;
+    }
+
+    private static string ClaimSql(int count) => $"""
+        UPDATE outbox SET claim_id = @claim, next_attempt_at = TIMESTAMPADD(SECOND, @lease, NOW(6)) WHERE event_id IN ({Ids(count)});
+        COMMIT
+        """;
+
+    private static string Ids(int count) => string.Join(',', Enumerable.Range(0, count).Select(static index => $"@e{index}"));
+
+    private static void AddIds(MySqlCommand command, IReadOnlyList<OutboxEvent> events)
+    {
+        for (var index = 0; index < events.Count; index++)
+        {
+            command.Parameters.AddWithValue($"@e{index}", events[index].Id);
+        }
+    }
 
     /// <summary>Kafka has them: the rows go, and payments remember that theirs was sent, which is what verify asks for.</summary>
     public Task Acknowledge(IReadOnlyList<OutboxEvent> sent) => database.Run(
         async (connection, token) =>
         {
-            var ids = string.Join(',', sent.Select(static (_, index) => $"@e{index}"));
+            var ids = Ids(sent.Count);
+            var paid = sent.Where(static sentEvent => sentEvent.Topic == Outbox.PaymentsTopic).ToList();
             await using var command = new MySqlCommand(
                 $"""
                 START TRANSACTION;
-                UPDATE payment p JOIN outbox o ON o.event_key = p.reservation_id
-                  SET p.published_at = NOW(6) WHERE o.event_id IN ({ids}) AND o.event_type = 'payment.completed.v1';
+                {(paid.Count == 0 ? "" : $"UPDATE payment SET published_at = NOW(6) WHERE reservation_id IN ({string.Join(',', paid.Select(static (_, index) => $"@p{index}"))});")}
                 DELETE FROM outbox WHERE event_id IN ({ids});
                 COMMIT
                 """,
                 connection);
-            for (var index = 0; index < sent.Count; index++)
+            for (var index = 0; index < paid.Count; index++)
             {
-                command.Parameters.AddWithValue($"@e{index}", sent[index].Id);
+                command.Parameters.AddWithValue($"@p{index}", paid[index].Key);
             }
 
+            AddIds(command, sent);
             return await command.ExecuteNonQueryAsync(token);
         },
         CancellationToken.None);

@@ -40,7 +40,7 @@ internal sealed partial class MySql : IAsyncDisposable
             GuidFormat = MySqlGuidFormat.Binary16,
             DateTimeKind = MySqlDateTimeKind.Utc,
             UseAffectedRows = true,
-            AllowUserVariables = false,
+            AllowUserVariables = true, // set and read within one batch
             ApplicationName = "concert-booking",
         };
         var builder = new MySqlDataSourceBuilder(connection.ConnectionString);

@@ -63,6 +63,8 @@ internal static class HoldSeat
     /// <summary>
     /// One transaction, one round trip:
     /// the user's row first, so that parallel holds of one user count each other;
+    /// the limit and the schedule read into variables, because within the UPDATE they would be locking reads, whose
+    /// gap locks set users who hold nothing yet against each other;
     /// the seat taken only if nobody claims it, or only a reservation known to be dead (@dead);
     /// the reservation and its event written only for the claim that is now in the seat.
     /// The last statement tells the outcome, or why there was none.
@@ -70,12 +72,13 @@ internal static class HoldSeat
     private const string HoldSql = """
         START TRANSACTION;
         INSERT INTO user_point_balance (user_id, balance) VALUES (@user, 0) ON DUPLICATE KEY UPDATE balance = balance;
+        SELECT COUNT(*) INTO @held FROM reservation h
+          WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3);
+        SELECT COUNT(*) INTO @open FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
+          WHERE s.schedule_id = @schedule AND s.starts_at > NOW(3) AND c.queue_name = @queue;
         UPDATE seat SET reservation_id = @reservation
           WHERE schedule_id = @schedule AND seat_no = @seat AND (reservation_id IS NULL OR reservation_id = @dead)
-            AND EXISTS (SELECT 1 FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
-                        WHERE s.schedule_id = @schedule AND s.starts_at > NOW(3) AND c.queue_name = @queue)
-            AND (SELECT COUNT(*) FROM reservation h
-                 WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3)) < @holdsPerUser;
+            AND @open = 1 AND @held < @holdsPerUser;
         INSERT INTO reservation (reservation_id, user_id, schedule_id, seat_no, status, price, held_expires_at)
           SELECT t.reservation_id, @user, t.schedule_id, t.seat_no, 'HELD', s.price, TIMESTAMPADD(SECOND, @holdSeconds, NOW(3))
           FROM seat t JOIN concert_schedule s ON s.schedule_id = t.schedule_id
