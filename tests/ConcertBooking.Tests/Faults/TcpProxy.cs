@@ -68,10 +68,10 @@ internal sealed class TcpProxy : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
+        await _accepting; // before the listener goes: the next accept would call it not listening
         _listener.Dispose();
         Release();
         Cut();
-        await _accepting;
         _stop.Dispose();
     }
 

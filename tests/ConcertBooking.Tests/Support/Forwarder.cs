@@ -19,8 +19,8 @@ internal sealed class Forwarder(int port, string host, int targetPort) : IAsyncD
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
+        await _accepting; // before the listener goes: the next accept would call it not listening
         _listener.Dispose();
-        await _accepting;
         _stop.Dispose();
     }
 
@@ -32,7 +32,7 @@ internal sealed class Forwarder(int port, string host, int targetPort) : IAsyncD
             while (true)
                 connections.Add(ForwardAsync(await _listener.AcceptTcpClientAsync(_stop.Token)));
         }
-        catch (Exception stopped) when (stopped is OperationCanceledException or SocketException or ObjectDisposedException)
+        catch (OperationCanceledException)
         {
             await Task.WhenAll(connections);
         }
