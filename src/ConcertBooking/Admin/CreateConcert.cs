@@ -26,7 +26,7 @@ internal static class CreateConcert
             return AdminProblems.QueueName;
         }
 
-        var concertId = await database.Run(
+        var concertId = await database.RunOnce(
             (connection, _) => Catalogue.AddConcert(connection, request.Title, queue), CancellationToken.None);
         return TypedResults.Created($"/v1/concerts/{concertId}/schedules", new ConcertItem(concertId, request.Title, queue));
     }

@@ -32,7 +32,7 @@ public static class CreateSchedule
             return AdminProblems.StartsAt;
         }
 
-        var scheduleId = await database.Run(
+        var scheduleId = await database.RunOnce(
             (connection, _) => Catalogue.AddSchedule(connection, concertId, startsAt, request.Price, request.SeatCount), CancellationToken.None);
         return scheduleId is { } id
             ? TypedResults.Created($"/v1/schedules/{id}/seats", new ScheduleItem(id, startsAt, request.Price, request.SeatCount, request.SeatCount))

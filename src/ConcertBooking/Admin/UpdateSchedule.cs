@@ -25,13 +25,7 @@ internal static class UpdateSchedule
         WHERE schedule_id = @scheduleId
         """;
 
-    private const string SelectSql = """
-        SELECT s.schedule_id AS ScheduleId, s.starts_at AS StartsAt, s.price AS Price, s.seat_count AS SeatCount,
-               (SELECT COUNT(*) FROM reservation r
-                WHERE r.schedule_id = s.schedule_id AND r.live = 1
-                  AND (r.status = 'CONFIRMED' OR r.held_expires_at > NOW(3))) AS Taken
-        FROM concert_schedule s WHERE s.schedule_id = @scheduleId
-        """;
+    private const string SelectSql = "SELECT " + ScheduleRow.ColumnsSql + "FROM concert_schedule s WHERE s.schedule_id = @scheduleId";
 
     private static async Task<IResult> Handle(long scheduleId, UpdateScheduleRequest request, MySql database)
     {

@@ -17,6 +17,15 @@ internal sealed class ScheduleRow
     public int? SeatCount { get; set; }
     public int Taken { get; set; }
 
+    /// <summary>The columns of a row of <c>concert_schedule s</c>.</summary>
+    public const string ColumnsSql = """
+        s.schedule_id AS ScheduleId, s.starts_at AS StartsAt, s.price AS Price, s.seat_count AS SeatCount,
+               (SELECT COUNT(*) FROM reservation r
+                WHERE r.schedule_id = s.schedule_id AND r.live = 1
+                  AND (r.status = 'CONFIRMED' OR r.held_expires_at > NOW(3))) AS Taken
+
+        """;
+
     /// <summary>Of a row that has a schedule.</summary>
     public ScheduleItem ToItem() =>
         new(ScheduleId!.Value, DateTime.SpecifyKind(StartsAt!.Value, DateTimeKind.Utc), Price!.Value, SeatCount!.Value, SeatCount.Value - Taken);
@@ -32,11 +41,7 @@ internal static class ListSchedules
             .WithProblems(Problems.ConcertNotFound);
 
     /// <summary>No row: no such concert. One row of NULLs: it has no schedule yet.</summary>
-    private const string SelectSql = """
-        SELECT s.schedule_id AS ScheduleId, s.starts_at AS StartsAt, s.price AS Price, s.seat_count AS SeatCount,
-               (SELECT COUNT(*) FROM reservation r
-                WHERE r.schedule_id = s.schedule_id AND r.live = 1
-                  AND (r.status = 'CONFIRMED' OR r.held_expires_at > NOW(3))) AS Taken
+    private const string SelectSql = "SELECT " + ScheduleRow.ColumnsSql + """
         FROM concert c LEFT JOIN concert_schedule s ON s.concert_id = c.concert_id
         WHERE c.concert_id = @concertId
         ORDER BY s.starts_at, s.schedule_id

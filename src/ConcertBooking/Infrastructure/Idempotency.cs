@@ -9,6 +9,9 @@ internal sealed record IdempotentCall(long UserId, string Call, string Key, byte
 {
     private const int MaximumKeyLength = 255;
 
+    /// <summary>The attempts made for this request: more than one when the service had to repeat its transaction.</summary>
+    private readonly List<Guid> _attempts = [];
+
     /// <summary>Reads the header; <paramref name="body"/> is what the request means, so that spacing does not matter.</summary>
     public static Problem? Read(HttpContext context, long userId, string call, string body, out IdempotentCall? read)
     {
@@ -29,14 +32,21 @@ internal sealed record IdempotentCall(long UserId, string Call, string Key, byte
         return null;
     }
 
-    public void AddTo(MySqlCommand command, Guid attemptId)
+    /// <summary>Gives a command the call's parameters with an attempt id of its own, which also names the effect.</summary>
+    public Guid AddTo(MySqlCommand command)
     {
+        var attemptId = Guid.CreateVersion7();
+        _attempts.Add(attemptId);
         command.Parameters.AddWithValue("@user", UserId);
         command.Parameters.AddWithValue("@call", Call);
         command.Parameters.AddWithValue("@key", Key);
         command.Parameters.AddWithValue("@hash", BodyHash);
         command.Parameters.AddWithValue("@attempt", attemptId);
+        return attemptId;
     }
+
+    /// <summary>Whether the answer is this request's own, also when MySQL's first word of it was lost on the way.</summary>
+    public bool Made(Guid attemptId) => _attempts.Contains(attemptId);
 }
 
 /// <summary>
@@ -81,8 +91,8 @@ internal static class Idempotency
 
         """;
 
-    /// <summary>Reads the row of <see cref="Lookup"/>: this attempt's answer, an earlier one, a reused key, or null.</summary>
-    public static async Task<IResult?> ReadAnswer(MySqlDataReader reader, IdempotentCall call, Guid attemptId, CancellationToken cancellationToken)
+    /// <summary>Reads the row of <see cref="Lookup"/>: this request's answer, an earlier one, a reused key, or null.</summary>
+    public static async Task<IResult?> ReadAnswer(MySqlDataReader reader, IdempotentCall call, CancellationToken cancellationToken)
     {
         if (!await reader.ReadAsync(cancellationToken))
         {
@@ -94,7 +104,7 @@ internal static class Idempotency
             return Problems.IdempotencyKeyReused;
         }
 
-        return new StoredAnswer(reader.GetString(2), Replayed: reader.GetGuid(0) != attemptId);
+        return new StoredAnswer(reader.GetString(2), Replayed: !call.Made(reader.GetGuid(0)));
     }
 
     /// <summary>The remembered answer of an earlier request with this key, if there is one.</summary>
@@ -103,9 +113,9 @@ internal static class Idempotency
             async (connection, token) =>
             {
                 await using var command = new MySqlCommand(Lookup, connection);
-                call.AddTo(command, Guid.Empty);
+                call.AddTo(command);
                 await using var reader = await command.ExecuteReaderAsync(token);
-                return await ReadAnswer(reader, call, Guid.Empty, token);
+                return await ReadAnswer(reader, call, token);
             },
             cancellationToken);
 }

@@ -24,6 +24,7 @@ internal sealed partial class MySql : IAsyncDisposable
     private readonly MySqlDataSource _probes;
     private readonly SemaphoreSlim _free;
     private readonly ResiliencePipeline _retry;
+    private readonly ResiliencePipeline _retryDeadlocks;
     private readonly ILogger<MySql> _logger;
 
     public MySql(Settings settings, ILogger<MySql> logger)
@@ -57,11 +58,15 @@ internal sealed partial class MySql : IAsyncDisposable
         connection.DefaultCommandTimeout = 2;
         connection.ApplicationName = "concert-booking health";
         _probes = new MySqlDataSource(connection.ConnectionString);
-        _retry = new ResiliencePipelineBuilder()
+        _retry = Retry(static exception => IsDeadlock(exception) || IsConnectionLost(exception));
+        _retryDeadlocks = Retry(IsDeadlock);
+    }
+
+    private ResiliencePipeline Retry(Func<Exception, bool> isWorthIt) =>
+        new ResiliencePipelineBuilder()
             .AddRetry(new RetryStrategyOptions
             {
-                ShouldHandle = arguments => ValueTask.FromResult(
-                    arguments.Outcome.Exception is { } exception and not DatabaseUnavailableException && (IsDeadlock(exception) || IsConnectionLost(exception))),
+                ShouldHandle = arguments => ValueTask.FromResult(arguments.Outcome.Exception is { } exception && isWorthIt(exception)),
                 MaxRetryAttempts = 6,
                 BackoffType = DelayBackoffType.Exponential,
                 UseJitter = true,
@@ -81,7 +86,6 @@ internal sealed partial class MySql : IAsyncDisposable
                 },
             })
             .Build();
-    }
 
     /// <summary>
     /// READ COMMITTED: every statement sees what is committed when it starts, so a statement that waited for a lock
@@ -97,16 +101,27 @@ internal sealed partial class MySql : IAsyncDisposable
     /// each time and hold either plain reads or one transaction that is safe to repeat after an unknown outcome.
     /// </summary>
     /// <exception cref="DatabaseUnavailableException">No connection in time, or the connection was lost again and again.</exception>
-    public async Task<T> Run<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    public Task<T> Run<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
+        Run(_retry, work, cancellationToken);
+
+    /// <summary>
+    /// The same for work that must not be done twice: a deadlock undid it, so that is repeated, but a lost connection
+    /// leaves its outcome unknown.
+    /// </summary>
+    /// <exception cref="DatabaseUnavailableException">No connection in time, or the connection was lost.</exception>
+    public Task<T> RunOnce<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
+        Run(_retryDeadlocks, work, cancellationToken);
+
+    private async Task<T> Run<T>(
+        ResiliencePipeline retry, Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
     {
         try
         {
-            return await _retry.ExecuteAsync(
-                static async (state, token) => await state.Self.RunOnce(state.Work, token), (Self: this, Work: work), cancellationToken);
+            return await retry.ExecuteAsync(
+                static async (state, token) => await state.Self.Attempt(state.Work, token), (Self: this, Work: work), cancellationToken);
         }
-        catch (Exception exception) when (exception is not DatabaseUnavailableException && (
-            IsDeadlock(exception) || IsConnectionLost(exception)
-            || exception is MySqlException { ErrorCode: MySqlErrorCode.LockWaitTimeout or MySqlErrorCode.CommandTimeoutExpired }))
+        catch (Exception exception) when (IsDeadlock(exception) || IsConnectionLost(exception)
+            || exception is MySqlException { ErrorCode: MySqlErrorCode.LockWaitTimeout or MySqlErrorCode.CommandTimeoutExpired })
         {
             throw new DatabaseUnavailableException(exception.Message, exception);
         }
@@ -122,7 +137,7 @@ internal sealed partial class MySql : IAsyncDisposable
             : 0;
     }
 
-    private async Task<T> RunOnce<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    private async Task<T> Attempt<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
     {
         if (!await _free.WaitAsync(WaitLimit, cancellationToken))
         {
@@ -186,6 +201,11 @@ internal sealed partial class MySql : IAsyncDisposable
     /// <summary>The connector lets a failed write to a connection that died in the pool through as it is, not as its own exception.</summary>
     private static bool IsConnectionLost(Exception exception)
     {
+        if (exception is DatabaseUnavailableException)
+        {
+            return false; // It carries the lost connection inside, and was given up.
+        }
+
         for (Exception? cause = exception; cause is not null; cause = cause.InnerException)
         {
             if (cause is IOException or System.Net.Sockets.SocketException)

@@ -120,16 +120,15 @@ internal static class Pay
     private static async Task<Outcome> Try(
         MySqlConnection connection, IdempotentCall call, Guid reservationId, string queue, CancellationToken cancellationToken)
     {
-        var paymentId = Guid.CreateVersion7();
         await using var command = new MySqlCommand(PaySql, connection);
-        call.AddTo(command, paymentId);
+        var paymentId = call.AddTo(command);
         command.Parameters.AddWithValue("@queue", queue);
         command.Parameters.AddWithValue("@reservation", reservationId);
         command.Parameters.AddWithValue("@reservationText", reservationId.ToString());
         command.Parameters.AddWithValue("@paymentText", paymentId.ToString());
         command.Parameters.AddWithValue("@event", Guid.CreateVersion7());
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        var answer = await Idempotency.ReadAnswer(reader, call, paymentId, cancellationToken);
+        var answer = await Idempotency.ReadAnswer(reader, call, cancellationToken);
         await reader.NextResultAsync(cancellationToken);
         var exists = await reader.ReadAsync(cancellationToken);
         if (answer is not null)

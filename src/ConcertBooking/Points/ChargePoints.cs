@@ -59,14 +59,13 @@ public static class ChargePoints
 
     private static async Task<IResult> Charge(MySqlConnection connection, IdempotentCall call, long amount, CancellationToken cancellationToken)
     {
-        var chargeId = Guid.CreateVersion7();
         await using var command = new MySqlCommand(ChargeSql, connection);
-        call.AddTo(command, chargeId);
+        var chargeId = call.AddTo(command);
         command.Parameters.AddWithValue("@id", chargeId.ToString());
         command.Parameters.AddWithValue("@amount", amount);
         command.Parameters.AddWithValue("@limit", MaximumBalance);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        return await Idempotency.ReadAnswer(reader, call, chargeId, cancellationToken) ?? Problems.BalanceLimitExceeded;
+        return await Idempotency.ReadAnswer(reader, call, cancellationToken) ?? Problems.BalanceLimitExceeded;
     }
 }
 

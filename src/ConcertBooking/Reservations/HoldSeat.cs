@@ -104,13 +104,14 @@ internal static class HoldSeat
     private static async Task<IResult> Hold(HoldSeatRequest request, QueueToken token, MySql database, Holds holds, Settings settings)
     {
         Guid? dead = null;
+        var made = new List<Guid>(1);
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
             Outcome outcome;
             try
             {
                 outcome = await database.Run(
-                    (connection, cancellationToken) => Try(connection, request, token, dead, settings, cancellationToken), CancellationToken.None);
+                    (connection, cancellationToken) => Try(connection, request, token, dead, made, settings, cancellationToken), CancellationToken.None);
             }
             catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.DuplicateKeyEntry)
             {
@@ -139,9 +140,11 @@ internal static class HoldSeat
     private readonly record struct Outcome(IResult? Result, Guid? Dead = null, bool Overdue = false);
 
     private static async Task<Outcome> Try(
-        MySqlConnection connection, HoldSeatRequest request, QueueToken token, Guid? dead, Settings settings, CancellationToken cancellationToken)
+        MySqlConnection connection, HoldSeatRequest request, QueueToken token, Guid? dead, List<Guid> made, Settings settings,
+        CancellationToken cancellationToken)
     {
         var reservationId = Guid.CreateVersion7();
+        made.Add(reservationId);
         await using var command = new MySqlCommand(HoldSql, connection);
         command.Parameters.AddWithValue("@user", token.UserId);
         command.Parameters.AddWithValue("@queue", token.Queue);
@@ -153,11 +156,12 @@ internal static class HoldSeat
         Outbox.AddTo(command.Parameters, reservationId, ReservationEvent.Held);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         return await reader.ReadAsync(cancellationToken)
-            ? Read(reader, request, token, reservationId, settings)
+            ? Read(reader, request, token, made, settings)
             : new Outcome(Problems.ScheduleNotFound);
     }
 
-    private static Outcome Read(MySqlDataReader row, HoldSeatRequest request, QueueToken token, Guid reservationId, Settings settings)
+    /// <param name="made">The ids that this request tried: one of them is new, also when MySQL's word of it was lost and the service asked again.</param>
+    private static Outcome Read(MySqlDataReader row, HoldSeatRequest request, QueueToken token, List<Guid> made, Settings settings)
     {
         Guid? claim = row.IsDBNull(10) ? null : row.GetGuid(10);
         Guid? claimant = row.IsDBNull(4) ? null : row.GetGuid(4);
@@ -165,7 +169,7 @@ internal static class HoldSeat
         {
             var response = new ReservationResponse(
                 id.ToString(), request.ScheduleId, request.SeatNo, "HELD", row.GetInt64(6), row.GetDateTime(7));
-            return new Outcome(id == reservationId ? TypedResults.Created($"/v1/reservations/{id}", response) : TypedResults.Ok(response));
+            return new Outcome(made.Contains(id) ? TypedResults.Created($"/v1/reservations/{id}", response) : TypedResults.Ok(response));
         }
 
         if (row.GetString(1) != token.Queue)

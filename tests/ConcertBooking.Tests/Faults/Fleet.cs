@@ -31,7 +31,9 @@ internal sealed class Fleet : IAsyncDisposable
 
     public Api this[int member] => Members[member].Api;
 
-    public Catalogue Catalogue => new(new Visitor(this[0], UserIds.Next(), AccessTokens.For(_rig.SigningKey, UserIds.Next(), admin: true)));
+    public Visitor Admin => new(this[0], UserIds.Next(), AccessTokens.For(_rig.SigningKey, UserIds.Next(), admin: true));
+
+    public Catalogue Catalogue => new(Admin);
 
     public static Task<Fleet> StartAsync(Rig rig, int size, params (string Name, string? Value)[] changes) =>
         StartAsync(rig, size, _ => changes);

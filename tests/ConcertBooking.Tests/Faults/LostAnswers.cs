@@ -108,6 +108,7 @@ public sealed class LostAnswers : FaultTests
 
     /// <summary>
     /// MySQL commits, its answer never arrives: the service cannot know, asks again by itself, and must find what it did.
+    /// To the caller it is the first answer, and what follows a first payment follows: the place is handed on.
     /// </summary>
     [Test]
     public async Task AnyChange_AnswerOfMySqlLost_HappensOnce()
@@ -124,23 +125,57 @@ public sealed class LostAnswers : FaultTests
             user.Api = behind.Api;
             var (chargeKey, payKey) = (Visitor.NewKey(), Visitor.NewKey());
 
-            (await WhileLosingAsync(proxy, () => user.ChargeAsync(show.Price, chargeKey))).Expect(201);
-            var hold = await WhileLosingAsync(proxy, () => user.HoldAsync(show, round));
-            await Assert.That(hold.Status).IsBetween(200, 201);
-            var reservation = hold.Value("reservationId");
+            var charge = (await WhileLosingAsync(proxy, () => user.ChargeAsync(show.Price, chargeKey))).Expect(201);
+            await Assert.That(charge.Header("Idempotency-Replayed")).IsNull();
+            var reservation = (await WhileLosingAsync(proxy, () => user.HoldAsync(show, round))).Expect(201).Value("reservationId");
             if (round % 3 == 0)
             {
                 (await WhileLosingAsync(proxy, () => user.ReleaseAsync(reservation))).Expect(204);
                 await Assert.That(await user.BalanceAsync()).IsEqualTo(show.Price);
                 continue;
             }
-            (await WhileLosingAsync(proxy, () => user.PayAsync(reservation, payKey))).Expect(201);
+            var pay = (await WhileLosingAsync(proxy, () => user.PayAsync(reservation, payKey))).Expect(201);
+            await Assert.That(pay.Header("Idempotency-Replayed")).IsNull();
             await Assert.That(await user.BalanceAsync()).IsEqualTo(0);
+            (await user.PlaceAsync()).ExpectProblem(410, "queue_token_expired");
         }
 
         await Assert.That(proxy.Cuts).IsGreaterThan(Rounds);
         await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation")).IsEqualTo(Rounds);
         await fleet.VerifyAsync();
+    }
+
+    /// <summary>
+    /// An addition to the catalogue has no key by which a repeat could be known: the service does not repeat it, and
+    /// says that it does not know. The table's lock holds the INSERT until its answer is sure to be lost.
+    /// </summary>
+    [Test]
+    public async Task AddConcert_AnswerOfMySqlLost_IsNotRepeated()
+    {
+        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
+        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var fleet = await Fleet.StartAsync(Rig, 1);
+        var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
+        var admin = fleet.Admin;
+        admin.Api = behind.Api;
+        await using var keeper = await fleet.Database.OpenAsync();
+        await using var command = new MySqlCommand("LOCK TABLES concert READ", keeper);
+        await command.ExecuteNonQueryAsync();
+
+        var adding = admin.PostAsync("/v1/admin/concerts", """{"title":"Once"}""");
+        await Eventually.TrueAsync(
+            async () => await fleet.Database.ScalarAsync<long>(
+                "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table%' AND info LIKE 'INSERT INTO concert%'") == 1,
+            within: TimeSpan.FromSeconds(5));
+        var reply = await WhileLosingAsync(proxy, async () =>
+        {
+            command.CommandText = "UNLOCK TABLES";
+            await command.ExecuteNonQueryAsync();
+            return await adding;
+        });
+
+        reply.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
+        await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM concert WHERE title = 'Once'")).IsEqualTo(1);
     }
 
     /// <summary>For 20 ms no answer of MySQL gets through; repeats of the service come until one does.</summary>
