@@ -52,7 +52,7 @@ internal static class ListSchedules
 
     private static async Task<CachedAnswer> Build(MySql database, long concertId)
     {
-        var rows = await database.Run(
+        var rows = await database.Read(
             async (connection, _) => (await connection.QueryAsync<ScheduleRow>(SelectSql, new { concertId })).ToList(), CancellationToken.None);
         if (rows.Count == 0)
         {

@@ -38,7 +38,7 @@ internal static class ListSeats
         """;
 
     private static Task<IResult> Handle(long scheduleId, MySql database, CatalogueCache cache) =>
-        cache.Get($"seats/{scheduleId}", () => database.Run(
+        cache.Get($"seats/{scheduleId}", () => database.Read(
             async (connection, _) =>
             {
                 var plan = await connection.QueryFirstOrDefaultAsync<SeatPlanRow>(ScheduleSql, new { scheduleId });

@@ -14,7 +14,7 @@ internal enum Credential
 /// Checks the credential of a call before anything of the request is read. Who is calling comes from here alone,
 /// never from a body.
 /// </summary>
-internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens accessTokens, QueueTokens queueTokens)
+internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens accessTokens, QueueTokens queueTokens, FairUse fairUse)
 {
     public async Task InvokeAsync(HttpContext context)
     {
@@ -24,6 +24,12 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                 if (queueTokens.Read(context, out var queueToken) is { } problem)
                 {
                     await problem.ExecuteAsync(context);
+                    return;
+                }
+
+                if (fairUse.Take(Caller.User(queueToken.UserId)) is > 0 and var wait)
+                {
+                    await (Problems.TooManyRequests with { RetryAfterSeconds = wait }).ExecuteAsync(context);
                     return;
                 }
 
@@ -41,6 +47,12 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                 if (needed is Credential.Admin && !user.IsAdmin)
                 {
                     await Problems.Forbidden.ExecuteAsync(context);
+                    return;
+                }
+
+                if (fairUse.Take(Caller.User(user.Id)) is > 0 and var seconds)
+                {
+                    await (Problems.TooManyRequests with { RetryAfterSeconds = seconds }).ExecuteAsync(context);
                     return;
                 }
 

@@ -40,6 +40,10 @@ internal static class Gates
 
     public static void AddGates(this IServiceCollection services, SecuritySettings settings)
     {
+        services.AddSingleton(settings);
+        services.AddSingleton<FairUse>();
+        services.AddHostedService(static provider => provider.GetRequiredService<FairUse>());
+        services.AddSingleton(new Lane(settings.QueueCallsAtOnce));
         if (settings.KnownProxies.Length > 0)
         {
             services.Configure<ForwardedHeadersOptions>(options =>

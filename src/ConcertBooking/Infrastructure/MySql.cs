@@ -23,6 +23,9 @@ internal sealed partial class MySql : IAsyncDisposable
     private readonly MySqlDataSource _source;
     private readonly MySqlDataSource _probes;
     private readonly SemaphoreSlim _free;
+
+    /// <summary>What reads may take of it; the rest waits for those who hold and pay.</summary>
+    private readonly SemaphoreSlim _freeForReads;
     private readonly ResiliencePipeline _retry;
     private readonly ResiliencePipeline _retryDeadlocks;
     private readonly ILogger<MySql> _logger;
@@ -31,6 +34,7 @@ internal sealed partial class MySql : IAsyncDisposable
     {
         _logger = logger;
         _free = new SemaphoreSlim(settings.MaxPoolSize);
+        _freeForReads = new SemaphoreSlim(Math.Max(1, settings.MaxPoolSize * 2 / 3));
         var connection = new MySqlConnectionStringBuilder(settings.MySql)
         {
             MaximumPoolSize = (uint)settings.MaxPoolSize,
@@ -103,6 +107,25 @@ internal sealed partial class MySql : IAsyncDisposable
     /// <exception cref="DatabaseUnavailableException">No connection in time, or the connection was lost again and again.</exception>
     public Task<T> Run<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
         Run(_retry, work, cancellationToken);
+
+    /// <summary>The same for a plain read, which gets two thirds of the connections at most.</summary>
+    /// <exception cref="DatabaseUnavailableException">As <see cref="Run"/>.</exception>
+    public async Task<T> Read<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    {
+        if (!await _freeForReads.WaitAsync(WaitLimit, cancellationToken))
+        {
+            throw new DatabaseUnavailableException("All connections for reads are in use.");
+        }
+
+        try
+        {
+            return await Run(_retry, work, cancellationToken);
+        }
+        finally
+        {
+            _freeForReads.Release();
+        }
+    }
 
     /// <summary>
     /// The same for work that must not be done twice: a deadlock undid it, so that is repeated, but a lost connection
@@ -188,6 +211,7 @@ internal sealed partial class MySql : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _free.Dispose();
+        _freeForReads.Dispose();
         await _probes.DisposeAsync();
         await _source.DisposeAsync();
     }

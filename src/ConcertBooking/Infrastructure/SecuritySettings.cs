@@ -17,6 +17,13 @@ internal sealed class SecuritySettings
 
     public required int MaxConnections { get; init; }
 
+    /// <summary>Calls to the waiting room that are worked on at once.</summary>
+    public required int QueueCallsAtOnce { get; init; }
+
+    /// <summary>Requests in ten seconds; 0: no limit.</summary>
+    public required int RatePerUser { get; init; }
+    public required int RatePerAddress { get; init; }
+
     public static SecuritySettings Load(Settings.Reader read) => new()
     {
         AuthPreviousSigningKey = read.OptionalKey("Auth:PreviousSigningKey"),
@@ -26,6 +33,9 @@ internal sealed class SecuritySettings
         KnownProxies = [.. read.List("ForwardedHeaders:KnownProxies").Select(static text => ReadNetwork(text)
             ?? throw new SettingException("ForwardedHeaders__KnownProxies", "must be IP addresses or networks (10.0.0.0/8), separated by a comma"))],
         MaxConnections = read.Integer("Limits:MaxConnections", 20_000, 1, 1_000_000),
+        QueueCallsAtOnce = read.Integer("Limits:QueueCallsAtOnce", 128, 1, 100_000),
+        RatePerUser = read.Integer("RateLimits:PerUser", 1_000, 0, 100_000_000),
+        RatePerAddress = read.Integer("RateLimits:PerAddress", 100_000, 0, 100_000_000),
     };
 
     /// <summary>Scheme, host and port as a browser sends them: no path, not even a slash.</summary>

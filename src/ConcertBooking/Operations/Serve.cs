@@ -74,6 +74,7 @@ internal static class Serve
         app.UseMiddleware<ProblemMiddleware>();
         app.UseManagementPort(settings.ManagementPort);
         app.UseFarewell();
+        app.UseFairUse();
         app.UseMiddleware<CredentialsMiddleware>();
         HealthRoutes.Map(app);
         if (!settings.Api)

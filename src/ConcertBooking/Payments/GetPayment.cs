@@ -36,7 +36,7 @@ internal static class GetPayment
         }
 
         var userId = context.UserId();
-        var row = await database.Run(
+        var row = await database.Read(
             (connection, token) => connection.QueryFirstOrDefaultAsync<PaymentRow>(SelectSql, new { id, userId }), cancellationToken);
         return row is null
             ? Problems.PaymentNotFound

@@ -21,7 +21,7 @@ internal static class GetPoints
     private static async Task<IResult> Handle(HttpContext context, MySql database, CancellationToken cancellationToken)
     {
         var userId = context.UserId();
-        var balance = await database.Run(
+        var balance = await database.Read(
             (connection, token) => connection.QueryFirstOrDefaultAsync<long>(SelectSql, new { userId }), cancellationToken);
         return TypedResults.Ok(new PointsResponse(balance));
     }

@@ -57,7 +57,7 @@ internal static class ListTransactions
 
         var userId = context.UserId();
         var at = new DateTime(key.Number, DateTimeKind.Utc);
-        var rows = await database.Run(
+        var rows = await database.Read(
             async (connection, token) =>
                 (await connection.QueryAsync<PointTransactionRow>(SelectSql, new { userId, at, id = key.Id, count = size + 1 })).ToList(),
             cancellationToken);

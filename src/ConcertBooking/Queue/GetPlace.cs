@@ -9,6 +9,7 @@ internal static class GetPlace
         routes.MapGet("/v1/queue/tokens/current", Handle)
             .WithName("GetPlace").WithTags("Queue").WithSummary("Ask for one's place")
             .WithQueueToken()
+            .AddEndpointFilter<RouteHandlerBuilder, InLane>()
             .Produces<PlaceResponse>()
             .WithProblems(Problems.QueueUnavailable);
 

@@ -15,6 +15,7 @@ internal static class IssueToken
         routes.MapPost("/v1/queue/tokens", Handle)
             .WithName("IssueToken").WithTags("Queue").WithSummary("Enter a queue")
             .WithAccessToken()
+            .AddEndpointFilter<RouteHandlerBuilder, InLane>()
             .Produces<PlaceResponse>(StatusCodes.Status201Created)
             .Produces<PlaceResponse>()
             .WithBodyProblems()

@@ -23,7 +23,7 @@ internal static class GetReservation
         }
 
         var userId = context.UserId();
-        var row = await database.Run(
+        var row = await database.Read(
             (connection, token) => connection.QueryFirstOrDefaultAsync<ReservationRow>(SelectSql, new { id, userId }), cancellationToken);
         return row is null ? Problems.ReservationNotFound : TypedResults.Ok(row.ToResponse());
     }

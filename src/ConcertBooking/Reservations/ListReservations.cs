@@ -38,7 +38,7 @@ internal static class ListReservations
         }
 
         var userId = context.UserId();
-        var rows = await database.Run(
+        var rows = await database.Read(
             async (connection, token) =>
                 (await connection.QueryAsync<ReservationRow>(SelectSql, new { userId, before = key.Id, count = size + 1 })).ToList(),
             cancellationToken);

@@ -42,7 +42,7 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
 
     /// <summary>
     /// What every instance and command of this rig is started with; a fresh copy. Production, so that the keys are
-    /// needed, and nothing else but defaults.
+    /// needed, and nothing else but defaults, fair use apart.
     /// </summary>
     public Dictionary<string, string?> Settings => new(Servers.Settings)
     {
@@ -51,6 +51,10 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
         ["DOTNET_ENVIRONMENT"] = null,
         ["Auth__SigningKey"] = SigningKey,
         ["QueueToken__SigningKey"] = QueueTokenKey,
+
+        // All tests come from one address, and some ask as one user a thousand times.
+        ["RateLimits__PerAddress"] = "0",
+        ["RateLimits__PerUser"] = "0",
     };
 
     /// <summary>Settings of A and B beyond <see cref="Settings"/>.</summary>

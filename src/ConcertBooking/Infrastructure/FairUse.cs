@@ -1,0 +1,175 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Net;
+using StackExchange.Redis;
+
+namespace ConcertBooking.Infrastructure;
+
+/// <summary>Whom a count is of: a user, or a client's address.</summary>
+internal readonly record struct Caller(char Kind, UInt128 Id)
+{
+    public static Caller User(long userId) => new('u', (UInt128)userId);
+
+    /// <summary>One address in IPv4; in IPv6 the network of 64 bits that a customer gets as a whole.</summary>
+    public static Caller Address(IPAddress? address)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        bytes.Clear();
+        if (address is { IsIPv4MappedToIPv6: false, AddressFamily: System.Net.Sockets.AddressFamily.InterNetworkV6 })
+        {
+            address.TryWriteBytes(bytes, out _);
+            bytes[8..].Clear();
+        }
+        else
+        {
+            address?.MapToIPv4().TryWriteBytes(bytes[12..], out _);
+        }
+
+        return new('a', BinaryPrimitives.ReadUInt128BigEndian(bytes));
+    }
+}
+
+/// <summary>
+/// How much each user and each address may ask within ten seconds, over all instances. An instance decides by what
+/// it has counted itself and what it last heard of the others; a few times a second it tells Redis of those who come
+/// near a limit, in the background, so that no request waits for it. Without Redis each instance counts for itself.
+/// </summary>
+internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.RedisClock clock, TimeProvider time, ILogger<FairUse> logger)
+    : PeriodicService(TimeSpan.FromMilliseconds(250), time, logger)
+{
+    private const int WindowMilliseconds = 10_000;
+
+    /// <summary>Callers counted at once; who comes beyond them goes uncounted until the window ends.</summary>
+    private const int MaximumCallers = 50_000;
+
+    /// <summary>Whoever has used less than this part of a limit here is not worth a word to the others.</summary>
+    private const int QuietPart = 8;
+
+    private const int BatchSize = 500;
+
+    private sealed class Count
+    {
+        public int Own;
+        public int Sent;
+        public int Others;
+
+        public int Total => Volatile.Read(ref Own) + Volatile.Read(ref Others);
+    }
+
+    private sealed class Window(long number)
+    {
+        private int _callers;
+
+        public long Number => number;
+
+        public ConcurrentDictionary<Caller, Count> Counts { get; } = new();
+
+        public Count? Of(Caller caller)
+        {
+            if (Counts.TryGetValue(caller, out var count))
+            {
+                return count;
+            }
+
+            if (Interlocked.Increment(ref _callers) > MaximumCallers)
+            {
+                return null;
+            }
+
+            return Counts.GetOrAdd(caller, static _ => new Count());
+        }
+    }
+
+    private sealed record Pair(Window Current, Window Previous);
+
+    private Pair _windows = new(new Window(0), new Window(-1));
+
+    /// <returns>0 when the caller may go on; else the seconds to wait.</returns>
+    public int Take(Caller caller)
+    {
+        var limit = Limit(caller);
+        if (limit == 0)
+        {
+            return 0;
+        }
+
+        var now = clock.NowMilliseconds;
+        var (current, previous) = At(now / WindowMilliseconds);
+        if (current.Of(caller) is not { } count)
+        {
+            return 0;
+        }
+
+        // What the last window still weighs shrinks while this one grows, so that its end is no new start.
+        var left = WindowMilliseconds - (int)(now % WindowMilliseconds);
+        var before = previous.Counts.TryGetValue(caller, out var old) ? (long)old.Total * left / WindowMilliseconds : 0;
+        if (count.Total + before >= limit)
+        {
+            return 1 + (left / 1000);
+        }
+
+        Interlocked.Increment(ref count.Own);
+        return 0;
+    }
+
+    private int Limit(Caller caller) => caller.Kind == 'u' ? settings.RatePerUser : settings.RatePerAddress;
+
+    /// <summary>The window of that number and the one before. The clock may step back a little; that is no reason to forget.</summary>
+    private Pair At(long number)
+    {
+        var windows = Volatile.Read(ref _windows);
+        while (number > windows.Current.Number || number < windows.Current.Number - 1)
+        {
+            var next = new Pair(new Window(number), number == windows.Current.Number + 1 ? windows.Current : new Window(number - 1));
+            var found = Interlocked.CompareExchange(ref _windows, next, windows);
+            windows = found == windows ? next : found;
+        }
+
+        return windows;
+    }
+
+    /// <summary>Adds to each caller's sum and tells it. All keys share a slot, for the sake of a cluster.</summary>
+    private const string AddLua = """
+        local totals = {}
+        for i, key in ipairs(KEYS) do
+          totals[i] = redis.call('INCRBY', key, ARGV[i + 1])
+          redis.call('PEXPIRE', key, ARGV[1])
+        end
+        return totals
+        """;
+
+    protected override async Task Round(CancellationToken stoppingToken)
+    {
+        var window = Volatile.Read(ref _windows).Current;
+        var news = window.Counts
+            .Where(entry => entry.Value.Own > entry.Value.Sent && entry.Value.Own * QuietPart >= Limit(entry.Key));
+        foreach (var batch in news.Chunk(BatchSize))
+        {
+            var added = batch.Select(static entry => entry.Value.Own - entry.Value.Sent).ToArray();
+            var keys = batch.Select(entry => (RedisKey)string.Create(
+                CultureInfo.InvariantCulture, $"{{rate}}:{entry.Key.Kind}:{entry.Key.Id}:{window.Number}")).ToArray();
+            var totals = (RedisResult[])(await redis.Eval(
+                AddLua, keys, [2 * WindowMilliseconds, .. added.Select(static number => (RedisValue)number)]))!;
+            for (var index = 0; index < batch.Length; index++)
+            {
+                var count = batch[index].Value;
+                count.Sent += added[index];
+                Volatile.Write(ref count.Others, (int)totals[index] - count.Sent);
+            }
+        }
+    }
+}
+
+internal static class FairUseRoutes
+{
+    /// <summary>Counts what an address asks, health apart, before anything of it is worked on.</summary>
+    public static void UseFairUse(this WebApplication app)
+    {
+        var fairUse = app.Services.GetRequiredService<FairUse>();
+        app.Use((context, next) =>
+            context.Request.Path.Value is "/livez" or "/readyz" || fairUse.Take(Caller.Address(context.Connection.RemoteIpAddress)) is not (> 0 and var seconds)
+                ? next(context)
+                : (Problems.TooManyRequests with { RetryAfterSeconds = seconds }).ExecuteAsync(context));
+    }
+}

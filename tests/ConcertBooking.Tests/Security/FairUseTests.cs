@@ -1,0 +1,105 @@
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Security;
+
+/// <summary>Limits per user and per address, over all instances, with and without Redis.</summary>
+public sealed class FairUseTests : SharedRigTests
+{
+    [Test]
+    public async Task User_BeyondItsLimit_Hears429_AndOthersDoNot()
+    {
+        await using var service = await StartAsync(perUser: 50);
+        var (greedy, modest) = (Rig.NewVisitor(service), Rig.NewVisitor(service));
+
+        var accepted = await CountAsync(() => greedy.GetAsync("/v1/points"), 80);
+
+        await Assert.That(accepted).IsBetween(50, 60);
+        (await greedy.EnterAsync(null)).ExpectProblem(429, "too_many_requests").ExpectRetryAfter();
+        (await modest.GetAsync("/v1/points")).Expect(200);
+    }
+
+    [Test]
+    public async Task User_AtTwoInstances_HasOneLimit()
+    {
+        await using var one = await StartAsync(perUser: 400);
+        await using var two = await StartAsync(perUser: 400);
+        var (atOne, atTwo) = (Rig.NewVisitor(one), default(Visitor)!);
+        atTwo = new Visitor(two.Api, atOne.UserId, atOne.AccessToken);
+
+        var first = await CountAsync(() => atOne.GetAsync("/v1/points"), 420);
+        var second = 0;
+        await Eventually.GetAsync(
+            async () =>
+            {
+                var reply = await atTwo.GetAsync("/v1/points");
+                second += reply.Status == 200 ? 1 : 0;
+                return reply;
+            },
+            reply => reply.Status == 429,
+            within: TimeSpan.FromSeconds(8));
+
+        // The second instance hears of the first as soon as the user has asked there for an eighth of the limit.
+        await Assert.That(first).IsGreaterThanOrEqualTo(400);
+        await Assert.That(second).IsLessThan(200);
+    }
+
+    [Test]
+    public async Task User_WhileRedisIsGone_HasALimitAtEachInstance()
+    {
+        await using var service = await StartAsync(perUser: 50, more: ("ConnectionStrings__Redis", "127.0.0.1:1"));
+        var visitor = Rig.NewVisitor(service);
+
+        await Assert.That(await CountAsync(() => visitor.GetAsync("/v1/points"), 80)).IsBetween(50, 60);
+    }
+
+    [Test]
+    public async Task Address_BehindAKnownProxy_IsTheClients()
+    {
+        await using var service = await StartAsync(perAddress: 50, more: ("ForwardedHeaders__KnownProxies", "10.0.0.0/8, 127.0.0.1"));
+        Task<Reply> Ask(string client) => service.Api.GetAsync("/v1/concerts", ("X-Forwarded-For", client));
+
+        await Assert.That(await CountAsync(() => Ask("203.0.113.7"), 80)).IsBetween(50, 60);
+        (await Ask("203.0.113.8")).Expect(200);
+
+        // What stands before the last address that a known proxy has seen is the client's own invention.
+        (await Ask("203.0.113.9, 203.0.113.7, 10.1.2.3")).ExpectProblem(429, "too_many_requests").ExpectRetryAfter();
+
+        // A customer has a whole /64.
+        await Assert.That(await CountAsync(() => Ask($"2001:db8:1:2::{Random.Shared.Next(1, 65535):x}"), 80)).IsBetween(50, 60);
+        (await Ask("2001:db8:1:3::1")).Expect(200);
+    }
+
+    [Test]
+    public async Task Address_OfAnUnknownProxy_IsNotBelieved()
+    {
+        await using var service = await StartAsync(perAddress: 50);
+        var client = 0;
+
+        var accepted = await CountAsync(() => service.Api.GetAsync("/v1/concerts", ("X-Forwarded-For", $"203.0.113.{client++}")), 80);
+
+        await Assert.That(accepted).IsBetween(20, 60); // the start has asked too
+        await Assert.That((await service.Api.GetAsync("/livez")).Status).IsEqualTo(200);
+    }
+
+    private static async Task<int> CountAsync(Func<Task<Reply>> ask, int times)
+    {
+        var accepted = 0;
+        for (var i = 0; i < times; i++)
+        {
+            var reply = await ask();
+            if (reply.Status == 429)
+                reply.ExpectProblem(429, "too_many_requests").ExpectRetryAfter();
+            else
+                accepted++;
+        }
+        return accepted;
+    }
+
+    private Task<Instance> StartAsync(int perUser = 0, int perAddress = 0, (string Name, string Value)? more = null)
+    {
+        var settings = new Dictionary<string, string?> { ["RateLimits__PerUser"] = $"{perUser}", ["RateLimits__PerAddress"] = $"{perAddress}" };
+        if (more is var (name, value))
+            settings[name] = value;
+        return Rig.StartAsync(settings);
+    }
+}

@@ -1,0 +1,104 @@
+using System.Globalization;
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Security;
+
+/// <summary>
+/// Requests made from the OpenAPI document and broken on purpose, each in a way that must be refused: never a 5xx,
+/// never a word of what is inside, never a changed row, and memory that stays.
+/// </summary>
+public sealed class FuzzTests : SharedRigTests
+{
+    private const int Workers = 8;
+
+    [Test]
+    public Task Fuzz_OfEveryCall_ChangesNothingAndTellsNothing() => RunAsync(3_000);
+
+    [Test, Explicit, Category("Long")]
+    public Task Fuzz_OfEveryCall_TwentyThousandTimes() => RunAsync(20_000);
+
+    private async Task RunAsync(int requests)
+    {
+        var seed = int.TryParse(Environment.GetEnvironmentVariable("FUZZ_SEED"), CultureInfo.InvariantCulture, out var wanted)
+            ? wanted : Random.Shared.Next();
+        Console.WriteLine($"FUZZ_SEED={seed}");
+        await using var service = await Rig.StartAloneAsync(new Dictionary<string, string?>
+        {
+            ["ConnectionStrings__Kafka"] = null,
+            ["Holds__Seconds"] = "3600",
+        });
+        var show = await service.Catalogue.AddShowAsync();
+        var victim = await new Visitor(service.Api, UserIds.Next(), "").WithTokenAsync(Rig, show);
+        (await victim.ChargeAsync(1_000_000)).Expect(201);
+        (await victim.HoldAsync(show, 1)).Expect(201);
+        var calls = await FuzzCall.ReadAsync(service.Api);
+        await Assert.That(calls.Count).IsGreaterThan(20);
+        var before = await ChecksumsAsync(service.Database);
+
+        // The first tenth warms up; from then on memory must stay.
+        await FireAsync(service, calls, victim, seed, requests / 10);
+        var early = ResidentMegabytes(service);
+        await FireAsync(service, calls, victim, seed + Workers, requests - (requests / 10));
+
+        await Assert.That(ResidentMegabytes(service)).IsLessThan(early + 60);
+        var after = await ChecksumsAsync(service.Database);
+        foreach (var (table, sum) in before)
+            await Assert.That(after[table]).IsEqualTo(sum).Because($"no refused request may change {table} (FUZZ_SEED={seed})");
+        await Assert.That(service.Process.Output.Where(line => line.Contains("Unhandled", StringComparison.Ordinal))).IsEmpty();
+    }
+
+    private async Task FireAsync(LoneInstance service, IReadOnlyList<FuzzCall> calls, Visitor victim, int seed, int requests)
+    {
+        var secrets = new[]
+        {
+            "   at ", "Exception", "System.", "SELECT ", "INSERT ", "UPDATE ", "MySql", "Redis", "StackExchange", "127.0.0.1", "localhost",
+            Environment.MachineName, Rig.SigningKey, Rig.QueueTokenKey,
+        };
+        await Task.WhenAll(Enumerable.Range(0, Workers).Select(worker => Task.Run(async () =>
+        {
+            var fuzzer = new Fuzzer(new Random(seed + worker), calls, victim, Rig.Admin.AccessToken, Rig.NewKey());
+            using var http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false });
+            for (var i = 0; i < requests / Workers; i++)
+            {
+                using var request = fuzzer.Next(service.Api.Address);
+                using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+                var stream = response.Content.Headers.ContentType?.MediaType == "text/event-stream";
+                var text = stream ? "" : await response.Content.ReadAsStringAsync();
+                var told = secrets.FirstOrDefault(secret => text.Contains(secret, StringComparison.OrdinalIgnoreCase));
+                var status = (int)response.StatusCode;
+                var bare = status >= 400 && request.Method != HttpMethod.Head && response.Content.Headers.ContentType?.MediaType != "application/problem+json"
+                    && text.Length > 0;
+                if (status >= 500 || bare || (told is not null && status >= 400))
+                    Assert.Fail($"FUZZ_SEED={seed} worker {worker} request {i}: {Fuzzer.Show(request)}\n→ {status} {told}\n{text}");
+            }
+        })));
+    }
+
+    private static async Task<Dictionary<string, long>> ChecksumsAsync(Database database)
+    {
+        var sums = new Dictionary<string, long>();
+        foreach (var table in await database.ColumnAsync<string>(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"))
+        {
+            await using var connection = await database.OpenAsync();
+            await using var command = new MySqlConnector.MySqlCommand($"CHECKSUM TABLE `{table}`", connection);
+            await using var reader = await command.ExecuteReaderAsync();
+            await reader.ReadAsync();
+            sums[table] = reader.GetInt64(1);
+        }
+        return sums;
+    }
+
+    internal static long ResidentMegabytes(Instance service)
+    {
+        var line = File.ReadLines($"/proc/{service.Process.ProcessId}/status").First(line => line.StartsWith("VmRSS:", StringComparison.Ordinal));
+        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
+    }
+}
+
+internal static class FuzzVisitors
+{
+    /// <summary>The same user with a token of the rig's key, admitted to the show.</summary>
+    public static Task<Visitor> WithTokenAsync(this Visitor visitor, Rig rig, Show show) =>
+        new Visitor(visitor.Api, visitor.UserId, AccessTokens.For(rig.SigningKey, visitor.UserId)).AdmittedAsync(show);
+}
