@@ -5,7 +5,7 @@ namespace ConcertBooking.Tests.Faults;
 
 /// <summary>
 /// Instances on a database of their own beside those of the rig, so that what they leave can be judged as a whole.
-/// Each keeps its address when it is killed and started again. Events stay in the outbox: no Kafka.
+/// Each keeps its address when it is killed and started again. Events stay in the outbox, unless a Kafka is named.
 /// </summary>
 internal sealed class Fleet : IAsyncDisposable
 {
@@ -17,10 +17,8 @@ internal sealed class Fleet : IAsyncDisposable
     {
         _rig = rig;
         Database = database;
-        _changes = new Dictionary<string, string?>(changes)
-        {
-            [KafkaServers.Setting] = null,
-        };
+        _changes = new Dictionary<string, string?>(changes);
+        _changes.TryAdd(KafkaServers.Setting, null);
         _changes.TryAdd(MySqlServers.Setting, database.ConnectionString);
         _members.AddRange(Enumerable.Range(0, size).Select(_ => new Member(this, [])));
     }
