@@ -36,6 +36,7 @@ internal static class Serve
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         services.AddSingleton(settings);
         services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<Throttle>();
         services.AddSingleton<MySql>();
         services.AddSingleton<Redis>();
         services.AddSingleton<RedisClock>();
@@ -52,6 +53,8 @@ internal static class Serve
         services.AddSingleton<CatalogueCache>();
         services.AddSingleton<Holds>();
         services.AddHostedService<SweepQueues>();
+        services.AddSingleton<PlaceStreams>();
+        services.AddHostedService(static provider => provider.GetRequiredService<PlaceStreams>());
         if (settings.Worker)
         {
             services.AddHostedService<ExpireHolds>();
@@ -84,7 +87,7 @@ internal static class Serve
 
         Action<IEndpointRouteBuilder>[] slices =
         [
-            IssueToken.Map, GetPlace.Map, LeaveQueue.Map,
+            IssueToken.Map, GetPlace.Map, WatchPlace.Map, LeaveQueue.Map,
             ListConcerts.Map, ListSchedules.Map, ListSeats.Map,
             HoldSeat.Map, GetReservation.Map, ListReservations.Map, ReleaseSeat.Map,
             Pay.Map, GetPayment.Map,
