@@ -9,9 +9,11 @@ namespace ConcertBooking.Admin;
 /// <param name="MaxActive">Places at most; lowering it throws nobody out.</param>
 /// <param name="ActiveSeconds">Length of an admission given from now on.</param>
 /// <param name="AdmitPerSecond">Admissions per second at most; not given: as many as there are places.</param>
+/// <param name="ProofOfWorkBits">What entering costs; not given: the setting <c>Queue__ProofOfWorkBits</c>.</param>
 public sealed record PutQueueRequest(
     [property: Range(1, 1_000_000)] int MaxActive, [property: Range(1, 86_400)] int ActiveSeconds,
-    [property: Range(1, 100_000)] int? AdmitPerSecond = null);
+    [property: Range(1, 100_000)] int? AdmitPerSecond = null,
+    [property: Range(0, SecuritySettings.MaximumProofOfWorkBits)] int? ProofOfWorkBits = null);
 
 public sealed record QueueResponse(
     string Queue, long Waiting, long Active, int MaxActive, int ActiveSeconds,
@@ -34,10 +36,10 @@ internal static class PutQueue
 
     /// <summary>updated_at is the version that Redis goes by; it must move even when the row stays the same.</summary>
     private const string UpsertSql = """
-        INSERT INTO queue (queue_name, max_active, active_seconds, admit_per_second)
-          VALUES (@name, @maxActive, @activeSeconds, @admitPerSecond)
+        INSERT INTO queue (queue_name, max_active, active_seconds, admit_per_second, proof_of_work_bits)
+          VALUES (@name, @maxActive, @activeSeconds, @admitPerSecond, @proofOfWorkBits)
         ON DUPLICATE KEY UPDATE max_active = @maxActive, active_seconds = @activeSeconds, admit_per_second = @admitPerSecond,
-          updated_at = NOW(6)
+          proof_of_work_bits = @proofOfWorkBits, updated_at = NOW(6)
         """;
 
     private static async Task<IResult> Handle(
@@ -51,7 +53,14 @@ internal static class PutQueue
         await database.Run(
             (connection, _) => connection.ExecuteAsync(
                 UpsertSql,
-                new { name, maxActive = request.MaxActive, activeSeconds = request.ActiveSeconds, admitPerSecond = request.AdmitPerSecond }),
+                new
+                {
+                    name,
+                    maxActive = request.MaxActive,
+                    activeSeconds = request.ActiveSeconds,
+                    admitPerSecond = request.AdmitPerSecond,
+                    proofOfWorkBits = request.ProofOfWorkBits,
+                }),
             CancellationToken.None);
         await queues.Refresh(cancellationToken);
         var queue = queues.OfToken(name);

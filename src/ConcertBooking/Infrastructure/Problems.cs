@@ -88,6 +88,7 @@ internal static class Problems
     public static readonly Problem InsufficientPoints = new(402, "insufficient_points", "The balance does not cover the price.");
     public static readonly Problem Forbidden = new(403, "forbidden", "The access token does not allow this.");
     public static readonly Problem QueueTokenNotActive = new(403, "queue_token_not_active", "The queue token is not admitted to this concert.");
+    public static readonly Problem ProofOfWorkNeeded = new(403, "proof_of_work_needed", "Entering needs an answer to the challenge in Proof-Of-Work-Challenge.");
     public static readonly Problem NotFound = new(404, "not_found", "There is nothing at this path.");
     public static readonly Problem ConcertNotFound = new(404, "concert_not_found", "There is no such concert.");
     public static readonly Problem ScheduleNotFound = new(404, "schedule_not_found", "There is no such schedule.");

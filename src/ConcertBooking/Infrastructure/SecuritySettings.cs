@@ -5,6 +5,9 @@ namespace ConcertBooking.Infrastructure;
 /// <summary>What keeps strangers out and floods down; part of <see cref="Settings"/>.</summary>
 internal sealed class SecuritySettings
 {
+    /// <summary>A minute of a laptop.</summary>
+    public const int MaximumProofOfWorkBits = 28;
+
     /// <summary>The keys before the last rotation: still read, never signed with. Null: there are none.</summary>
     public required byte[]? AuthPreviousSigningKey { get; init; }
     public required byte[]? QueueTokenPreviousSigningKey { get; init; }
@@ -16,6 +19,9 @@ internal sealed class SecuritySettings
     public required IPNetwork[] KnownProxies { get; init; }
 
     public required int MaxConnections { get; init; }
+
+    /// <summary>Zero bits that entering a queue costs where the queue states none; 0: nothing.</summary>
+    public required int ProofOfWorkBits { get; init; }
 
     /// <summary>Calls to the waiting room that are worked on at once.</summary>
     public required int QueueCallsAtOnce { get; init; }
@@ -33,6 +39,7 @@ internal sealed class SecuritySettings
         KnownProxies = [.. read.List("ForwardedHeaders:KnownProxies").Select(static text => ReadNetwork(text)
             ?? throw new SettingException("ForwardedHeaders__KnownProxies", "must be IP addresses or networks (10.0.0.0/8), separated by a comma"))],
         MaxConnections = read.Integer("Limits:MaxConnections", 20_000, 1, 1_000_000),
+        ProofOfWorkBits = read.Integer("Queue:ProofOfWorkBits", 0, 0, MaximumProofOfWorkBits),
         QueueCallsAtOnce = read.Integer("Limits:QueueCallsAtOnce", 128, 1, 100_000),
         RatePerUser = read.Integer("RateLimits:PerUser", 1_000, 0, 100_000_000),
         RatePerAddress = read.Integer("RateLimits:PerAddress", 100_000, 0, 100_000_000),

@@ -50,6 +50,7 @@ internal static class Serve
         services.AddSingleton<Queues>();
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<QueueTokens>();
+        services.AddSingleton<ProofOfWork>();
         services.AddSingleton<CatalogueCache>();
         services.AddSingleton<Holds>();
         services.AddHostedService<SweepQueues>();

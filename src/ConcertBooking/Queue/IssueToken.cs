@@ -19,11 +19,12 @@ internal static class IssueToken
             .Produces<PlaceResponse>(StatusCodes.Status201Created)
             .Produces<PlaceResponse>()
             .WithBodyProblems()
-            .WithProblems(Problems.QueueNotFound, Problems.TooManyRequests, Problems.QueueUnavailable, Problems.QueueFull);
+            .WithHeader("Proof-Of-Work", "The answer to a challenge, where the queue asks for one.")
+            .WithProblems(Problems.ProofOfWorkNeeded, Problems.QueueNotFound, Problems.TooManyRequests, Problems.QueueUnavailable, Problems.QueueFull);
 
     private static async Task<IResult> Handle(
-        IssueTokenRequest? request, HttpContext context, Queues queues, WaitingRoom room, QueueTokens tokens, Settings settings,
-        CancellationToken cancellationToken)
+        IssueTokenRequest? request, HttpContext context, Queues queues, WaitingRoom room, QueueTokens tokens, ProofOfWork proofOfWork,
+        Settings settings, CancellationToken cancellationToken)
     {
         if (await queues.Find(request?.Queue ?? DefaultQueue, cancellationToken) is not { } queue)
         {
@@ -31,6 +32,11 @@ internal static class IssueToken
         }
 
         var userId = context.UserId();
+        if (await proofOfWork.Check(context, queue, userId) is { } problem)
+        {
+            return problem;
+        }
+
         var place = await room.Enter(queue, userId);
         if (place.Status is PlaceStatus.Full)
         {

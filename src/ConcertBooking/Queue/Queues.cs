@@ -5,7 +5,11 @@ using Dapper;
 namespace ConcertBooking.Queue;
 
 /// <summary>A queue's settings; <paramref name="AdmitPerSecond"/> is 0 for as many as there are places. The higher version is the newer one: it is the row's last change in µs since 1970.</summary>
-internal sealed record QueueSettings(string Name, int MaxActive, TimeSpan Active, int AdmitPerSecond, long Version);
+internal sealed record QueueSettings(string Name, int MaxActive, TimeSpan Active, int AdmitPerSecond, long Version)
+{
+    /// <summary>What entering costs, in zero bits; 0: nothing.</summary>
+    public int ProofOfWorkBits { get; init; }
+}
 
 internal sealed class QueueRow
 {
@@ -13,6 +17,7 @@ internal sealed class QueueRow
     public int? MaxActive { get; set; }
     public int? ActiveSeconds { get; set; }
     public int? AdmitPerSecond { get; set; }
+    public int? ProofOfWorkBits { get; set; }
     public long Version { get; set; }
 }
 
@@ -55,6 +60,7 @@ internal sealed class Queues(MySql database, Settings settings)
 
     private const string SelectSql = """
         SELECT queue_name AS Name, max_active AS MaxActive, active_seconds AS ActiveSeconds, admit_per_second AS AdmitPerSecond,
+               proof_of_work_bits AS ProofOfWorkBits,
                CAST(UNIX_TIMESTAMP(updated_at) * 1000000 AS SIGNED) AS Version
         FROM queue
         """;
@@ -70,7 +76,10 @@ internal sealed class Queues(MySql database, Settings settings)
                 row.MaxActive ?? settings.QueueMaxActive,
                 row.ActiveSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : settings.QueueActive,
                 row.AdmitPerSecond ?? 0,
-                row.Version);
+                row.Version)
+            {
+                ProofOfWorkBits = row.ProofOfWorkBits ?? settings.Security.ProofOfWorkBits,
+            };
         }
     }
 }

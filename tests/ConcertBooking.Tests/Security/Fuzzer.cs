@@ -65,7 +65,7 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
         var method = random.Next(20) == 0 ? Any(s_verbs) : call.Method;
         var path = string.Join('/', call.Path.Split('/').Select(part => part.StartsWith('{') ? Text() : part));
         if (random.Next(20) == 0)
-            path = path.Insert(random.Next(path.Length), Any(["/", "//", "/./", "%2f", "%00", ";x=1", "\\", "%5c", "?", "/../"]));
+            path = path.Insert(random.Next(1, path.Length), Any(["/", "//", "/./", "%2f", "%00", ";x=1", "\\", "%5c", "?", "/../"]));
         var query = string.Join('&', call.Query.Append("x").Where(_ => random.Next(3) > 0).SelectMany(name =>
             Enumerable.Repeat(name, random.Next(1, 3)).Select(one => $"{one}={Text()}")));
 
@@ -193,5 +193,5 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
 
     private string Text() => random.Next(15) == 0 ? new string('9', random.Next(1_000)) : Any(s_texts);
 
-    private T Any<T>(IReadOnlyList<T> choices) => choices[random.Next(choices.Count)];
+    private string Any(string[] choices) => choices[random.Next(choices.Length)];
 }

@@ -99,6 +99,21 @@ public sealed class GateTests : SharedRigTests
     public async Task Http2_IsNotSpoken() =>
         await Assert.That((await RawRequest.SendAsync(Rig.A.Api, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).Length).IsLessThan(100);
 
+    [Test]
+    public async Task Headers_ThatNameOneThing_MayNotComeTwice()
+    {
+        var visitor = Rig.NewVisitor();
+        string Charge(string headers) => "POST /v1/points/charges HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            + $"Content-Length: 12\r\n{headers}\r\n{{\"amount\":1}}";
+        var bearer = $"Authorization: Bearer {visitor.AccessToken}\r\n";
+
+        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(Rig.A.Api, Charge($"{bearer}Idempotency-Key: a\r\nIdempotency-Key: b\r\n")))).IsEqualTo(400);
+        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(Rig.A.Api, Charge($"{bearer}{bearer}Idempotency-Key: a\r\n")))).IsEqualTo(401);
+        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(Rig.A.Api, Charge($"{bearer}Idempotency-Key: a\u0001b\r\n")))).IsEqualTo(400);
+        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(Rig.A.Api, Charge($"{bearer}Idempotency-Key: {new string('k', 255)}\r\n")))).IsEqualTo(201);
+        await Assert.That(await visitor.BalanceAsync()).IsEqualTo(1);
+    }
+
     /// <summary>Both lengths at once is how requests are smuggled past a proxy: the chunks count, and the connection ends.</summary>
     [Test]
     public async Task Request_WithTwoKindsOfLength_ClosesTheConnection()

@@ -15,6 +15,7 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
 {
     private readonly ConcurrentBag<IAsyncDisposable> _instances = [];
     private readonly ConcurrentBag<string> _databases = [];
+    private readonly SecretWatch _secrets = new();
     private ServerSet? _servers;
     private Instance? _a, _b;
     private Database? _database;
@@ -89,7 +90,8 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     /// <param name="waitFor"><c>/livez</c> for one that is to start without its servers.</param>
     public async Task<Instance> StartAsync(IReadOnlyDictionary<string, string?>? changes = null, string waitFor = "/readyz")
     {
-        var instance = new Instance(await ServiceProcess.StartAsync(With(changes), waitFor));
+        var settings = With(changes);
+        var instance = new Instance(await ServiceProcess.StartAsync(settings, waitFor, _secrets.Watch(settings)));
         _instances.Add(instance);
         return instance;
     }
@@ -147,6 +149,7 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
         }
         MySqlConnection.ClearAllPools();
         GC.SuppressFinalize(this);
+        _secrets.ThrowIfTold();
     }
 
     public static string NewKey() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));

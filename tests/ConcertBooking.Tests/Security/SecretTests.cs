@@ -1,0 +1,36 @@
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Security;
+
+/// <summary>What a service prints is read by many; the suite's watch over it must be awake.</summary>
+public sealed class SecretTests
+{
+    private static readonly Dictionary<string, string?> s_settings = new()
+    {
+        ["Auth__SigningKey"] = "0123456789abcdef0123456789abcdef",
+        ["ConnectionStrings__MySql"] = "Server=127.0.0.1;Password=the-password;Database=x",
+    };
+
+    [Test]
+    [Arguments("a key: 0123456789abcdef0123456789abcdef")]
+    [Arguments("Server=127.0.0.1;Password=the-password")]
+    [Arguments("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3In0.x")]
+    [Arguments("Authorization: Bearer abc")]
+    public async Task Watch_ASecretInALine_IsTold(string line)
+    {
+        var watch = new SecretWatch();
+        watch.Watch(s_settings)(line);
+
+        await Assert.That(watch.ThrowIfTold).Throws<InvalidOperationException>();
+    }
+
+    [Test]
+    public async Task Watch_OrdinaryLines_AreNot()
+    {
+        var watch = new SecretWatch();
+        foreach (var line in (string[])["", "Now listening on: http://127.0.0.1:8080", "The database did not answer a request: Password"])
+            watch.Watch(s_settings)(line);
+
+        await Assert.That(watch.ThrowIfTold).ThrowsNothing();
+    }
+}
