@@ -46,6 +46,9 @@ internal sealed class Settings
     /// <summary>Where paid seats are told of; null: nobody is.</summary>
     public required string? NotificationsWebhookUrl { get; init; }
 
+    /// <summary>Key of the HMAC in <c>X-Signature-256</c>.</summary>
+    public required byte[] NotificationsSigningKey { get; init; }
+
     public required bool Api { get; init; }
     public required bool Worker { get; init; }
     public required bool Development { get; init; }
@@ -64,6 +67,7 @@ internal sealed class Settings
         }
 
         var authority = read.OptionalUri("Auth:Authority");
+        var webhook = read.OptionalUri("Notifications:WebhookUrl");
         return new Settings
         {
             MySql = LoadMySql(configuration),
@@ -83,7 +87,8 @@ internal sealed class Settings
             QueueMaxWaiting = read.Integer("Queue:MaxWaiting", 1_000_000, 1, 100_000_000),
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
-            NotificationsWebhookUrl = read.OptionalUri("Notifications:WebhookUrl"),
+            NotificationsWebhookUrl = webhook,
+            NotificationsSigningKey = webhook is null ? [] : read.Key("Notifications:SigningKey", development),
             Api = roles.Contains("api"),
             Worker = roles.Contains("worker"),
             Development = development,

@@ -5,6 +5,7 @@ using ConcertBooking.Infrastructure;
 using ConcertBooking.Payments;
 using ConcertBooking.Points;
 using ConcertBooking.Queue;
+using ConcertBooking.Rankings;
 using ConcertBooking.Reservations;
 using Scalar.AspNetCore;
 
@@ -50,6 +51,7 @@ internal static class Serve
         services.AddSingleton<Kafka>();
         services.AddHostedService(static provider => provider.GetRequiredService<Kafka>());
         services.AddSingleton<OutboxSignal>();
+        services.AddSingleton<DeadLetters>();
         services.AddSingleton<Health>();
         services.AddHostedService(static provider => provider.GetRequiredService<Health>());
         services.AddHostedService<Drain>();
@@ -57,6 +59,7 @@ internal static class Serve
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<QueueTokens>();
         services.AddSingleton<CatalogueCache>();
+        services.AddSingleton<Ranking>();
         services.AddSingleton<Holds>();
         services.AddHostedService<SweepQueues>();
         if (settings.Worker)
@@ -65,6 +68,7 @@ internal static class Serve
             services.AddHostedService<ForgetAnswers>();
             services.AddSingleton<OutboxTable>();
             services.AddHostedService<OutboxRelay>();
+            services.AddConsumers(settings);
         }
 
         services.AddSingleton<AccessTokens>();
@@ -72,6 +76,18 @@ internal static class Serve
         services.AddValidation();
         services.AddProblemDetails(static problems => problems.CustomizeProblemDetails = Problems.Complete);
         services.AddDocument();
+    }
+
+    private static void AddConsumers(this IServiceCollection services, Settings settings)
+    {
+        services.AddHostedService<ConsumedEvents>();
+        services.AddHostedService<CountSales>();
+        services.AddHostedService<Rank>();
+        services.AddHostedService<RebuildRankings>();
+        if (settings.NotificationsWebhookUrl is not null)
+        {
+            services.AddHostedService<Notify>();
+        }
     }
 
     private static void Configure(WebApplication app, Settings settings)
@@ -89,11 +105,12 @@ internal static class Serve
         Action<IEndpointRouteBuilder>[] slices =
         [
             IssueToken.Map, GetPlace.Map, LeaveQueue.Map,
-            ListConcerts.Map, ListSchedules.Map, ListSeats.Map,
+            ListConcerts.Map, ListSchedules.Map, ListSeats.Map, ListTopConcerts.Map, ListSoldOut.Map,
             HoldSeat.Map, GetReservation.Map, ListReservations.Map, ReleaseSeat.Map,
             Pay.Map, GetPayment.Map,
             ChargePoints.Map, GetPoints.Map, ListTransactions.Map,
             CreateConcert.Map, UpdateConcert.Map, CreateSchedule.Map, UpdateSchedule.Map, PutQueue.Map, GetQueue.Map,
+            GetEvents.Map, ReplayEvents.Map,
         ];
         foreach (var map in slices)
         {
