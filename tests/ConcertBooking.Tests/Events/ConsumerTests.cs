@@ -50,7 +50,10 @@ public sealed class ConsumerTests : SharedRigTests
         var show = await rig.Fleet.Catalogue.AddShowAsync();
         var poison = new Told(Payments, Guid.NewGuid().ToString(), Payment(scheduleId: 4711, show.ConcertId), new Dictionary<string, string>
         {
-            ["ce_id"] = Guid.NewGuid().ToString(), ["ce_type"] = "payment.completed.v1", ["ce_specversion"] = "1.0", ["extra"] = "kept",
+            ["ce_id"] = Guid.NewGuid().ToString(),
+            ["ce_type"] = "payment.completed.v1",
+            ["ce_specversion"] = "1.0",
+            ["extra"] = "kept",
         });
         var garbage = poison with { Value = "no json", Headers = new Dictionary<string, string>(poison.Headers) { ["ce_id"] = Guid.NewGuid().ToString() } };
 
