@@ -27,10 +27,11 @@ internal sealed partial class MySql : IAsyncDisposable
     private readonly ResiliencePipeline _retryDeadlocks;
     private readonly ILogger<MySql> _logger;
 
-    public MySql(Settings settings, ILogger<MySql> logger)
+    public MySql(Settings settings, Metrics metrics, ILogger<MySql> logger)
     {
         _logger = logger;
         _free = new SemaphoreSlim(settings.MaxPoolSize);
+        metrics.WatchPool(settings.MaxPoolSize, () => _free.CurrentCount);
         var connection = new MySqlConnectionStringBuilder(settings.MySql)
         {
             MaximumPoolSize = (uint)settings.MaxPoolSize,

@@ -14,6 +14,7 @@ namespace ConcertBooking.Operations;
 internal static class Serve
 {
     private const int MaximumBodyBytes = 16 * 1024;
+    private const string MetricsPath = "/metrics";
 
     public static async Task<int> Run(WebApplicationBuilder builder)
     {
@@ -43,6 +44,7 @@ internal static class Serve
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         services.AddSingleton(settings);
         services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<Metrics>();
         services.AddSingleton<MySql>();
         services.AddSingleton<Redis>();
         services.AddSingleton<RedisClock>();
@@ -53,6 +55,7 @@ internal static class Serve
         services.AddSingleton<Health>();
         services.AddHostedService(static provider => provider.GetRequiredService<Health>());
         services.AddHostedService<Drain>();
+        services.AddHostedService<Gauges>();
         services.AddSingleton<Queues>();
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<QueueTokens>();
@@ -67,6 +70,7 @@ internal static class Serve
             services.AddHostedService<OutboxRelay>();
         }
 
+        services.AddTelemetry();
         services.AddSingleton<AccessTokens>();
         services.AddJson();
         services.AddValidation();
@@ -81,6 +85,7 @@ internal static class Serve
         app.UseFarewell();
         app.UseMiddleware<CredentialsMiddleware>();
         HealthRoutes.Map(app);
+        app.MapPrometheusScrapingEndpoint(MetricsPath).ExcludeFromDescription();
         if (!settings.Api)
         {
             return;
@@ -124,10 +129,11 @@ internal static class Serve
         });
     }
 
-    /// <summary>The management port answers operators only; livez and readyz are on both.</summary>
+    /// <summary>The management port answers operators only, and metrics are on it alone; livez and readyz are on both.</summary>
     private static void UseManagementPort(this WebApplication app, int port) => app.Use((context, next) =>
     {
-        if (context.Connection.LocalPort == port && context.Request.Path.Value is not ("/livez" or "/readyz"))
+        var management = context.Connection.LocalPort == port;
+        if (context.Request.Path.Value is var path && (management ? path is not ("/livez" or "/readyz" or MetricsPath) : path is MetricsPath))
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
