@@ -40,6 +40,12 @@ internal sealed class Settings
     public required TimeSpan QueueIdle { get; init; }
     public required int QueueMaxWaiting { get; init; }
 
+    /// <summary>How long nobody is admitted after Redis lost its data, so that passes can be shown first.</summary>
+    public required TimeSpan QueueSettle { get; init; }
+
+    /// <summary>Admission slows while holds take longer than this.</summary>
+    public required TimeSpan QueueSlowHold { get; init; }
+
     public required TimeSpan Hold { get; init; }
     public required int HoldsPerUser { get; init; }
 
@@ -49,6 +55,8 @@ internal sealed class Settings
     public required bool Api { get; init; }
     public required bool Worker { get; init; }
     public required bool Development { get; init; }
+
+    public required SecuritySettings Security { get; init; }
 
     /// <summary>Reads and checks all settings that serving needs.</summary>
     /// <exception cref="SettingException">The first setting that is missing or malformed.</exception>
@@ -64,6 +72,11 @@ internal sealed class Settings
         }
 
         var authority = read.OptionalUri("Auth:Authority");
+        if (authority is not null && !development && !authority.StartsWith("https:", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new SettingException("Auth__Authority", "must be an https address: keys fetched without TLS could be anybody's");
+        }
+
         return new Settings
         {
             MySql = LoadMySql(configuration),
@@ -81,12 +94,15 @@ internal sealed class Settings
             QueueActive = read.Seconds("Queue:ActiveSeconds", 600, 86_400),
             QueueIdle = read.Seconds("Queue:IdleSeconds", 120, 86_400),
             QueueMaxWaiting = read.Integer("Queue:MaxWaiting", 1_000_000, 1, 100_000_000),
+            QueueSettle = read.Seconds("Queue:SettleSeconds", 12, 600),
+            QueueSlowHold = TimeSpan.FromMilliseconds(read.Integer("Queue:SlowHoldMs", 1000, 1, 60_000)),
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
             NotificationsWebhookUrl = read.OptionalUri("Notifications:WebhookUrl"),
             Api = roles.Contains("api"),
             Worker = roles.Contains("worker"),
             Development = development,
+            Security = SecuritySettings.Load(read),
         };
     }
 
@@ -167,7 +183,7 @@ internal sealed class Settings
             : [.. urls, $"http://{BindingAddress.Parse(urls[0]).Host}:{managementPort}"];
     }
 
-    private sealed class Reader(IConfiguration configuration)
+    internal sealed class Reader(IConfiguration configuration)
     {
         public string? Optional(string key) => configuration[key] is { Length: > 0 } value ? value : null;
 
@@ -198,6 +214,17 @@ internal sealed class Settings
                     : throw new SettingException(Variable(key), $"is missing; give a secret of {MinimumKeyBytes} bytes or more");
             }
 
+            return CheckedKey(key, text);
+        }
+
+        public byte[]? OptionalKey(string key) => Optional(key) is { } text ? CheckedKey(key, text) : null;
+
+        /// <summary>Parts separated by commas; none when the setting is not there.</summary>
+        public string[] List(string key) =>
+            Text(key, "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+
+        private static byte[] CheckedKey(string key, string text)
+        {
             var bytes = Encoding.UTF8.GetBytes(text);
             return bytes.Length >= MinimumKeyBytes
                 ? bytes

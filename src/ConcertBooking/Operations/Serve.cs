@@ -13,7 +13,6 @@ namespace ConcertBooking.Operations;
 /// <summary>The service: its parts, its pipeline and the list of its slices.</summary>
 internal static class Serve
 {
-    private const int MaximumBodyBytes = 16 * 1024;
     private const string MetricsPath = "/metrics";
 
     public static async Task<int> Run(WebApplicationBuilder builder)
@@ -33,18 +32,14 @@ internal static class Serve
     {
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
         builder.WebHost.UseUrls(settings.Urls);
-        builder.WebHost.ConfigureKestrel(static kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = MaximumBodyBytes;
-            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(5);
-        });
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings.Security));
         var services = builder.Services;
         services.Configure<HostOptions>(static host => host.ShutdownTimeout = Drain.Limit);
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         services.AddSingleton(settings);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<Metrics>();
+        services.AddSingleton<Throttle>();
         services.AddSingleton<MySql>();
         services.AddSingleton<Redis>();
         services.AddSingleton<RedisClock>();
@@ -62,6 +57,8 @@ internal static class Serve
         services.AddSingleton<CatalogueCache>();
         services.AddSingleton<Holds>();
         services.AddHostedService<SweepQueues>();
+        services.AddSingleton<PlaceStreams>();
+        services.AddHostedService(static provider => provider.GetRequiredService<PlaceStreams>());
         if (settings.Worker)
         {
             services.AddHostedService<ExpireHolds>();
@@ -76,10 +73,12 @@ internal static class Serve
         services.AddValidation();
         services.AddProblemDetails(static problems => problems.CustomizeProblemDetails = Problems.Complete);
         services.AddDocument();
+        services.AddGates(settings.Security);
     }
 
     private static void Configure(WebApplication app, Settings settings)
     {
+        app.UseGates(settings.Security);
         app.UseMiddleware<ProblemMiddleware>();
         app.UseManagementPort(settings.ManagementPort);
         app.UseFarewell();
@@ -93,7 +92,7 @@ internal static class Serve
 
         Action<IEndpointRouteBuilder>[] slices =
         [
-            IssueToken.Map, GetPlace.Map, LeaveQueue.Map,
+            IssueToken.Map, GetPlace.Map, WatchPlace.Map, LeaveQueue.Map,
             ListConcerts.Map, ListSchedules.Map, ListSeats.Map,
             HoldSeat.Map, GetReservation.Map, ListReservations.Map, ReleaseSeat.Map,
             Pay.Map, GetPayment.Map,
@@ -105,13 +104,13 @@ internal static class Serve
             map(app);
         }
 
-        if (settings.Development)
+        if (settings.Development && settings.AuthAuthority is null)
         {
             SignIn.Map(app);
         }
 
         app.MapOpenApi();
-        app.MapScalarApiReference("/scalar");
+        app.MapScalarApiReference("/scalar", static scalar => scalar.DisableDefaultFonts()); // they would come from elsewhere
     }
 
     /// <summary>While draining, every answer asks its client to leave, so that none is on a connection when it is closed.</summary>
