@@ -14,6 +14,8 @@ namespace ConcertBooking.Operations;
 /// <summary>The service: its parts, its pipeline and the list of its slices.</summary>
 internal static class Serve
 {
+    private const string MetricsPath = "/metrics";
+
     public static async Task<int> Run(WebApplicationBuilder builder)
     {
         var settings = Settings.Load(builder.Configuration, builder.Environment);
@@ -37,6 +39,7 @@ internal static class Serve
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         services.AddSingleton(settings);
         services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<Metrics>();
         services.AddSingleton<Throttle>();
         services.AddSingleton<MySql>();
         services.AddSingleton<Redis>();
@@ -49,6 +52,7 @@ internal static class Serve
         services.AddSingleton<Health>();
         services.AddHostedService(static provider => provider.GetRequiredService<Health>());
         services.AddHostedService<Drain>();
+        services.AddHostedService<Gauges>();
         services.AddSingleton<Queues>();
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<QueueTokens>();
@@ -67,6 +71,7 @@ internal static class Serve
             services.AddConsumers(settings);
         }
 
+        services.AddTelemetry();
         services.AddSingleton<AccessTokens>();
         services.AddJson();
         services.AddValidation();
@@ -95,6 +100,7 @@ internal static class Serve
         app.UseFarewell();
         app.UseMiddleware<CredentialsMiddleware>();
         HealthRoutes.Map(app);
+        app.MapPrometheusScrapingEndpoint(MetricsPath).ExcludeFromDescription();
         if (!settings.Api)
         {
             return;
@@ -139,10 +145,11 @@ internal static class Serve
         });
     }
 
-    /// <summary>The management port answers operators only; livez and readyz are on both.</summary>
+    /// <summary>The management port answers operators only, and metrics are on it alone; livez and readyz are on both.</summary>
     private static void UseManagementPort(this WebApplication app, int port) => app.Use((context, next) =>
     {
-        if (context.Connection.LocalPort == port && context.Request.Path.Value is not ("/livez" or "/readyz"))
+        var management = context.Connection.LocalPort == port;
+        if (context.Request.Path.Value is var path && (management ? path is not ("/livez" or "/readyz" or MetricsPath) : path is MetricsPath))
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
