@@ -9,7 +9,7 @@ namespace ConcertBooking.Events;
 /// Events that a consumer gave up, on <c>TOPIC.dlq</c> with all that is needed to look at them and to send them again.
 /// Replaying is a consumer group of its own: what it has put back is behind its offset, so a repeat finds nothing.
 /// </summary>
-internal sealed partial class DeadLetters(Kafka kafka, TimeProvider time, ILogger<DeadLetters> logger) : IDisposable
+internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProvider time, ILogger<DeadLetters> logger) : IDisposable
 {
     private const string Topic = Outbox.PaymentsTopic + ".dlq";
     private const string ReplayGroup = "concert-booking.replay";
@@ -52,6 +52,7 @@ internal sealed partial class DeadLetters(Kafka kafka, TimeProvider time, ILogge
             return false;
         }
 
+        metrics.DeadLetter(original.Topic, group);
         LogDead(group, original.TopicPartitionOffset.ToString(), received.Header("ce_id") ?? "", received.Failure?.Message ?? "");
         return true;
 
