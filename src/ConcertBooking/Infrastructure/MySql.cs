@@ -31,12 +31,13 @@ internal sealed partial class MySql : IAsyncDisposable
     private readonly Throttle _throttle;
     private readonly ILogger<MySql> _logger;
 
-    public MySql(Settings settings, Throttle throttle, ILogger<MySql> logger)
+    public MySql(Settings settings, Metrics metrics, Throttle throttle, ILogger<MySql> logger)
     {
         _throttle = throttle;
         _logger = logger;
         _free = new SemaphoreSlim(settings.MaxPoolSize);
         _freeForReads = new SemaphoreSlim(Math.Max(1, settings.MaxPoolSize * 2 / 3));
+        metrics.WatchPool(settings.MaxPoolSize, () => _free.CurrentCount);
         var connection = new MySqlConnectionStringBuilder(settings.MySql)
         {
             MaximumPoolSize = (uint)settings.MaxPoolSize,

@@ -112,6 +112,7 @@ internal static class Problems
     public static readonly Problem Internal = new(500, "internal_error", "Something went wrong on our side.");
     public static readonly Problem QueueUnavailable = new(503, "queue_unavailable", "The waiting room cannot be reached; try again.") { RetryAfterSeconds = 2 };
     public static readonly Problem QueueFull = new(503, "queue_full", "The waiting room is full; try again later.") { RetryAfterSeconds = 30 };
+    public static readonly Problem RankingsUnavailable = new(503, "rankings_unavailable", "The rankings cannot be reached; try again.") { RetryAfterSeconds = 2 };
     public static readonly Problem DatabaseUnavailable = new(503, "database_unavailable", "The database cannot be reached; try again.") { RetryAfterSeconds = 1 };
 
     /// <summary>Gives the framework's own validation answer the members of all others.</summary>
@@ -166,7 +167,8 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
             var headers = context.Response.Headers;
             headers.Remove("Content-Length");
             headers.Remove("ETag");
-            await Explain(exception).ExecuteAsync(context);
+            Log(exception);
+            await Of(exception).ExecuteAsync(context);
             return;
         }
 
@@ -176,22 +178,27 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
         }
     }
 
-    private Problem Explain(Exception exception)
+    /// <summary>What a client is told of an exception.</summary>
+    public static Problem Of(Exception exception) => exception switch
+    {
+        BadHttpRequestException { InnerException: JsonException json } => Problems.InvalidRequest.With(Fields(json)),
+        BadHttpRequestException { StatusCode: 400 } => Problems.InvalidRequest.With("The request could not be read."),
+        BadHttpRequestException bad => Problems.ForStatus(bad.StatusCode),
+        DatabaseUnavailableException => Problems.DatabaseUnavailable,
+        RedisUnavailableException => Problems.QueueUnavailable,
+        _ => Problems.Internal,
+    };
+
+    private void Log(Exception exception)
     {
         switch (exception)
         {
-            case BadHttpRequestException { InnerException: JsonException json }:
-                return Problems.InvalidRequest.With(Fields(json));
-            case BadHttpRequestException bad:
-                return Problems.ForStatus(bad.StatusCode).With(bad.StatusCode == 400 ? "The request could not be read." : Problems.ForStatus(bad.StatusCode).Title);
             case DatabaseUnavailableException:
                 LogDatabase(exception.Message);
-                return Problems.DatabaseUnavailable;
-            case RedisUnavailableException:
-                return Problems.QueueUnavailable;
-            default:
+                break;
+            case not (BadHttpRequestException or RedisUnavailableException):
                 LogUnhandled(exception);
-                return Problems.Internal;
+                break;
         }
     }
 

@@ -5,6 +5,7 @@ using ConcertBooking.Infrastructure;
 using ConcertBooking.Payments;
 using ConcertBooking.Points;
 using ConcertBooking.Queue;
+using ConcertBooking.Rankings;
 using ConcertBooking.Reservations;
 using Scalar.AspNetCore;
 
@@ -13,6 +14,8 @@ namespace ConcertBooking.Operations;
 /// <summary>The service: its parts, its pipeline and the list of its slices.</summary>
 internal static class Serve
 {
+    private const string MetricsPath = "/metrics";
+
     public static async Task<int> Run(WebApplicationBuilder builder)
     {
         var settings = Settings.Load(builder.Configuration, builder.Environment);
@@ -36,6 +39,7 @@ internal static class Serve
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         services.AddSingleton(settings);
         services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<Metrics>();
         services.AddSingleton<Throttle>();
         services.AddSingleton<MySql>();
         services.AddSingleton<Redis>();
@@ -44,14 +48,17 @@ internal static class Serve
         services.AddSingleton<Kafka>();
         services.AddHostedService(static provider => provider.GetRequiredService<Kafka>());
         services.AddSingleton<OutboxSignal>();
+        services.AddSingleton<DeadLetters>();
         services.AddSingleton<Health>();
         services.AddHostedService(static provider => provider.GetRequiredService<Health>());
         services.AddHostedService<Drain>();
+        services.AddHostedService<Gauges>();
         services.AddSingleton<Queues>();
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<QueueTokens>();
         services.AddSingleton<ProofOfWork>();
         services.AddSingleton<CatalogueCache>();
+        services.AddSingleton<Ranking>();
         services.AddSingleton<Holds>();
         services.AddHostedService<SweepQueues>();
         services.AddSingleton<PlaceStreams>();
@@ -62,14 +69,28 @@ internal static class Serve
             services.AddHostedService<ForgetAnswers>();
             services.AddSingleton<OutboxTable>();
             services.AddHostedService<OutboxRelay>();
+            services.AddConsumers(settings);
         }
 
+        services.AddTelemetry();
         services.AddSingleton<AccessTokens>();
         services.AddJson();
         services.AddValidation();
         services.AddProblemDetails(static problems => problems.CustomizeProblemDetails = Problems.Complete);
         services.AddDocument();
         services.AddGates(settings.Security);
+    }
+
+    private static void AddConsumers(this IServiceCollection services, Settings settings)
+    {
+        services.AddHostedService<ConsumedEvents>();
+        services.AddHostedService<CountSales>();
+        services.AddHostedService<Rank>();
+        services.AddHostedService<RebuildRankings>();
+        if (settings.NotificationsWebhookUrl is not null)
+        {
+            services.AddHostedService<Notify>();
+        }
     }
 
     private static void Configure(WebApplication app, Settings settings)
@@ -81,6 +102,7 @@ internal static class Serve
         app.UseFairUse();
         app.UseMiddleware<CredentialsMiddleware>();
         HealthRoutes.Map(app);
+        app.MapPrometheusScrapingEndpoint(MetricsPath).ExcludeFromDescription();
         if (!settings.Api)
         {
             return;
@@ -89,11 +111,12 @@ internal static class Serve
         Action<IEndpointRouteBuilder>[] slices =
         [
             IssueToken.Map, GetPlace.Map, WatchPlace.Map, LeaveQueue.Map,
-            ListConcerts.Map, ListSchedules.Map, ListSeats.Map,
+            ListConcerts.Map, ListSchedules.Map, ListSeats.Map, ListTopConcerts.Map, ListSoldOut.Map,
             HoldSeat.Map, GetReservation.Map, ListReservations.Map, ReleaseSeat.Map,
             Pay.Map, GetPayment.Map,
             ChargePoints.Map, GetPoints.Map, ListTransactions.Map,
             CreateConcert.Map, UpdateConcert.Map, CreateSchedule.Map, UpdateSchedule.Map, PutQueue.Map, GetQueue.Map,
+            GetEvents.Map, ReplayEvents.Map,
         ];
         foreach (var map in slices)
         {
@@ -124,10 +147,11 @@ internal static class Serve
         });
     }
 
-    /// <summary>The management port answers operators only; livez and readyz are on both.</summary>
+    /// <summary>The management port answers operators only, and metrics are on it alone; livez and readyz are on both.</summary>
     private static void UseManagementPort(this WebApplication app, int port) => app.Use((context, next) =>
     {
-        if (context.Connection.LocalPort == port && context.Request.Path.Value is not ("/livez" or "/readyz"))
+        var management = context.Connection.LocalPort == port;
+        if (context.Request.Path.Value is var path && (management ? path is not ("/livez" or "/readyz" or MetricsPath) : path is MetricsPath))
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
