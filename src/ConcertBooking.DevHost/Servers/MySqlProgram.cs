@@ -46,7 +46,7 @@ internal sealed partial record MySqlProgram(string Path, string Version, bool Is
         Directory.Move(unfinished, data);
     }
 
-    public string[] RunArguments(string data, string initFile, int port, bool cheapDurability) =>
+    public string[] RunArguments(string data, string initFile, int port, ServerOptions options) =>
     [
         "--no-defaults",
         .. UserArguments,
@@ -64,7 +64,8 @@ internal sealed partial record MySqlProgram(string Path, string Version, bool Is
         "--performance-schema=OFF",
         "--skip-log-bin",
         .. (string[])(IsMariaDb ? [] : ["--mysqlx=OFF"]),
-        .. (string[])(cheapDurability ? ["--innodb-flush-log-at-trx-commit=2"] : []),
+        .. (string[])(options.Persistent ? [] : ["--innodb-flush-log-at-trx-commit=2"]),
+        .. (string[])(options.TlsFolder is { } tls ? [$"--ssl-ca={tls}/ca.pem", $"--ssl-cert={tls}/server.pem", $"--ssl-key={tls}/server.key"] : []),
     ];
 
     /// <summary>

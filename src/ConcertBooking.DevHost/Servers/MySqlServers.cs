@@ -29,7 +29,7 @@ public static class MySqlServers
             token => StartLocalAsync(named, options, progress, token),
             $"No MySQL: start Docker, or install mysqld or mariadbd{Apt.Hint(Apt.MariaDb)}, or name a server in {Setting}.")
         {
-            LocalOnly = !string.IsNullOrEmpty(named),
+            LocalOnly = !string.IsNullOrEmpty(named) || options.TlsFolder is not null,
         };
         return ServerFinder.FindAsync(ways, options, progress, cancellationToken);
     }
@@ -104,7 +104,7 @@ public static class MySqlServers
             var connectionString = ConnectionString(port, options);
             var server = new ProcessServer(new ServerProgram(
                 program.Name, path, port, connectionString,
-                program.RunArguments(data, initFile, port, cheapDurability: !options.Persistent))
+                program.RunArguments(data, initFile, port, options))
             {
                 Folder = folder,
                 ProbeAsync = token => ProbeAsync(connectionString, token),

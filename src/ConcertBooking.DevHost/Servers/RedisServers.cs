@@ -27,7 +27,10 @@ public static class RedisServers
                 progress,
                 token),
             token => StartLocalAsync(options, progress, token),
-            $"No Redis: start Docker, or install redis-server{Apt.Hint(Apt.Redis)}, or name a server in {Setting}.");
+            $"No Redis: start Docker, or install redis-server{Apt.Hint(Apt.Redis)}, or name a server in {Setting}.")
+        {
+            LocalOnly = options.TlsFolder is not null,
+        };
         return ServerFinder.FindAsync(ways, options, progress, cancellationToken);
     }
 
@@ -59,7 +62,7 @@ public static class RedisServers
         var port = Ports.Take();
         var server = new ProcessServer(new ServerProgram(
             $"Redis {number?[2..]}".TrimEnd(), path, port, $"127.0.0.1:{port}",
-            ["--bind", "127.0.0.1", "--port", $"{port}", "--dir", folder.Path, .. Durability(options)])
+            ["--bind", "127.0.0.1", "--port", $"{port}", "--dir", folder.Path, .. Durability(options), .. Tls(options)])
         {
             Folder = folder,
             ProbeAsync = token => ProbeAsync(port, token),
@@ -69,6 +72,11 @@ public static class RedisServers
 
     private static string[] Durability(ServerOptions options) =>
         options.Persistent ? ["--appendonly", "yes"] : ["--save", "", "--appendonly", "no"];
+
+    private static string[] Tls(ServerOptions options) => options.TlsFolder is { } tls
+        ? ["--tls-port", $"{options.RedisTlsPort}", "--tls-cert-file", $"{tls}/server.pem", "--tls-key-file", $"{tls}/server.key",
+            "--tls-ca-cert-file", $"{tls}/ca.pem", "--tls-auth-clients", "no"]
+        : [];
 
     // By hand: a client library would go on reconnecting to a server that is still starting.
     private static async Task ProbeAsync(int port, CancellationToken cancellationToken)

@@ -15,6 +15,14 @@ public sealed record ServerOptions
     /// <summary>Name of the database that is created on MySQL.</summary>
     public string Database { get; init; } = "concert_booking";
 
+    /// <summary>
+    /// Folder with ca.pem, server.pem and server.key: MySQL then offers TLS, and Redis speaks it on
+    /// <see cref="RedisTlsPort"/> besides. Such servers are processes on this machine.
+    /// </summary>
+    public string? TlsFolder { get; init; }
+
+    public int RedisTlsPort { get; init; }
+
     internal bool Persistent => DataDirectory is not null;
 }
 

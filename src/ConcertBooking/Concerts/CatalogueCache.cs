@@ -195,5 +195,5 @@ internal static class CachedRoutes
             .WithHeader("If-None-Match", "A validator that the client has; 304 when it still holds.")
             .WithHeader("ETag", "The validator of this answer.", status: 200)
             .WithHeader("Cache-Status", "RFC 9211: whether the answer came from memory.", status: 200)
-            .WithProblems(Problems.DatabaseUnavailable);
+            .WithProblems(Problems.TooManyRequests, Problems.DatabaseUnavailable);
 }

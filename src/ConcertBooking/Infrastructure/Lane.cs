@@ -12,14 +12,27 @@ internal sealed class Lane(int width) : IDisposable
     private readonly SemaphoreSlim _turns = new(width);
     private int _waiting;
 
-    /// <summary>False when no turn came.</summary>
-    public ValueTask<bool> Enter(CancellationToken cancellationToken) => _turns.Wait(0, CancellationToken.None) ? new(true) : Wait(cancellationToken);
+    /// <summary>Does the work when its turn has come.</summary>
+    public async Task<IResult> Run(Func<Task<IResult>> work, CancellationToken cancellationToken)
+    {
+        if (!_turns.Wait(0, CancellationToken.None) && !await Wait(cancellationToken))
+        {
+            return Problems.TooManyRequests;
+        }
 
-    public void Leave() => _turns.Release();
+        try
+        {
+            return await work();
+        }
+        finally
+        {
+            _turns.Release();
+        }
+    }
 
     public void Dispose() => _turns.Dispose();
 
-    private async ValueTask<bool> Wait(CancellationToken cancellationToken)
+    private async Task<bool> Wait(CancellationToken cancellationToken)
     {
         if (Interlocked.Increment(ref _waiting) > MaximumWaiting)
         {
@@ -34,27 +47,6 @@ internal sealed class Lane(int width) : IDisposable
         finally
         {
             Interlocked.Decrement(ref _waiting);
-        }
-    }
-}
-
-/// <summary>Lets a call take its turn in the lane.</summary>
-internal sealed class InLane(Lane lane) : IEndpointFilter
-{
-    public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
-    {
-        if (!await lane.Enter(context.HttpContext.RequestAborted))
-        {
-            return Problems.TooManyRequests;
-        }
-
-        try
-        {
-            return await next(context);
-        }
-        finally
-        {
-            lane.Leave();
         }
     }
 }

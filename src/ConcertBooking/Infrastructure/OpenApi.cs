@@ -20,15 +20,15 @@ internal static class OpenApi
         route.WithProblems(Problems.InvalidRequest, Problems.BodyTooLarge, Problems.UnsupportedMediaType);
 
     public static RouteHandlerBuilder WithAccessToken(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new CredentialUse(Credential.AccessToken)).WithProblems(Problems.Unauthorized);
+        route.WithMetadata(new CredentialUse(Credential.AccessToken)).WithProblems(Problems.Unauthorized, Problems.TooManyRequests);
 
     public static RouteHandlerBuilder WithAdmin(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new CredentialUse(Credential.Admin)).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.DatabaseUnavailable);
+        route.WithMetadata(new CredentialUse(Credential.Admin)).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.TooManyRequests, Problems.DatabaseUnavailable);
 
     public static RouteHandlerBuilder WithQueueToken(this RouteHandlerBuilder route) =>
         route.WithMetadata(new CredentialUse(Credential.QueueToken))
             .WithHeader("Queue-Token", "The newest token of the caller's place.", required: true)
-            .WithProblems(Problems.QueueTokenMissing, Problems.QueueTokenInvalid, Problems.QueueTokenExpired);
+            .WithProblems(Problems.QueueTokenMissing, Problems.QueueTokenInvalid, Problems.QueueTokenExpired, Problems.TooManyRequests);
 
     public static RouteHandlerBuilder WithHeader(this RouteHandlerBuilder route, string name, string description, bool required = false, int? status = null) =>
         route.WithMetadata(new HeaderUse(name, description, required, status));

@@ -9,13 +9,14 @@ internal static class GetPlace
         routes.MapGet("/v1/queue/tokens/current", Handle)
             .WithName("GetPlace").WithTags("Queue").WithSummary("Ask for one's place")
             .WithQueueToken()
-            .AddEndpointFilter<RouteHandlerBuilder, InLane>()
             .Produces<PlaceResponse>()
             .WithProblems(Problems.QueueUnavailable);
 
-    private static async Task<IResult> Handle(HttpContext context, WaitingRoom room, QueueTokens tokens, Settings settings)
+    private static Task<IResult> Handle(HttpContext context, WaitingRoom room, QueueTokens tokens, Lane lane, Settings settings) =>
+        lane.Run(() => Look(context.QueueToken(), room, tokens, settings), context.RequestAborted);
+
+    private static async Task<IResult> Look(QueueToken token, WaitingRoom room, QueueTokens tokens, Settings settings)
     {
-        var token = context.QueueToken();
         var place = await room.Look(token);
         return place.Status is PlaceStatus.Gone
             ? Problems.QueueTokenExpired

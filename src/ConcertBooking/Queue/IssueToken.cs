@@ -15,7 +15,6 @@ internal static class IssueToken
         routes.MapPost("/v1/queue/tokens", Handle)
             .WithName("IssueToken").WithTags("Queue").WithSummary("Enter a queue")
             .WithAccessToken()
-            .AddEndpointFilter<RouteHandlerBuilder, InLane>()
             .Produces<PlaceResponse>(StatusCodes.Status201Created)
             .Produces<PlaceResponse>()
             .WithBodyProblems()
@@ -24,19 +23,21 @@ internal static class IssueToken
 
     private static async Task<IResult> Handle(
         IssueTokenRequest? request, HttpContext context, Queues queues, WaitingRoom room, QueueTokens tokens, ProofOfWork proofOfWork,
-        Settings settings, CancellationToken cancellationToken)
+        Lane lane, Settings settings, CancellationToken cancellationToken)
     {
         if (await queues.Find(request?.Queue ?? DefaultQueue, cancellationToken) is not { } queue)
         {
             return Problems.QueueNotFound;
         }
 
-        var userId = context.UserId();
-        if (await proofOfWork.Check(context, queue, userId) is { } problem)
-        {
-            return problem;
-        }
+        return await lane.Run(
+            async () => await proofOfWork.Check(context, queue, context.UserId())
+                ?? await Enter(queue, context.UserId(), room, tokens, settings),
+            cancellationToken);
+    }
 
+    private static async Task<IResult> Enter(QueueSettings queue, long userId, WaitingRoom room, QueueTokens tokens, Settings settings)
+    {
         var place = await room.Enter(queue, userId);
         if (place.Status is PlaceStatus.Full)
         {

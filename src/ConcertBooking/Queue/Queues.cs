@@ -25,9 +25,16 @@ internal sealed class QueueRow
 /// The queues as this instance knows them: the table, read again every second, so that entering the waiting room
 /// needs no MySQL. Redis keeps the newest version any instance has shown it, so a change counts everywhere at once.
 /// </summary>
-internal sealed class Queues(MySql database, Settings settings)
+internal sealed class Queues(MySql database, Settings settings) : IDisposable
 {
+    private static readonly TimeSpan WaitLimit = TimeSpan.FromMilliseconds(1500);
+
     private readonly ConcurrentDictionary<string, QueueSettings> _known = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim _turn = new(1);
+    private long _begun;
+    private bool _succeeded;
+
+    public void Dispose() => _turn.Dispose();
 
     public ICollection<QueueSettings> Known => _known.Values;
 
@@ -65,7 +72,35 @@ internal sealed class Queues(MySql database, Settings settings)
         FROM queue
         """;
 
+    /// <summary>
+    /// Reads the table as it is now, one reading at a time: a flood of made-up names is answered by the next reading
+    /// together, and takes one connection.
+    /// </summary>
     public async Task Refresh(CancellationToken cancellationToken)
+    {
+        var begun = Volatile.Read(ref _begun);
+        if (!await _turn.WaitAsync(WaitLimit, cancellationToken))
+        {
+            throw new DatabaseUnavailableException("The queues could not be read in time.");
+        }
+
+        try
+        {
+            if (_begun == begun || !_succeeded)
+            {
+                Volatile.Write(ref _begun, _begun + 1);
+                _succeeded = false;
+                await Load(cancellationToken);
+                _succeeded = true;
+            }
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private async Task Load(CancellationToken cancellationToken)
     {
         var rows = await database.Run(
             static async (connection, token) => (await connection.QueryAsync<QueueRow>(SelectSql)).ToList(), cancellationToken);

@@ -83,6 +83,25 @@ public sealed class FairUseTests : SharedRigTests
         await Assert.That((await service.Api.GetAsync("/livez")).Status).IsEqualTo(200);
     }
 
+    [Test]
+    public async Task Queues_MadeUp_TakeOneConnectionTogether()
+    {
+        await using var service = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Database__MaxPoolSize"] = "4", ["ConnectionStrings__Kafka"] = null });
+        await using var connection = await service.Database.OpenAsync();
+        await using var command = new MySqlConnector.MySqlCommand("LOCK TABLES queue WRITE", connection);
+        await command.ExecuteNonQueryAsync();
+        var madeUp = Enumerable.Range(0, 40).Select(number => Rig.NewVisitor(service).EnterAsync($"made-up-{number}")).ToArray();
+        var visitor = Rig.NewVisitor(service);
+
+        for (var i = 0; i < 10; i++)
+            (await visitor.GetAsync("/v1/points")).Expect(200);
+
+        command.CommandText = "UNLOCK TABLES";
+        await command.ExecuteNonQueryAsync();
+        foreach (var reply in await Task.WhenAll(madeUp))
+            await Assert.That(reply.Code).IsEqualTo("queue_not_found").Or.IsEqualTo("database_unavailable");
+    }
+
     private static async Task<int> CountAsync(Func<Task<Reply>> ask, int times)
     {
         var replies = await Task.WhenAll(Enumerable.Range(0, times).Select(_ => ask()));
