@@ -8,7 +8,6 @@ public sealed class SecretTests
     private static readonly Dictionary<string, string?> s_settings = new()
     {
         ["Auth__SigningKey"] = "0123456789abcdef0123456789abcdef",
-        ["ConnectionStrings__MySql"] = "Server=127.0.0.1;Password=the-password;Database=x",
     };
 
     [Test]

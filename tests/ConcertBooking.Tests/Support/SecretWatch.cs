@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Data.Common;
 using System.Text.RegularExpressions;
 
 namespace ConcertBooking.Tests.Support;
@@ -15,7 +14,6 @@ internal sealed partial class SecretWatch
         var secrets = settings
             .Where(setting => setting.Key.EndsWith("SigningKey", StringComparison.Ordinal) && setting.Value?.Length >= 16)
             .Select(setting => setting.Value!)
-            .Concat(Passwords(settings.GetValueOrDefault("ConnectionStrings__MySql")))
             .ToArray();
         return line =>
         {
@@ -31,13 +29,7 @@ internal sealed partial class SecretWatch
             throw new InvalidOperationException($"A service printed a secret:\n{string.Join('\n', _told.Take(10))}");
     }
 
-    private static IEnumerable<string> Passwords(string? connectionString)
-    {
-        var parts = new DbConnectionStringBuilder { ConnectionString = connectionString };
-        return parts.TryGetValue("Password", out var password) && password is string { Length: >= 8 } text ? [text] : [];
-    }
-
-    /// <summary>A JWT, or whatever follows the name of a credential's header.</summary>
-    [GeneratedRegex(@"eyJ[A-Za-z0-9_-]{10,}\.|Bearer [A-Za-z0-9]|Queue-Token: [A-Za-z0-9]")]
+    /// <summary>A JWT, part of a connection string, or whatever follows the name of a credential's header.</summary>
+    [GeneratedRegex(@"[Pp]assword=|[Pp]wd=|eyJ[A-Za-z0-9_-]{10,}\.|Bearer [A-Za-z0-9]|Queue-Token: [A-Za-z0-9]")]
     private static partial Regex Token();
 }
