@@ -14,6 +14,12 @@ internal sealed class AccessTokens
 {
     private const string Scheme = "Bearer ";
 
+    /// <summary>How soon after an unknown key the issuer is asked again: strangers' tokens must not become a flood there.</summary>
+    private static readonly TimeSpan KeysAskedAgain = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a key that the issuer has withdrawn may go on opening doors.</summary>
+    private static readonly TimeSpan KeysKept = TimeSpan.FromMinutes(5);
+
     private readonly JsonWebTokenHandler _handler = new() { MapInboundClaims = false };
     private readonly TokenValidationParameters _parameters;
 
@@ -31,15 +37,30 @@ internal sealed class AccessTokens
         };
         if (settings.AuthAuthority is { } authority)
         {
+            // A published key is no shared secret: only signatures that need its private half.
+            _parameters.ValidAlgorithms =
+            [
+                SecurityAlgorithms.RsaSha256, SecurityAlgorithms.RsaSha384, SecurityAlgorithms.RsaSha512,
+                SecurityAlgorithms.RsaSsaPssSha256, SecurityAlgorithms.RsaSsaPssSha384, SecurityAlgorithms.RsaSsaPssSha512,
+                SecurityAlgorithms.EcdsaSha256, SecurityAlgorithms.EcdsaSha384, SecurityAlgorithms.EcdsaSha512,
+            ];
             _parameters.ConfigurationManager = new ConfigurationManager<OpenIdConnectConfiguration>(
                 $"{authority.TrimEnd('/')}/.well-known/openid-configuration",
                 new OpenIdConnectConfigurationRetriever(),
-                new HttpDocumentRetriever { RequireHttps = !settings.Development });
+                new HttpDocumentRetriever(new HttpClient { Timeout = TimeSpan.FromSeconds(5) }) { RequireHttps = !settings.Development })
+            {
+                RefreshInterval = KeysAskedAgain,
+                AutomaticRefreshInterval = KeysKept,
+
+                // The last known good keys would let a withdrawn one in for another hour.
+                UseLastKnownGoodConfiguration = false,
+            };
         }
         else
         {
-            // With a shared secret only its own algorithm.
-            _parameters.IssuerSigningKey = new SymmetricSecurityKey(settings.AuthSigningKey);
+            // With a shared secret only its own algorithm. The key before the last rotation still reads.
+            _parameters.IssuerSigningKeys = [.. new[] { settings.AuthSigningKey, settings.Security.AuthPreviousSigningKey }
+                .OfType<byte[]>().Select(static key => new SymmetricSecurityKey(key))];
             _parameters.ValidAlgorithms = [SecurityAlgorithms.HmacSha256];
         }
     }

@@ -50,6 +50,8 @@ internal sealed class Settings
     public required bool Worker { get; init; }
     public required bool Development { get; init; }
 
+    public required SecuritySettings Security { get; init; }
+
     /// <summary>Reads and checks all settings that serving needs.</summary>
     /// <exception cref="SettingException">The first setting that is missing or malformed.</exception>
     public static Settings Load(IConfiguration configuration, IHostEnvironment environment)
@@ -64,6 +66,11 @@ internal sealed class Settings
         }
 
         var authority = read.OptionalUri("Auth:Authority");
+        if (authority is not null && !development && !authority.StartsWith("https:", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new SettingException("Auth__Authority", "must be an https address: keys fetched without TLS could be anybody's");
+        }
+
         return new Settings
         {
             MySql = LoadMySql(configuration),
@@ -87,6 +94,7 @@ internal sealed class Settings
             Api = roles.Contains("api"),
             Worker = roles.Contains("worker"),
             Development = development,
+            Security = SecuritySettings.Load(read),
         };
     }
 
@@ -167,7 +175,7 @@ internal sealed class Settings
             : [.. urls, $"http://{BindingAddress.Parse(urls[0]).Host}:{managementPort}"];
     }
 
-    private sealed class Reader(IConfiguration configuration)
+    internal sealed class Reader(IConfiguration configuration)
     {
         public string? Optional(string key) => configuration[key] is { Length: > 0 } value ? value : null;
 
@@ -198,6 +206,17 @@ internal sealed class Settings
                     : throw new SettingException(Variable(key), $"is missing; give a secret of {MinimumKeyBytes} bytes or more");
             }
 
+            return CheckedKey(key, text);
+        }
+
+        public byte[]? OptionalKey(string key) => Optional(key) is { } text ? CheckedKey(key, text) : null;
+
+        /// <summary>Parts separated by commas; none when the setting is not there.</summary>
+        public string[] List(string key) =>
+            Text(key, "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+
+        private static byte[] CheckedKey(string key, string text)
+        {
             var bytes = Encoding.UTF8.GetBytes(text);
             return bytes.Length >= MinimumKeyBytes
                 ? bytes

@@ -13,8 +13,6 @@ namespace ConcertBooking.Operations;
 /// <summary>The service: its parts, its pipeline and the list of its slices.</summary>
 internal static class Serve
 {
-    private const int MaximumBodyBytes = 16 * 1024;
-
     public static async Task<int> Run(WebApplicationBuilder builder)
     {
         var settings = Settings.Load(builder.Configuration, builder.Environment);
@@ -32,12 +30,7 @@ internal static class Serve
     {
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
         builder.WebHost.UseUrls(settings.Urls);
-        builder.WebHost.ConfigureKestrel(static kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = MaximumBodyBytes;
-            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(5);
-        });
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings.Security));
         var services = builder.Services;
         services.Configure<HostOptions>(static host => host.ShutdownTimeout = Drain.Limit);
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
@@ -72,10 +65,12 @@ internal static class Serve
         services.AddValidation();
         services.AddProblemDetails(static problems => problems.CustomizeProblemDetails = Problems.Complete);
         services.AddDocument();
+        services.AddGates(settings.Security);
     }
 
     private static void Configure(WebApplication app, Settings settings)
     {
+        app.UseGates(settings.Security);
         app.UseMiddleware<ProblemMiddleware>();
         app.UseManagementPort(settings.ManagementPort);
         app.UseFarewell();
@@ -100,13 +95,13 @@ internal static class Serve
             map(app);
         }
 
-        if (settings.Development)
+        if (settings.Development && settings.AuthAuthority is null)
         {
             SignIn.Map(app);
         }
 
         app.MapOpenApi();
-        app.MapScalarApiReference("/scalar");
+        app.MapScalarApiReference("/scalar", static scalar => scalar.DisableDefaultFonts()); // they would come from elsewhere
     }
 
     /// <summary>While draining, every answer asks its client to leave, so that none is on a connection when it is closed.</summary>

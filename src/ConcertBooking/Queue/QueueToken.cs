@@ -22,6 +22,7 @@ internal sealed class QueueTokens(Settings settings)
     private const int MaximumLength = Fixed + MaximumQueueName + HMACSHA256.HashSizeInBytes;
 
     private readonly byte[] _key = settings.QueueTokenSigningKey;
+    private readonly byte[]? _previousKey = settings.Security.QueueTokenPreviousSigningKey;
 
     public string Sign(in QueueToken token)
     {
@@ -51,9 +52,8 @@ internal sealed class QueueTokens(Settings settings)
             return false;
         }
 
-        Span<byte> expected = stackalloc byte[HMACSHA256.HashSizeInBytes];
-        HMACSHA256.HashData(_key, bytes[..signed], expected);
-        if (!CryptographicOperations.FixedTimeEquals(expected, bytes[signed..length]))
+        if (!IsSignature(_key, bytes[..signed], bytes[signed..length])
+            && (_previousKey is null || !IsSignature(_previousKey, bytes[..signed], bytes[signed..length])))
         {
             return false;
         }
@@ -65,6 +65,13 @@ internal sealed class QueueTokens(Settings settings)
             BinaryPrimitives.ReadInt64BigEndian(bytes[17..]),
             BinaryPrimitives.ReadInt64BigEndian(bytes[25..]));
         return true;
+    }
+
+    private static bool IsSignature(byte[] key, ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> signature)
+    {
+        Span<byte> expected = stackalloc byte[HMACSHA256.HashSizeInBytes];
+        HMACSHA256.HashData(key, bytes, expected);
+        return CryptographicOperations.FixedTimeEquals(expected, signature);
     }
 
     /// <summary>The token of the <c>Queue-Token</c> header, or the problem with it.</summary>

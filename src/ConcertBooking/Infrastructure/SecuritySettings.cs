@@ -1,0 +1,39 @@
+using System.Net;
+
+namespace ConcertBooking.Infrastructure;
+
+/// <summary>What keeps strangers out and floods down; part of <see cref="Settings"/>.</summary>
+internal sealed class SecuritySettings
+{
+    /// <summary>The keys before the last rotation: still read, never signed with. Null: there are none.</summary>
+    public required byte[]? AuthPreviousSigningKey { get; init; }
+    public required byte[]? QueueTokenPreviousSigningKey { get; init; }
+
+    /// <summary>Origins whose pages may call the API; none: no other page may.</summary>
+    public required string[] AllowedOrigins { get; init; }
+
+    /// <summary>The proxies whose <c>X-Forwarded-For</c> is believed.</summary>
+    public required IPNetwork[] KnownProxies { get; init; }
+
+    public required int MaxConnections { get; init; }
+
+    public static SecuritySettings Load(Settings.Reader read) => new()
+    {
+        AuthPreviousSigningKey = read.OptionalKey("Auth:PreviousSigningKey"),
+        QueueTokenPreviousSigningKey = read.OptionalKey("QueueToken:PreviousSigningKey"),
+        AllowedOrigins = [.. read.List("Cors:AllowedOrigins").Select(static text => IsOrigin(text) ? text
+            : throw new SettingException("Cors__AllowedOrigins", "must be origins (https://host), separated by a comma"))],
+        KnownProxies = [.. read.List("ForwardedHeaders:KnownProxies").Select(static text => ReadNetwork(text)
+            ?? throw new SettingException("ForwardedHeaders__KnownProxies", "must be IP addresses or networks (10.0.0.0/8), separated by a comma"))],
+        MaxConnections = read.Integer("Limits:MaxConnections", 20_000, 1, 1_000_000),
+    };
+
+    /// <summary>Scheme, host and port as a browser sends them: no path, not even a slash.</summary>
+    private static bool IsOrigin(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http" && uri.GetLeftPart(UriPartial.Authority) == text;
+
+    private static IPNetwork? ReadNetwork(string text) =>
+        IPAddress.TryParse(text, out var address) ? new IPNetwork(address, address.GetAddressBytes().Length * 8)
+        : IPNetwork.TryParse(text, out var network) ? network
+        : null;
+}

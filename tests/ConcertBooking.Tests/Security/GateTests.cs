@@ -1,0 +1,174 @@
+using System.Diagnostics;
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Security;
+
+/// <summary>What every request passes first: limits of the connection, headers for browsers, pages of other origins.</summary>
+public sealed class GateTests : SharedRigTests
+{
+    [Test]
+    [Arguments("/livez")]
+    [Arguments("/v1/concerts")]
+    [Arguments("/v1/points")]
+    [Arguments("/nothing")]
+    [Arguments("/openapi/v1.json")]
+    [Arguments("/v1/concerts?limit=x")]
+    public async Task Answer_Any_CarriesTheSecurityHeaders(string path)
+    {
+        foreach (var api in (Api[])[Rig.A.Api, Rig.A.Management])
+        {
+            var reply = await api.GetAsync(path);
+
+            await Assert.That(reply.Header("X-Content-Type-Options")).IsEqualTo("nosniff");
+            await Assert.That(reply.Header("X-Frame-Options")).IsEqualTo("DENY");
+            await Assert.That(reply.Header("Referrer-Policy")).IsEqualTo("no-referrer");
+            await Assert.That(reply.Header("Cross-Origin-Resource-Policy")).IsEqualTo("same-origin");
+            await Assert.That(reply.Header("Content-Security-Policy")).IsNotNull().And.StartsWith("default-src 'none';").And.Contains("frame-ancestors 'none'");
+            await Assert.That(reply.Header("Server")).IsNull();
+            await Assert.That(reply.Header("Access-Control-Allow-Origin")).IsNull();
+        }
+    }
+
+    [Test]
+    public async Task Scalar_MayRunItsOwnScripts_AndLoadsNothingFromElsewhere()
+    {
+        var page = await Rig.A.Api.GetAsync("/scalar/");
+
+        await Assert.That(page.Status).IsEqualTo(200);
+        await Assert.That(page.Header("Content-Security-Policy")).IsNotNull().And.Contains("script-src 'self' 'unsafe-inline'");
+        foreach (var elsewhere in (string[])["src=\"http", "src=\"//", "href=\"http", "import 'http", "cdn."])
+            await Assert.That(page.Text).DoesNotContain(elsewhere);
+    }
+
+    [Test]
+    public async Task Cors_ByDefault_LetsNobodyIn()
+    {
+        var preflight = await Rig.A.Api.SendAsync(
+            HttpMethod.Options, "/v1/points", null, ("Origin", "https://shop.example"), ("Access-Control-Request-Method", "GET"));
+
+        await Assert.That(preflight.Status).IsEqualTo(405);
+        await Assert.That(preflight.Header("Access-Control-Allow-Origin")).IsNull();
+    }
+
+    [Test]
+    public async Task Cors_Configured_LetsThoseOriginsIn()
+    {
+        await using var service = await Rig.StartAsync(new Dictionary<string, string?> { ["Cors__AllowedOrigins"] = "https://shop.example, http://localhost:5173" });
+        Task<Reply> Preflight(string origin) => service.Api.SendAsync(
+            HttpMethod.Options, "/v1/reservations", null,
+            ("Origin", origin), ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "queue-token,content-type"));
+
+        var good = await Preflight("https://shop.example");
+        await Assert.That(good.Status).IsEqualTo(204);
+        await Assert.That(good.Header("Access-Control-Allow-Origin")).IsEqualTo("https://shop.example");
+        await Assert.That((await Preflight("http://localhost:5173")).Header("Access-Control-Allow-Origin")).IsEqualTo("http://localhost:5173");
+        foreach (var stranger in (string[])["https://evil.example", "https://shop.example.evil.example", "http://shop.example", "null"])
+            await Assert.That((await Preflight(stranger)).Header("Access-Control-Allow-Origin")).IsNull();
+
+        // A refusal is readable too, and tells when to come again.
+        var refused = await service.Api.GetAsync("/v1/points", ("Origin", "https://shop.example"));
+        refused.ExpectProblem(401, "unauthorized");
+        await Assert.That(refused.Header("Access-Control-Allow-Origin")).IsEqualTo("https://shop.example");
+        await Assert.That(refused.Header("Access-Control-Expose-Headers")).IsNotNull().And.Contains("Retry-After");
+    }
+
+    [Test]
+    [Arguments("GET / HTTP/1.1\r\n\r\n", 400)]
+    [Arguments("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400)]
+    [Arguments("GET /livez HTTP/1.1\r\nHost: a\r\nBad Name: x\r\n\r\n", 400)]
+    [Arguments("GET /livez HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 400)]
+    [Arguments("GET /livez HTTP/1.1\r\nHost: a\r\n folded: x\r\n\r\n", 400)]
+    [Arguments("GET /a\0b HTTP/1.1\r\nHost: a\r\n\r\n", 400)]
+    [Arguments("GET livez HTTP/1.1\r\nHost: a\r\n\r\n", 405)]
+    [Arguments("GET /livez HTTP/9.9\r\nHost: a\r\n\r\n", 505)]
+    [Arguments("nonsense\r\n\r\n", 400)]
+    [Arguments("POST /v1/points/charges HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef", 400)]
+    [Arguments("POST /v1/points/charges HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400)]
+    [Arguments("POST /v1/points/charges HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", 400)]
+    [Arguments("POST /v1/points/charges HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400)]
+    public async Task Request_ThatIsNotHttp_IsRefused(string request, int status)
+    {
+        var answer = await RawRequest.SendAsync(Rig.A.Api, request);
+
+        await Assert.That(RawRequest.Status(answer)).IsEqualTo(status).Because(answer);
+        await Assert.That(answer).DoesNotContain("Kestrel").And.DoesNotContain("   at ");
+    }
+
+    /// <summary>The answer is one frame that asks for HTTP/1.1, and the end of the connection.</summary>
+    [Test]
+    public async Task Http2_IsNotSpoken() =>
+        await Assert.That((await RawRequest.SendAsync(Rig.A.Api, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).Length).IsLessThan(100);
+
+    /// <summary>Both lengths at once is how requests are smuggled past a proxy: the chunks count, and the connection ends.</summary>
+    [Test]
+    public async Task Request_WithTwoKindsOfLength_ClosesTheConnection()
+    {
+        var answer = await RawRequest.SendAsync(
+            Rig.A.Api,
+            "POST /v1/points/charges HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+
+        await Assert.That(RawRequest.Status(answer)).IsEqualTo(401);
+        await Assert.That(answer.Split("HTTP/1.1 ").Length - 1).IsEqualTo(1).Because(answer);
+    }
+
+    [Test]
+    public async Task Headers_TooManyOrTooLarge_Return431()
+    {
+        const string Start = "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+        var many = string.Concat(Enumerable.Range(0, 70).Select(i => $"X-{i}: x\r\n"));
+        var eight = $"X-Long: {new string('x', 8 * 1024)}\r\n";
+
+        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(Rig.A.Api, $"{Start}{many}\r\n"))).IsEqualTo(431);
+        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(Rig.A.Api, $"{Start}{eight}{eight}{eight}\r\n"))).IsEqualTo(431);
+        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(Rig.A.Api, $"{Start}{eight}\r\n"))).IsEqualTo(200);
+        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(
+            Rig.A.Api, $"GET /{new string('x', 9 * 1024)} HTTP/1.1\r\nHost: a\r\n\r\n"))).IsEqualTo(414);
+    }
+
+    [Test]
+    public async Task HeadersAndBodies_ThatDoNotCome_AreCutOff()
+    {
+        var visitor = Rig.NewVisitor();
+        var started = Stopwatch.GetTimestamp();
+
+        var answers = await Task.WhenAll(
+            RawRequest.SendAsync(Rig.A.Api, "GET /livez HTTP/1.1\r\nHost: a\r\nX-Slow: ", seconds: 20),
+            RawRequest.SendAsync(
+                Rig.A.Api,
+                $"POST /v1/points/charges HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {visitor.AccessToken}\r\nIdempotency-Key: k\r\n"
+                + "Content-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"amount\"",
+                seconds: 20));
+
+        await Assert.That(Stopwatch.GetElapsedTime(started)).IsLessThan(TimeSpan.FromSeconds(15));
+        foreach (var answer in answers)
+            await Assert.That(RawRequest.Status(answer)).IsEqualTo(408).Because(answer);
+        await Assert.That(await visitor.BalanceAsync()).IsEqualTo(0);
+    }
+
+    [Test]
+    public async Task Connections_BeyondTheLimit_AreClosed_AndItRecovers()
+    {
+        await using var service = await Rig.StartAsync(new Dictionary<string, string?> { ["Limits__MaxConnections"] = "20" });
+        var idle = new List<System.Net.Sockets.TcpClient>();
+        try
+        {
+            for (var i = 0; i < 30; i++)
+            {
+                var client = new System.Net.Sockets.TcpClient();
+                idle.Add(client);
+                await client.ConnectAsync(service.Api.Address.Host, service.Api.Address.Port);
+            }
+            await Eventually.TrueAsync(
+                async () => await RawRequest.SendAsync(service.Api, "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") == "",
+                TimeSpan.FromSeconds(10));
+        }
+        finally
+        {
+            idle.ForEach(client => client.Dispose());
+        }
+        await Eventually.TrueAsync(
+            async () => RawRequest.Status(await RawRequest.SendAsync(
+                service.Api, "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")) == 200,
+            TimeSpan.FromSeconds(10));
+    }
+}

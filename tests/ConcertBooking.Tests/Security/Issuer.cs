@@ -1,0 +1,102 @@
+using System.Buffers.Text;
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Security;
+
+/// <summary>A key pair of an issuer, with the name under which it is published.</summary>
+public sealed class IssuerKey(string id, AsymmetricAlgorithm key) : IDisposable
+{
+    public string Id { get; } = id;
+
+    public static IssuerKey Rsa(string id) => new(id, RSA.Create(2048));
+
+    public static IssuerKey Ec(string id) => new(id, ECDsa.Create(ECCurve.NamedCurves.nistP256));
+
+    public string Algorithm => key is RSA ? "RS256" : "ES256";
+
+    public string PublicPem => key.ExportSubjectPublicKeyInfoPem();
+
+    /// <summary>As the issuer's key set shows it.</summary>
+    public string Jwk()
+    {
+        if (key is RSA rsa)
+        {
+            var numbers = rsa.ExportParameters(false);
+            return $$"""{"kty":"RSA","use":"sig","alg":"RS256","kid":"{{Id}}","n":"{{Text(numbers.Modulus!)}}","e":"{{Text(numbers.Exponent!)}}"}""";
+        }
+        var point = ((ECDsa)key).ExportParameters(false).Q;
+        return $$"""{"kty":"EC","use":"sig","alg":"ES256","kid":"{{Id}}","crv":"P-256","x":"{{Text(point.X!)}}","y":"{{Text(point.Y!)}}"}""";
+    }
+
+    public string Sign(string claims, string? header = null)
+    {
+        var signed = $"{Text(header ?? $$"""{"alg":"{{Algorithm}}","typ":"JWT","kid":"{{Id}}"}""")}.{Text(claims)}";
+        var bytes = Encoding.ASCII.GetBytes(signed);
+        var signature = key is RSA rsa
+            ? rsa.SignData(bytes, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+            : ((ECDsa)key).SignData(bytes, HashAlgorithmName.SHA256);
+        return $"{signed}.{Text(signature)}";
+    }
+
+    public void Dispose() => key.Dispose();
+
+    private static string Text(byte[] bytes) => Base64Url.EncodeToString(bytes);
+
+    private static string Text(string text) => Text(Encoding.UTF8.GetBytes(text));
+}
+
+/// <summary>A small OpenID Connect issuer: its document and its keys, which a test may exchange.</summary>
+public sealed class Issuer : IDisposable
+{
+    private readonly HttpListener _listener = new();
+    private int _asked;
+
+    public Issuer(params IssuerKey[] keys)
+    {
+        Keys = keys;
+        Address = $"http://127.0.0.1:{Ports.Take()}";
+        _listener.Prefixes.Add($"{Address}/");
+        _listener.Start();
+        _ = ServeAsync();
+    }
+
+    public string Address { get; }
+
+    public IReadOnlyList<IssuerKey> Keys { get; set; }
+
+    /// <summary>How often the keys were fetched.</summary>
+    public int Asked => Volatile.Read(ref _asked);
+
+    /// <summary>Claims of a good token.</summary>
+    public string Claims(string? issuer = null, string audience = "booking", string more = "") =>
+        $$"""{"sub":"{{UserIds.Next()}}","iss":"{{issuer ?? Address}}","aud":"{{audience}}","exp":{{AccessTokens.InSeconds(60)}}{{more}}}""";
+
+    public void Dispose() => ((IDisposable)_listener).Dispose();
+
+    private async Task ServeAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                var context = await _listener.GetContextAsync();
+                var keys = context.Request.Url!.AbsolutePath == "/keys";
+                if (keys)
+                    Interlocked.Increment(ref _asked);
+                context.Response.ContentType = "application/json";
+                await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(keys
+                    ? $$"""{"keys":[{{string.Join(",", Keys.Select(key => key.Jwk()))}}]}"""
+                    : $$"""{"issuer":"{{Address}}","jwks_uri":"{{Address}}/keys","id_token_signing_alg_values_supported":["RS256","ES256"]}"""));
+                context.Response.Close();
+            }
+        }
+        catch (Exception exception) when (exception is HttpListenerException or ObjectDisposedException)
+        {
+            // Closed: the test is over.
+        }
+    }
+}

@@ -1,0 +1,32 @@
+using System.Net.Sockets;
+using System.Text;
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Security;
+
+/// <summary>Bytes on a socket: what no client library would send.</summary>
+internal static class RawRequest
+{
+    /// <summary>Sends the text, one byte a character, and reads until the service closes or the time is over.</summary>
+    public static async Task<string> SendAsync(Api api, string request, double seconds = 10)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
+        using var client = new TcpClient();
+        await client.ConnectAsync(api.Address.Host, api.Address.Port, patience.Token);
+        var stream = client.GetStream();
+        var answer = new MemoryStream();
+        try
+        {
+            await stream.WriteAsync(Encoding.Latin1.GetBytes(request), patience.Token);
+            await stream.CopyToAsync(answer, patience.Token);
+        }
+        catch (Exception exception) when (exception is IOException or SocketException)
+        {
+            // Closed before everything was sent or read; what came counts.
+        }
+        return Encoding.Latin1.GetString(answer.ToArray());
+    }
+
+    public static int Status(string answer) =>
+        answer.StartsWith("HTTP/1.1 ", StringComparison.Ordinal) ? int.Parse(answer[9..12], System.Globalization.CultureInfo.InvariantCulture) : 0;
+}
