@@ -15,7 +15,8 @@ RUN dotnet restore src/ConcertBooking --use-current-runtime --locked-mode
 COPY .editorconfig ./
 COPY src/ConcertBooking src/ConcertBooking
 RUN dotnet publish src/ConcertBooking --configuration Release --use-current-runtime --no-restore --output /publish \
-    && mkdir /out && cp /publish/concert-booking /publish/*librdkafka.so /out/
+    && mkdir /out && cp /publish/concert-booking /publish/*librdkafka.so /out/ \
+    && strip --strip-unneeded /out/*librdkafka.so
 
 FROM mcr.microsoft.com/dotnet/runtime-deps:10.0-noble-chiseled
 WORKDIR /app

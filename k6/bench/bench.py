@@ -138,7 +138,7 @@ def main():
     parser.add_argument("--pid", type=int, required=True)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--json")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     service, results = Service(options.url), {}
     print(f"{'call':14}{'per s':>9}{'livez/s':>9}{'share':>8}{'wanted':>8}{'µs CPU':>9}{'share':>8}{'p99':>10}  refused")
     for call in options.calls:
