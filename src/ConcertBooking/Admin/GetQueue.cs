@@ -20,7 +20,6 @@ internal static class GetQueue
             return Problems.QueueNotFound;
         }
 
-        var counts = await room.Count(queue);
-        return TypedResults.Ok(new QueueResponse(name, counts.Waiting, counts.Active, counts.MaxActive, counts.ActiveSeconds));
+        return TypedResults.Ok(QueueResponse.Of(name, await room.Count(queue)));
     }
 }

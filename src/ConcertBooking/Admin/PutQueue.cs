@@ -8,9 +8,18 @@ namespace ConcertBooking.Admin;
 
 /// <param name="MaxActive">Places at most; lowering it throws nobody out.</param>
 /// <param name="ActiveSeconds">Length of an admission given from now on.</param>
-public sealed record PutQueueRequest([property: Range(1, 1_000_000)] int MaxActive, [property: Range(1, 86_400)] int ActiveSeconds);
+/// <param name="AdmitPerSecond">Admissions per second at most; not given: as many as there are places.</param>
+public sealed record PutQueueRequest(
+    [property: Range(1, 1_000_000)] int MaxActive, [property: Range(1, 86_400)] int ActiveSeconds,
+    [property: Range(1, 100_000)] int? AdmitPerSecond = null);
 
-public sealed record QueueResponse(string Queue, long Waiting, long Active, int MaxActive, int ActiveSeconds);
+public sealed record QueueResponse(
+    string Queue, long Waiting, long Active, int MaxActive, int ActiveSeconds,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? AdmitPerSecond)
+{
+    internal static QueueResponse Of(string queue, in QueueCounts counts) => new(
+        queue, counts.Waiting, counts.Active, counts.MaxActive, counts.ActiveSeconds, counts.AdmitPerSecond == 0 ? null : counts.AdmitPerSecond);
+}
 
 /// <summary>Makes a queue or changes it, on every instance at once; new places are handed out before the answer is sent.</summary>
 internal static class PutQueue
@@ -25,8 +34,10 @@ internal static class PutQueue
 
     /// <summary>updated_at is the version that Redis goes by; it must move even when the row stays the same.</summary>
     private const string UpsertSql = """
-        INSERT INTO queue (queue_name, max_active, active_seconds) VALUES (@name, @maxActive, @activeSeconds)
-        ON DUPLICATE KEY UPDATE max_active = @maxActive, active_seconds = @activeSeconds, updated_at = NOW(6)
+        INSERT INTO queue (queue_name, max_active, active_seconds, admit_per_second)
+          VALUES (@name, @maxActive, @activeSeconds, @admitPerSecond)
+        ON DUPLICATE KEY UPDATE max_active = @maxActive, active_seconds = @activeSeconds, admit_per_second = @admitPerSecond,
+          updated_at = NOW(6)
         """;
 
     private static async Task<IResult> Handle(
@@ -38,12 +49,13 @@ internal static class PutQueue
         }
 
         await database.Run(
-            (connection, _) => connection.ExecuteAsync(UpsertSql, new { name, maxActive = request.MaxActive, activeSeconds = request.ActiveSeconds }),
+            (connection, _) => connection.ExecuteAsync(
+                UpsertSql,
+                new { name, maxActive = request.MaxActive, activeSeconds = request.ActiveSeconds, admitPerSecond = request.AdmitPerSecond }),
             CancellationToken.None);
         await queues.Refresh(cancellationToken);
         var queue = queues.OfToken(name);
-        var counts = await room.Count(queue);
-        return TypedResults.Ok(new QueueResponse(name, counts.Waiting, counts.Active, counts.MaxActive, counts.ActiveSeconds));
+        return TypedResults.Ok(QueueResponse.Of(name, await room.Count(queue)));
     }
 }
 

@@ -13,7 +13,7 @@ namespace ConcertBooking.Concerts;
 /// promised second on every instance without a message between them; one rebuild serves all who ask meanwhile. An
 /// answer that came out the same again is kept, with its validator and its compressed forms.
 /// </summary>
-internal sealed class CatalogueCache(TimeProvider time)
+internal sealed class CatalogueCache(TimeProvider time, Metrics metrics)
 {
     private static readonly TimeSpan Life = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Tidying = TimeSpan.FromMilliseconds(250);
@@ -64,6 +64,7 @@ internal sealed class CatalogueCache(TimeProvider time)
         var now = time.GetTimestamp();
         if (_entries.TryGetValue(key, out var entry) && time.GetElapsedTime(entry.Born, now) < Life && !entry.IsFaulted)
         {
+            metrics.CacheRequest(NameOf(key), hit: true);
             return entry.Hit;
         }
 
@@ -72,6 +73,7 @@ internal sealed class CatalogueCache(TimeProvider time)
         var winner = entry is null ? _entries.GetOrAdd(key, mine)
             : _entries.TryUpdate(key, mine, entry) ? mine
             : _entries.GetOrAdd(key, mine);
+        metrics.CacheRequest(NameOf(key), hit: winner != mine);
         return winner == mine ? mine.Miss() : winner.Hit;
     }
 
@@ -112,6 +114,9 @@ internal sealed class CatalogueCache(TimeProvider time)
 
         return count > MaximumEntries || bytes > MaximumBytes;
     }
+
+    /// <summary>Of <c>seats/17</c>: <c>seats</c>.</summary>
+    private static string NameOf(string key) => key[..key.IndexOf('/')];
 }
 
 /// <summary>Bytes, their validator, and their compressed forms, made when first asked for. A problem is kept too.</summary>

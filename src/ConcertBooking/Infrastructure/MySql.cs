@@ -25,12 +25,15 @@ internal sealed partial class MySql : IAsyncDisposable
     private readonly SemaphoreSlim _free;
     private readonly ResiliencePipeline _retry;
     private readonly ResiliencePipeline _retryDeadlocks;
+    private readonly Throttle _throttle;
     private readonly ILogger<MySql> _logger;
 
-    public MySql(Settings settings, ILogger<MySql> logger)
+    public MySql(Settings settings, Metrics metrics, Throttle throttle, ILogger<MySql> logger)
     {
+        _throttle = throttle;
         _logger = logger;
         _free = new SemaphoreSlim(settings.MaxPoolSize);
+        metrics.WatchPool(settings.MaxPoolSize, () => _free.CurrentCount);
         var connection = new MySqlConnectionStringBuilder(settings.MySql)
         {
             MaximumPoolSize = (uint)settings.MaxPoolSize,
@@ -139,7 +142,10 @@ internal sealed partial class MySql : IAsyncDisposable
 
     private async Task<T> Attempt<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
     {
-        if (!await _free.WaitAsync(WaitLimit, cancellationToken))
+        var asked = Stopwatch.GetTimestamp();
+        var granted = await _free.WaitAsync(WaitLimit, cancellationToken);
+        _throttle.WaitedForConnection(Stopwatch.GetElapsedTime(asked));
+        if (!granted)
         {
             throw new DatabaseUnavailableException("All connections to the database are in use.");
         }

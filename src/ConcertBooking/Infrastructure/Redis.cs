@@ -14,7 +14,9 @@ internal sealed class RedisUnavailableException(Exception? inner = null) : Excep
 internal sealed class Redis : IAsyncDisposable
 {
     private static readonly TimeSpan WaitLimit = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
 
+    private readonly CancellationTokenSource _stop = new();
     private readonly Task<ConnectionMultiplexer> _connecting;
     private readonly ResiliencePipeline _breaker;
 
@@ -29,7 +31,7 @@ internal sealed class Redis : IAsyncDisposable
         options.KeepAlive = 5;
         options.ReconnectRetryPolicy = new LinearRetry(500);
         options.ClientName = "concert-booking";
-        _connecting = ConnectionMultiplexer.ConnectAsync(options);
+        _connecting = Connect(options, _stop.Token);
         _breaker = new ResiliencePipelineBuilder()
             .AddCircuitBreaker(new CircuitBreakerStrategyOptions
             {
@@ -42,6 +44,43 @@ internal sealed class Redis : IAsyncDisposable
                 BreakDuration = TimeSpan.FromSeconds(1),
             })
             .Build();
+    }
+
+    /// <summary>
+    /// A connection that failed to be made heals by itself, except that Sentinel's is not made at all while no Sentinel
+    /// knows a primary.
+    /// </summary>
+    private static async Task<ConnectionMultiplexer> Connect(ConfigurationOptions options, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                return await ConnectionMultiplexer.ConnectAsync(options);
+            }
+            catch (RedisException)
+            {
+                await Task.Delay(RetryDelay, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>Listens to a channel from now on, also after the connection was lost and is back.</summary>
+    public async Task Subscribe(string channel, Action<string> heard, CancellationToken cancellationToken)
+    {
+        var redis = await _connecting.WaitAsync(cancellationToken);
+        while (true)
+        {
+            try
+            {
+                await redis.GetSubscriber().SubscribeAsync(RedisChannel.Literal(channel), (_, message) => heard(message.ToString()));
+                return;
+            }
+            catch (Exception exception) when (IsOutage(exception))
+            {
+                await Task.Delay(RetryDelay, cancellationToken);
+            }
+        }
     }
 
     /// <summary>Runs one script; the server keeps it by its hash after the first time.</summary>
@@ -81,6 +120,8 @@ internal sealed class Redis : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await _stop.CancelAsync();
+        _stop.Dispose();
         if (_connecting.IsCompletedSuccessfully)
         {
             await (await _connecting).DisposeAsync();
@@ -91,7 +132,8 @@ internal sealed class Redis : IAsyncDisposable
     private static bool IsOutage(Exception? exception) => exception switch
     {
         TimeoutException or RedisConnectionException or ObjectDisposedException => true,
-        RedisServerException server => !server.Message.StartsWith("ERR", StringComparison.Ordinal),
+        RedisServerException server => !server.Message.StartsWith("ERR", StringComparison.Ordinal)
+            || server.Message.Contains("READONLY", StringComparison.Ordinal), // as Redis 6 tells it from within a script
         _ => false,
     };
 }

@@ -40,6 +40,12 @@ internal sealed class Settings
     public required TimeSpan QueueIdle { get; init; }
     public required int QueueMaxWaiting { get; init; }
 
+    /// <summary>How long nobody is admitted after Redis lost its data, so that passes can be shown first.</summary>
+    public required TimeSpan QueueSettle { get; init; }
+
+    /// <summary>Admission slows while holds take longer than this.</summary>
+    public required TimeSpan QueueSlowHold { get; init; }
+
     public required TimeSpan Hold { get; init; }
     public required int HoldsPerUser { get; init; }
 
@@ -88,6 +94,8 @@ internal sealed class Settings
             QueueActive = read.Seconds("Queue:ActiveSeconds", 600, 86_400),
             QueueIdle = read.Seconds("Queue:IdleSeconds", 120, 86_400),
             QueueMaxWaiting = read.Integer("Queue:MaxWaiting", 1_000_000, 1, 100_000_000),
+            QueueSettle = read.Seconds("Queue:SettleSeconds", 12, 600),
+            QueueSlowHold = TimeSpan.FromMilliseconds(read.Integer("Queue:SlowHoldMs", 1000, 1, 60_000)),
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
             NotificationsWebhookUrl = read.OptionalUri("Notifications:WebhookUrl"),

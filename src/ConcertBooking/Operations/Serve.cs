@@ -13,6 +13,8 @@ namespace ConcertBooking.Operations;
 /// <summary>The service: its parts, its pipeline and the list of its slices.</summary>
 internal static class Serve
 {
+    private const string MetricsPath = "/metrics";
+
     public static async Task<int> Run(WebApplicationBuilder builder)
     {
         var settings = Settings.Load(builder.Configuration, builder.Environment);
@@ -36,6 +38,8 @@ internal static class Serve
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         services.AddSingleton(settings);
         services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<Metrics>();
+        services.AddSingleton<Throttle>();
         services.AddSingleton<MySql>();
         services.AddSingleton<Redis>();
         services.AddSingleton<RedisClock>();
@@ -46,12 +50,15 @@ internal static class Serve
         services.AddSingleton<Health>();
         services.AddHostedService(static provider => provider.GetRequiredService<Health>());
         services.AddHostedService<Drain>();
+        services.AddHostedService<Gauges>();
         services.AddSingleton<Queues>();
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<QueueTokens>();
         services.AddSingleton<CatalogueCache>();
         services.AddSingleton<Holds>();
         services.AddHostedService<SweepQueues>();
+        services.AddSingleton<PlaceStreams>();
+        services.AddHostedService(static provider => provider.GetRequiredService<PlaceStreams>());
         if (settings.Worker)
         {
             services.AddHostedService<ExpireHolds>();
@@ -60,6 +67,7 @@ internal static class Serve
             services.AddHostedService<OutboxRelay>();
         }
 
+        services.AddTelemetry();
         services.AddSingleton<AccessTokens>();
         services.AddJson();
         services.AddValidation();
@@ -76,6 +84,7 @@ internal static class Serve
         app.UseFarewell();
         app.UseMiddleware<CredentialsMiddleware>();
         HealthRoutes.Map(app);
+        app.MapPrometheusScrapingEndpoint(MetricsPath).ExcludeFromDescription();
         if (!settings.Api)
         {
             return;
@@ -83,7 +92,7 @@ internal static class Serve
 
         Action<IEndpointRouteBuilder>[] slices =
         [
-            IssueToken.Map, GetPlace.Map, LeaveQueue.Map,
+            IssueToken.Map, GetPlace.Map, WatchPlace.Map, LeaveQueue.Map,
             ListConcerts.Map, ListSchedules.Map, ListSeats.Map,
             HoldSeat.Map, GetReservation.Map, ListReservations.Map, ReleaseSeat.Map,
             Pay.Map, GetPayment.Map,
@@ -119,10 +128,11 @@ internal static class Serve
         });
     }
 
-    /// <summary>The management port answers operators only; livez and readyz are on both.</summary>
+    /// <summary>The management port answers operators only, and metrics are on it alone; livez and readyz are on both.</summary>
     private static void UseManagementPort(this WebApplication app, int port) => app.Use((context, next) =>
     {
-        if (context.Connection.LocalPort == port && context.Request.Path.Value is not ("/livez" or "/readyz"))
+        var management = context.Connection.LocalPort == port;
+        if (context.Request.Path.Value is var path && (management ? path is not ("/livez" or "/readyz" or MetricsPath) : path is MetricsPath))
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;

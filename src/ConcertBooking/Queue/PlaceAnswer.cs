@@ -42,4 +42,8 @@ internal static class PlaceAnswer
 }
 
 [JsonSerializable(typeof(PlaceResponse))]
-internal sealed partial class PlaceJson : JsonSerializerContext;
+internal sealed partial class PlaceJson : JsonSerializerContext
+{
+    /// <summary>For the event stream, which writes without the framework; as <see cref="Json.AddJson"/> has it.</summary>
+    public static PlaceJson Web { get; } = new(new(System.Text.Json.JsonSerializerDefaults.Web));
+}

@@ -4,14 +4,15 @@ using Dapper;
 
 namespace ConcertBooking.Queue;
 
-/// <summary>A queue's settings. The higher version is the newer one: it is the row's last change in µs since 1970.</summary>
-internal sealed record QueueSettings(string Name, int MaxActive, TimeSpan Active, long Version);
+/// <summary>A queue's settings; <paramref name="AdmitPerSecond"/> is 0 for as many as there are places. The higher version is the newer one: it is the row's last change in µs since 1970.</summary>
+internal sealed record QueueSettings(string Name, int MaxActive, TimeSpan Active, int AdmitPerSecond, long Version);
 
 internal sealed class QueueRow
 {
     public string Name { get; set; } = "";
     public int? MaxActive { get; set; }
     public int? ActiveSeconds { get; set; }
+    public int? AdmitPerSecond { get; set; }
     public long Version { get; set; }
 }
 
@@ -50,10 +51,10 @@ internal sealed class Queues(MySql database, Settings settings)
     /// in, as the oldest version there is.
     /// </summary>
     public QueueSettings OfToken(string name) =>
-        _known.GetValueOrDefault(name) ?? new QueueSettings(name, settings.QueueMaxActive, settings.QueueActive, 0);
+        _known.GetValueOrDefault(name) ?? new QueueSettings(name, settings.QueueMaxActive, settings.QueueActive, 0, 0);
 
     private const string SelectSql = """
-        SELECT queue_name AS Name, max_active AS MaxActive, active_seconds AS ActiveSeconds,
+        SELECT queue_name AS Name, max_active AS MaxActive, active_seconds AS ActiveSeconds, admit_per_second AS AdmitPerSecond,
                CAST(UNIX_TIMESTAMP(updated_at) * 1000000 AS SIGNED) AS Version
         FROM queue
         """;
@@ -68,6 +69,7 @@ internal sealed class Queues(MySql database, Settings settings)
                 row.Name,
                 row.MaxActive ?? settings.QueueMaxActive,
                 row.ActiveSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : settings.QueueActive,
+                row.AdmitPerSecond ?? 0,
                 row.Version);
         }
     }

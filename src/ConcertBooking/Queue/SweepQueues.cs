@@ -3,25 +3,40 @@ using ConcertBooking.Infrastructure;
 namespace ConcertBooking.Queue;
 
 /// <summary>
-/// Looks at every queue four times a second, so that places ending by time are handed on when nobody asks, and reads
-/// the queues' settings again every second. Any instance may do it, and each does.
+/// Ten times a second every queue with a line is looked at, so that places ending by time are handed on when nobody
+/// asks; the settings are read again every second, and every two seconds all queues are counted, because other
+/// instances may have filled them. Any instance may do it, and each does.
 /// </summary>
-internal sealed class SweepQueues(Queues queues, WaitingRoom room, TimeProvider time, ILogger<SweepQueues> logger)
-    : PeriodicService(TimeSpan.FromMilliseconds(250), time, logger)
+internal sealed class SweepQueues(Queues queues, WaitingRoom room, Throttle throttle, TimeProvider time, ILogger<SweepQueues> logger)
+    : PeriodicService(TimeSpan.FromMilliseconds(100), time, logger)
 {
-    private const int RoundsPerRefresh = 4;
+    private const int RoundsPerJudgement = 5;
+    private const int RoundsPerRefresh = 10;
+    private const int RoundsPerCount = 20;
+    private const int AtOnce = 50;
     private int _round;
+    private Task _refreshing = Task.CompletedTask;
 
     protected override async Task Round(CancellationToken stoppingToken)
     {
-        if (_round++ % RoundsPerRefresh == 0)
+        var round = _round++;
+        if (round % RoundsPerJudgement == 0)
         {
-            await queues.Refresh(stoppingToken);
+            throttle.Judge();
         }
 
-        foreach (var queue in queues.Known)
+        var all = round % RoundsPerCount == 0;
+        foreach (var some in queues.Known.Where(queue => all || room.HasLine(queue.Name)).Chunk(AtOnce))
         {
-            await room.Count(queue);
+            await Task.WhenAll(some.Select(room.Count));
+        }
+
+        // A slow MySQL holds up its own reading only, not the line.
+        if (round % RoundsPerRefresh == 0 && _refreshing.IsCompleted)
+        {
+            var last = _refreshing;
+            _refreshing = queues.Refresh(stoppingToken);
+            await last;
         }
     }
 }

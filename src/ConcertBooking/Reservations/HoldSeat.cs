@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics;
 using System.Text.Json.Serialization;
 using ConcertBooking.Events;
 using ConcertBooking.Infrastructure;
@@ -22,6 +23,7 @@ internal static class HoldSeat
         routes.MapPost("/v1/reservations", Handle)
             .WithName("HoldSeat").WithTags("Reservations").WithSummary("Hold a seat")
             .WithQueueToken()
+            .CountedAs(static metrics => metrics.Holds, success: "held")
             .Produces<ReservationResponse>(StatusCodes.Status201Created)
             .Produces<ReservationResponse>()
             .WithHeader("Location", "The reservation.", status: 201)
@@ -31,8 +33,9 @@ internal static class HoldSeat
                 Problems.ScheduleClosed, Problems.HoldLimitReached, Problems.DatabaseUnavailable);
 
     private static async Task<IResult> Handle(
-        HoldSeatRequest request, HttpContext context, WaitingRoom room, MySql database, Holds holds, OutboxSignal outbox, Settings settings)
+        HoldSeatRequest request, HttpContext context, WaitingRoom room, MySql database, Holds holds, OutboxSignal outbox, Throttle throttle, Settings settings)
     {
+        var started = Stopwatch.GetTimestamp();
         var token = context.QueueToken();
         switch (await room.CheckAndLock(token, request.ScheduleId, request.SeatNo))
         {
@@ -56,6 +59,7 @@ internal static class HoldSeat
         }
         finally
         {
+            throttle.Held(Stopwatch.GetElapsedTime(started));
             await room.Unlock(token, request.ScheduleId, request.SeatNo);
         }
     }

@@ -50,6 +50,7 @@ public sealed class ChaosRun : FaultTests
             (MySqlServers.Setting, mysql.InPlaceOf(database)),
             (RedisServers.Setting, $"127.0.0.1:{redis.Port}"),
             ("Holds__Seconds", "4"),
+            ("Queue__SettleSeconds", "1"),
         ]);
         var shows = await Sale.OpenAsync(fleet, schedules: 5 + (int)time.TotalSeconds, maxActive: Customers - 4);
         var journal = new Journal();

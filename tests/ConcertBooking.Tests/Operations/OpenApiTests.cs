@@ -14,6 +14,7 @@ public sealed class OpenApiTests : SharedRigTests
     [Test]
     [Arguments("post", "/v1/queue/tokens", "200, 201", Jwt + Body + "404 queue_not_found, 429 too_many_requests, 503 queue_unavailable, 503 queue_full")]
     [Arguments("get", "/v1/queue/tokens/current", "200", Place + "503 queue_unavailable")]
+    [Arguments("get", "/v1/queue/tokens/current/events", "200", Place + "503 queue_unavailable")]
     [Arguments("delete", "/v1/queue/tokens/current", "204", Place + "503 queue_unavailable")]
     [Arguments("get", "/v1/concerts", "200, 304", "400 invalid_request")]
     [Arguments("get", "/v1/concerts/{concertId}/schedules", "200, 304", "404 concert_not_found")]
@@ -56,6 +57,7 @@ public sealed class OpenApiTests : SharedRigTests
 
     [Test]
     [Arguments("get", "/v1/queue/tokens/current", "Queue-Token")]
+    [Arguments("get", "/v1/queue/tokens/current/events", "Queue-Token")]
     [Arguments("delete", "/v1/queue/tokens/current", "Queue-Token")]
     [Arguments("post", "/v1/reservations", "Queue-Token")]
     [Arguments("post", "/v1/payments", "Queue-Token")]

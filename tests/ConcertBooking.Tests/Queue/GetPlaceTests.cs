@@ -145,8 +145,9 @@ public sealed class GetPlaceTests : SharedRigTests
     [Test]
     public async Task GetPlace_OwnerStopsAsking_PlaceIsDropped()
     {
-        await using var impatient = await Rig.StartAsync(new Dictionary<string, string?> { ["Queue__IdleSeconds"] = "1" });
-        var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
+        // Alone, because its sweep would drop the silent of every queue it knows.
+        await using var impatient = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Queue__IdleSeconds"] = "1" });
+        var queue = await impatient.Catalogue.AddQueueAsync(maxActive: 1);
         (await Rig.NewVisitor(impatient).EnterAsync(queue)).Expect(201);
         var silent = Rig.NewVisitor(impatient);
         (await silent.EnterAsync(queue)).Expect(201);

@@ -1,0 +1,40 @@
+using ConcertBooking.Infrastructure;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace ConcertBooking.Queue;
+
+/// <summary>
+/// One's place as a stream of events, each with the body that asking would get: <c>position</c> whenever it changes,
+/// at most once a second, then <c>active</c>, and the end; <c>expired</c> when the place is gone. An open stream counts
+/// as asking.
+/// </summary>
+internal static class WatchPlace
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapGet("/v1/queue/tokens/current/events", Handle)
+            .WithName("WatchPlace").WithTags("Queue").WithSummary("Watch one's place")
+            .WithDescription(
+                "Server-sent events: `position` whenever it changes, at most once a second; `active` once admitted, `expired` when the "
+                + "place is gone, and after either the stream ends. The data of `position` and `active` is the body of GetPlace. "
+                + "Comments keep the connection alive; `retry` tells when to come back after a shutdown.")
+            .WithQueueToken()
+            .Produces<PlaceResponse>(StatusCodes.Status200OK, "text/event-stream")
+            .WithProblems(Problems.QueueUnavailable);
+
+    private static async Task<IResult> Handle(HttpContext context, WaitingRoom room, PlaceStreams streams, TimeProvider time)
+    {
+        var token = context.QueueToken();
+        var place = await room.Look(token);
+        if (place.Status is PlaceStatus.Gone)
+        {
+            return Problems.QueueTokenExpired;
+        }
+
+        context.Response.ContentType = "text/event-stream";
+        context.Response.Headers.CacheControl = "no-store";
+        context.Response.Headers["X-Accel-Buffering"] = "no"; // or nginx would collect events
+        context.Features.Get<IHttpResponseBodyFeature>()!.DisableBuffering();
+        await streams.Follow(new PlaceStream(context, token, time), place);
+        return TypedResults.Empty;
+    }
+}

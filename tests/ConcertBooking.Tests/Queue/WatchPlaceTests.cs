@@ -1,0 +1,192 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Queue;
+
+public sealed class WatchPlaceTests : SharedRigTests
+{
+    private const string Path = "/v1/queue/tokens/current/events";
+
+    [Test]
+    public async Task WatchPlace_Waiting_TellsPositionThenActive()
+    {
+        var (show, visitors) = await LineAsync(3);
+        await using var stream = await PlaceEvents.OpenAsync(visitors[2]);
+
+        await Assert.That(stream.ContentType).IsEqualTo("text/event-stream");
+        var first = await stream.NextAsync();
+        first.Data.ExpectMembers("token", "queue", "status", "position", "etaSeconds", "expiresAt", "pollAfterMs");
+        await Assert.That((first.Name, first.Data.Number("position"))).IsEqualTo(("position", 2L));
+        (await visitors[0].LeaveAsync()).Expect(204);
+        var second = await stream.NextAsync();
+        await Assert.That((second.Name, second.Data.Number("position"))).IsEqualTo(("position", 1L));
+        (await visitors[1].LeaveAsync()).Expect(204);
+        var last = await stream.NextAsync();
+        await Assert.That((last.Name, last.Data.Value("status"))).IsEqualTo(("active", "ACTIVE"));
+        await stream.Ended.WaitAsync(TimeSpan.FromSeconds(5));
+
+        visitors[2].QueueToken = last.Data.Value("token");
+        await visitors[2].HeldAsync(show);
+    }
+
+    [Test]
+    public async Task WatchPlace_Active_TellsItAndEnds()
+    {
+        var (_, visitors) = await LineAsync(1);
+        await using var stream = await PlaceEvents.OpenAsync(visitors[0]);
+
+        await Assert.That((await stream.NextAsync()).Name).IsEqualTo("active");
+        await stream.Ended.WaitAsync(TimeSpan.FromSeconds(5));
+    }
+
+    /// <summary>Half a second is half of the tick: only the word of the admission itself is as quick, time after time.</summary>
+    [Test]
+    public async Task WatchPlace_PlaceHandedOnThroughTheOtherInstance_IsToldBeforeTheTick()
+    {
+        var (_, visitors) = await LineAsync(6);
+        await using var streams = new Streams();
+        foreach (var visitor in visitors.Skip(1))
+            await streams.OpenAsync(visitor);
+        var delays = new List<TimeSpan>();
+
+        for (var next = 1; next < visitors.Length; next++)
+        {
+            visitors[next - 1].Api = Rig.B.Api;
+            var left = TimeProvider.System.GetUtcNow();
+            (await visitors[next - 1].LeaveAsync()).Expect(204);
+            var active = await streams[next - 1].NextAsync("active");
+            delays.Add(active.At - left);
+            visitors[next].QueueToken = active.Data.Value("token");
+        }
+
+        await Assert.That(delays.Order().ElementAt(delays.Count / 2)).IsLessThan(TimeSpan.FromMilliseconds(250));
+    }
+
+    [Test]
+    public async Task WatchPlace_LineMovesQuickly_PositionIsToldOnceASecond()
+    {
+        var (_, visitors) = await LineAsync(70);
+        await using var stream = await PlaceEvents.OpenAsync(visitors[^1]);
+        await stream.NextAsync();
+        var started = Stopwatch.StartNew();
+
+        foreach (var visitor in visitors.Skip(1).Take(60))
+        {
+            (await visitor.LeaveAsync()).Expect(204);
+            await Task.Delay(50);
+        }
+
+        var positions = new List<StreamEvent>();
+        do
+        {
+            positions.Add(await stream.NextAsync("position"));
+        }
+        while (positions[^1].Data.Number("position") != 9);
+        await Assert.That(positions.Count).IsLessThanOrEqualTo((int)started.Elapsed.TotalSeconds + 2);
+        await Assert.That(positions.Count).IsGreaterThan(1);
+    }
+
+    [Test]
+    public async Task WatchPlace_OpenStream_CountsAsAsking()
+    {
+        // Alone, because its sweep would drop the silent of every queue it knows.
+        await using var impatient = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Queue__IdleSeconds"] = "2" });
+        var queue = await impatient.Catalogue.AddQueueAsync(maxActive: 1);
+        (await Rig.NewVisitor(impatient).EnterAsync(queue)).Expect(201);
+        var silent = Rig.NewVisitor(impatient);
+        (await silent.EnterAsync(queue)).Expect(201);
+        var watching = Rig.NewVisitor(impatient);
+        (await watching.EnterAsync(queue)).Expect(201);
+        await using var stream = await PlaceEvents.OpenAsync(watching);
+        await Assert.That((await stream.NextAsync()).Data.Number("position")).IsEqualTo(2);
+
+        var moved = await stream.NextAsync();
+
+        await Assert.That(moved.Data.Number("position")).IsEqualTo(1).Because("the silent one was dropped and the watching one was not");
+        (await silent.PlaceAsync()).ExpectProblem(410, "queue_token_expired");
+        await Task.Delay(TimeSpan.FromSeconds(3));
+        (await watching.PlaceAsync()).Expect(200);
+    }
+
+    [Test]
+    public async Task WatchPlace_LeftFromAnotherDevice_TellsExpiredAndEnds()
+    {
+        var (_, visitors) = await LineAsync(2);
+        await using var stream = await PlaceEvents.OpenAsync(visitors[1]);
+        await stream.NextAsync("position");
+
+        (await visitors[1].LeaveAsync()).Expect(204);
+
+        await Assert.That((await stream.NextAsync()).Data.Value("code")).IsEqualTo("queue_token_expired");
+        await stream.Ended.WaitAsync(TimeSpan.FromSeconds(5));
+        (await Rig.A.Api.GetAsync(Path, visitors[1].InQueue())).ExpectProblem(410, "queue_token_expired");
+    }
+
+    [Test]
+    public async Task WatchPlace_TwoDevices_BothAreTold()
+    {
+        var (_, visitors) = await LineAsync(2);
+        await using var streams = new Streams();
+        for (var device = 0; device < 5; device++)
+            await streams.OpenAsync(visitors[1]);
+        await streams[0].Ended.WaitAsync(TimeSpan.FromSeconds(5)); // a fifth is one too many: the oldest makes room
+
+        (await visitors[0].LeaveAsync()).Expect(204);
+
+        for (var device = 1; device < 5; device++)
+            await streams[device].NextAsync("active");
+    }
+
+    [Test]
+    public async Task WatchPlace_Sigterm_EndsCleanlyWithRetry()
+    {
+        await using var instance = await Rig.StartAsync();
+        var (_, visitors) = await LineAsync(2);
+        visitors[1].Api = instance.Api;
+        await using var stream = await PlaceEvents.OpenAsync(visitors[1]);
+        await stream.NextAsync("position");
+        var started = Stopwatch.GetTimestamp();
+
+        instance.Process.Signal(PosixSignal.SIGTERM);
+
+        await stream.Ended.WaitAsync(TimeSpan.FromSeconds(2));
+        await Assert.That(stream.Retry).IsNotNull().And.IsGreaterThanOrEqualTo(2000);
+        await Assert.That(await instance.Process.WaitForExitAsync()).IsEqualTo(0);
+        await Assert.That(Stopwatch.GetElapsedTime(started)).IsLessThan(TimeSpan.FromSeconds(10));
+        visitors[1].Api = Rig.A.Api;
+        await Assert.That((await visitors[1].PlaceAsync()).Expect(200).Number("position")).IsEqualTo(1).Because("the place is still there");
+    }
+
+    [Test]
+    public async Task WatchPlace_WithoutOrWithForgedToken_Returns401()
+    {
+        (await Rig.A.Api.GetAsync(Path)).ExpectProblem(401, "queue_token_missing");
+        (await Rig.A.Api.GetAsync(Path, ("Queue-Token", "forged"))).ExpectProblem(401, "queue_token_invalid");
+    }
+
+    /// <summary>A show that admits one, and that many visitors, the first of whom is admitted.</summary>
+    private async Task<(Show Show, Visitor[] Visitors)> LineAsync(int count)
+    {
+        var show = await Rig.Catalogue.AddShowAsync(maxActive: 1);
+        var visitors = Enumerable.Range(0, count).Select(_ => Rig.NewVisitor()).ToArray();
+        foreach (var visitor in visitors)
+            (await visitor.EnterAsync(show.Queue)).Expect(201);
+        return (show, visitors);
+    }
+
+    private sealed class Streams : IAsyncDisposable
+    {
+        private readonly List<PlaceEvents> _streams = [];
+
+        public PlaceEvents this[int index] => _streams[index];
+
+        public async Task OpenAsync(Visitor visitor) => _streams.Add(await PlaceEvents.OpenAsync(visitor));
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (var stream in _streams)
+                await stream.DisposeAsync();
+        }
+    }
+}
