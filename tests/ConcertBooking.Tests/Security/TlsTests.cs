@@ -25,7 +25,6 @@ public sealed class TlsTests
                 [MySqlServers.Setting] = new MySqlConnectionStringBuilder(rig.Database.ConnectionString)
                 {
                     SslMode = MySqlSslMode.VerifyFull,
-                    SslCa = $"{folder}/{ca}",
                 }.ConnectionString,
                 [RedisServers.Setting] = $"127.0.0.1:{redisPort},ssl=true",
                 ["SSL_CERT_FILE"] = $"{folder}/{ca}",
