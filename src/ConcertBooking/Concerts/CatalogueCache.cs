@@ -16,17 +16,11 @@ namespace ConcertBooking.Concerts;
 internal sealed class CatalogueCache(TimeProvider time, Metrics metrics)
 {
     private static readonly TimeSpan Life = TimeSpan.FromMilliseconds(500);
-<<<<<<< HEAD
-
-    private long _swept = time.GetTimestamp();
-    private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
-=======
     private static readonly TimeSpan Tidying = TimeSpan.FromMilliseconds(250);
     private const int MaximumEntries = 10_000;
 
     /// <summary>What the answers may weigh together; a list of 100,000 seats is 4 MB.</summary>
     private const long MaximumBytes = 32 << 20;
->>>>>>> main
 
     private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
     private long _tidied;
@@ -74,13 +68,8 @@ internal sealed class CatalogueCache(TimeProvider time, Metrics metrics)
             return entry.Hit;
         }
 
-<<<<<<< HEAD
-        Forget(now);
-        var mine = new Entry(now, new Lazy<Task<CachedAnswer>>(build));
-=======
         Tidy(now);
         var mine = new Entry(now, entry?.Made, build);
->>>>>>> main
         var winner = entry is null ? _entries.GetOrAdd(key, mine)
             : _entries.TryUpdate(key, mine, entry) ? mine
             : _entries.GetOrAdd(key, mine);
@@ -124,24 +113,6 @@ internal sealed class CatalogueCache(TimeProvider time, Metrics metrics)
         }
 
         return count > MaximumEntries || bytes > MaximumBytes;
-    }
-
-    /// <summary>Once a life the dead go: whoever asks for one list after another must not fill the memory with them.</summary>
-    private void Forget(long now)
-    {
-        var swept = Interlocked.Read(ref _swept);
-        if (time.GetElapsedTime(swept, now) < Life || Interlocked.CompareExchange(ref _swept, now, swept) != swept)
-        {
-            return;
-        }
-
-        foreach (var entry in _entries)
-        {
-            if (time.GetElapsedTime(entry.Value.Born, now) >= Life && entry.Value.Answer is { IsValueCreated: true, Value.IsCompleted: true })
-            {
-                _entries.TryRemove(entry);
-            }
-        }
     }
 
     /// <summary>Of <c>seats/17</c>: <c>seats</c>.</summary>
@@ -205,11 +176,8 @@ internal sealed class CachedAnswer
 /// <summary>Sends a cached answer: 304 when the client has it, compressed when it can read that.</summary>
 internal sealed record CachedResult(CachedAnswer Answer, bool Hit) : IResult
 {
-<<<<<<< HEAD
     private const int PieceBytes = 32 * 1024;
 
-=======
->>>>>>> main
     public async Task ExecuteAsync(HttpContext context)
     {
         var headers = context.Response.Headers;

@@ -42,11 +42,7 @@ internal static class ListSeats
         """;
 
     private static Task<IResult> Handle(long scheduleId, MySql database, CatalogueCache cache) =>
-<<<<<<< HEAD
-        cache.Get($"seats/{scheduleId}", () => database.Read(
-=======
-        cache.Get($"seats/{scheduleId}", previous => database.Run(
->>>>>>> main
+        cache.Get($"seats/{scheduleId}", previous => database.Read(
             async (connection, _) =>
             {
                 var plan = await connection.QueryFirstOrDefaultAsync<SeatPlanRow>(ScheduleSql, new { scheduleId });

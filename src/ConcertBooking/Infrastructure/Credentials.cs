@@ -27,17 +27,13 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                     return;
                 }
 
-<<<<<<< HEAD
                 if (fairUse.Take(Caller.User(queueToken.UserId)) is > 0 and var wait)
                 {
                     await (Problems.TooManyRequests with { RetryAfterSeconds = wait }).ExecuteAsync(context);
                     return;
                 }
 
-                context.Items[typeof(QueueToken)] = queueToken;
-=======
                 context.Features.Set(new QueueCaller(queueToken));
->>>>>>> main
                 break;
             case { } needed:
                 var user = await accessTokens.Read(context);
@@ -54,17 +50,13 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                     return;
                 }
 
-<<<<<<< HEAD
                 if (fairUse.Take(Caller.User(user.Id)) is > 0 and var seconds)
                 {
                     await (Problems.TooManyRequests with { RetryAfterSeconds = seconds }).ExecuteAsync(context);
                     return;
                 }
 
-                context.Items[typeof(User)] = user;
-=======
                 context.Features.Set(user);
->>>>>>> main
                 break;
             case null:
                 break;
