@@ -52,6 +52,9 @@ internal sealed class Settings
     /// <summary>Where paid seats are told of; null: nobody is.</summary>
     public required string? NotificationsWebhookUrl { get; init; }
 
+    /// <summary>Where traces go (OTLP); null: there are none.</summary>
+    public required string? TraceCollector { get; init; }
+
     public required bool Api { get; init; }
     public required bool Worker { get; init; }
     public required bool Development { get; init; }
@@ -99,6 +102,7 @@ internal sealed class Settings
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
             NotificationsWebhookUrl = read.OptionalUri("Notifications:WebhookUrl"),
+            TraceCollector = read.OptionalUri("OTEL_EXPORTER_OTLP_ENDPOINT"),
             Api = roles.Contains("api"),
             Worker = roles.Contains("worker"),
             Development = development,

@@ -30,7 +30,7 @@ internal static class Serve
 
     private static void AddServices(WebApplicationBuilder builder, Settings settings)
     {
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
+        builder.Logging.AddLogs(settings);
         builder.WebHost.UseUrls(settings.Urls);
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings.Security));
         var services = builder.Services;
@@ -67,7 +67,7 @@ internal static class Serve
             services.AddHostedService<OutboxRelay>();
         }
 
-        services.AddTelemetry();
+        services.AddTelemetry(settings);
         services.AddSingleton<AccessTokens>();
         services.AddJson();
         services.AddValidation();
