@@ -54,6 +54,8 @@ internal sealed class Settings
 
     /// <summary>Where traces go (OTLP); null: there are none.</summary>
     public required string? TraceCollector { get; init; }
+    /// <summary>Key of the HMAC in <c>X-Signature-256</c>.</summary>
+    public required byte[] NotificationsSigningKey { get; init; }
 
     public required bool Api { get; init; }
     public required bool Worker { get; init; }
@@ -75,6 +77,7 @@ internal sealed class Settings
         }
 
         var authority = read.OptionalUri("Auth:Authority");
+        var webhook = read.OptionalUri("Notifications:WebhookUrl");
         if (authority is not null && !development && !authority.StartsWith("https:", StringComparison.OrdinalIgnoreCase))
         {
             throw new SettingException("Auth__Authority", "must be an https address: keys fetched without TLS could be anybody's");
@@ -101,8 +104,9 @@ internal sealed class Settings
             QueueSlowHold = TimeSpan.FromMilliseconds(read.Integer("Queue:SlowHoldMs", 1000, 1, 60_000)),
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
-            NotificationsWebhookUrl = read.OptionalUri("Notifications:WebhookUrl"),
             TraceCollector = read.OptionalUri("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            NotificationsWebhookUrl = webhook,
+            NotificationsSigningKey = webhook is null ? [] : read.Key("Notifications:SigningKey", development),
             Api = roles.Contains("api"),
             Worker = roles.Contains("worker"),
             Development = development,
