@@ -15,7 +15,6 @@ internal abstract partial class EventConsumer : BackgroundService
     private static readonly TimeSpan PollLimit = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan Reminder = TimeSpan.FromMinutes(1);
 
     /// <summary>Refused events one after the other, no success between: the fault is with us, not with them.</summary>
     private const int MostRefusedInARow = 20;
@@ -25,15 +24,16 @@ internal abstract partial class EventConsumer : BackgroundService
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly ResiliencePipeline<List<ReceivedEvent>> _retry;
-    private readonly Dictionary<TopicPartition, Offset> _positions = [];
+    private readonly Positions _positions = new();
+    private readonly OnceAMinute _reminder;
     private List<ReceivedEvent> _pending = [];
     private TimeSpan _pause = ShortestPause;
     private int _refusedInARow;
-    private long? _lastSaid;
 
     protected EventConsumer(string name, Kafka kafka, DeadLetters deadLetters, TimeProvider time, ILogger logger)
     {
         (Name, _kafka, _deadLetters, _time, _logger) = (name, kafka, deadLetters, time, logger);
+        _reminder = new OnceAMinute(time);
         _retry = new ResiliencePipelineBuilder<List<ReceivedEvent>>()
             .AddRetry(new RetryStrategyOptions<List<ReceivedEvent>>
             {
@@ -72,7 +72,7 @@ internal abstract partial class EventConsumer : BackgroundService
                 if (_pending.Count > 0)
                 {
                     Round(stoppingToken).GetAwaiter().GetResult();
-                    StoreOffsets(consumer);
+                    _positions.Store(consumer, _pending);
                 }
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
@@ -104,35 +104,36 @@ internal abstract partial class EventConsumer : BackgroundService
 
             var wait = waiting || _pending.Count == 0 ? left : TimeSpan.Zero;
             var result = consumer.Consume(wait < TimeSpan.Zero ? TimeSpan.Zero : wait > PollLimit ? PollLimit : wait);
-            if (result is not null)
-            {
-                _positions[result.TopicPartition] = result.Offset + 1;
-                _pending.Add(new ReceivedEvent(result));
-            }
-            else if (!waiting || left <= TimeSpan.Zero)
+            Take(result);
+            if (result is null && (!waiting || left <= TimeSpan.Zero))
             {
                 return;
             }
         }
     }
 
+    private void Take(ConsumeResult<byte[], byte[]>? result)
+    {
+        if (result is not null)
+        {
+            _positions.Received(result);
+            _pending.Add(new ReceivedEvent(result));
+        }
+    }
+
     /// <summary>Waits as a member of the group that takes nothing more.</summary>
     private void Stay(IConsumer<byte[], byte[]> consumer, TimeSpan wait, CancellationToken stoppingToken)
     {
-        var until = _time.GetTimestamp();
+        var began = _time.GetTimestamp();
         if (wait <= TimeSpan.Zero || !_pending.Exists(static pending => pending.Attempts > 0))
         {
             return;
         }
 
         consumer.Pause(consumer.Assignment);
-        while (_time.GetElapsedTime(until) < wait && !stoppingToken.IsCancellationRequested)
+        while (_time.GetElapsedTime(began) < wait && !stoppingToken.IsCancellationRequested)
         {
-            if (consumer.Consume(PollLimit) is { } assignedMeanwhile)
-            {
-                _positions[assignedMeanwhile.TopicPartition] = assignedMeanwhile.Offset + 1;
-                _pending.Add(new ReceivedEvent(assignedMeanwhile));
-            }
+            Take(consumer.Consume(PollLimit)); // of a partition that was assigned meanwhile
         }
 
         consumer.Resume(consumer.Assignment);
@@ -143,7 +144,7 @@ internal abstract partial class EventConsumer : BackgroundService
     {
         foreach (var partition in revoked)
         {
-            _positions.Remove(partition);
+            _positions.Forget(partition);
             _pending.RemoveAll(pending => pending.Result.TopicPartition == partition);
         }
     }
@@ -249,33 +250,12 @@ internal abstract partial class EventConsumer : BackgroundService
         return failure;
     }
 
-    /// <summary>Up to the first of each partition whose effect is not done; librdkafka commits them every second and when it leaves.</summary>
-    private void StoreOffsets(IConsumer<byte[], byte[]> consumer)
-    {
-        foreach (var (partition, position) in _positions)
-        {
-            var first = _pending.Where(pending => pending.Result.TopicPartition == partition)
-                .Select(static pending => pending.Result.Offset.Value).DefaultIfEmpty(position.Value).Min();
-            try
-            {
-                consumer.StoreOffset(new TopicPartitionOffset(partition, first));
-            }
-            catch (KafkaException exception) when (exception.Error.Code == ErrorCode.Local_State)
-            {
-                // The partition was just taken away; the next Consume tells.
-            }
-        }
-    }
-
     private void Say(string reason)
     {
-        if (_lastSaid is { } said && _time.GetElapsedTime(said) < Reminder)
+        if (_reminder.IsDue())
         {
-            return;
+            LogPutOff(_logger, Group, _pending.Count, reason);
         }
-
-        _lastSaid = _time.GetTimestamp();
-        LogPutOff(_logger, Group, _pending.Count, reason);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Group} waits with {Count} events, trying again: {Reason}")]

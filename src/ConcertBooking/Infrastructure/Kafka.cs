@@ -5,13 +5,14 @@ namespace ConcertBooking.Infrastructure;
 /// <summary>
 /// The one producer, and whether brokers answer. Without the setting there is none: events wait in the outbox.
 /// </summary>
-internal sealed partial class Kafka(Settings settings, ILogger<Kafka> logger) : BackgroundService
+internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogger<Kafka> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
 
     private volatile IProducer<byte[], byte[]>? _producer;
     private volatile bool _up;
+    private readonly OnceAMinute _downReminder = new(time);
 
     public bool IsConfigured => settings.Kafka.Length > 0;
 
@@ -114,7 +115,7 @@ internal sealed partial class Kafka(Settings settings, ILogger<Kafka> logger) : 
         {
             LogUp();
         }
-        else
+        else if (_downReminder.IsDue())
         {
             LogDown(reason);
         }

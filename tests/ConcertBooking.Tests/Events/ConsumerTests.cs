@@ -176,6 +176,13 @@ public sealed class ConsumerTests : SharedRigTests
         await Assert.That(counts.GetProperty("outbox").Number("dead")).IsEqualTo(1);
         await Assert.That(counts.GetProperty("outbox").Number("pending")).IsEqualTo(1);
         await Assert.That(counts.GetProperty("deadLetters").ValueKind).IsEqualTo(System.Text.Json.JsonValueKind.Null);
+        var verified = await Rig.RunAsync(["verify"], new Dictionary<string, string?>
+        {
+            [DevHost.Servers.MySqlServers.Setting] = rig.Database.ConnectionString,
+            [DevHost.Servers.RedisServers.Setting] = rig.Redis.ConnectionString,
+        });
+        await Assert.That(verified.Output).Contains("refused for good, to be replayed: 1 of 2");
+        await Assert.That(verified.ExitCode).IsEqualTo(0);
         var replayed = (await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).Expect(202).Json;
         await Assert.That(replayed.Number("outbox")).IsEqualTo(1);
         await Assert.That((await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).Expect(202).Json.Number("outbox")).IsEqualTo(0);

@@ -66,6 +66,19 @@ internal sealed class EventRig : IAsyncDisposable
             .Where(item => item.Number("concertId") == show.ConcertId).Select(item => item.Number("seatsSold")).SingleOrDefault();
     }
 
+    /// <summary>Every payment of the show is in the sums, in the ranking and at the webhook, once.</summary>
+    public async Task ExpectEffectsOnceAsync(Show show, int payments)
+    {
+        var patience = TimeSpan.FromSeconds(60);
+        await Eventually.GetAsync(SeatsSoldAsync, sold => sold >= payments, patience);
+        await Eventually.GetAsync(() => RankedAsync(show), ranked => ranked >= payments, patience);
+        await Eventually.TrueAsync(() => Webhook.Taken.Select(taken => taken.EventId).Distinct().Count() >= payments, patience);
+        await Assert.That(await SeatsSoldAsync()).IsEqualTo(payments);
+        await Assert.That(await RankedAsync(show)).IsEqualTo(payments);
+        await Assert.That(Webhook.Taken.Select(taken => taken.EventId).Distinct().Count()).IsEqualTo(payments);
+        await Assert.That(Webhook.Taken.Select(taken => taken.Body).Distinct().Count()).IsEqualTo(payments);
+    }
+
     public async ValueTask DisposeAsync()
     {
         await Fleet.DisposeAsync();
