@@ -12,7 +12,7 @@ namespace ConcertBooking.Concerts;
 /// Catalogue answers as ready bytes, in this process. An entry lives half a second, so every change shows within the
 /// promised second on every instance without a message between them; one rebuild serves all who ask meanwhile.
 /// </summary>
-internal sealed class CatalogueCache(TimeProvider time)
+internal sealed class CatalogueCache(TimeProvider time, Metrics metrics)
 {
     private static readonly TimeSpan Life = TimeSpan.FromMilliseconds(500);
     private const int MaximumEntries = 10_000;
@@ -27,6 +27,7 @@ internal sealed class CatalogueCache(TimeProvider time)
         var now = time.GetTimestamp();
         if (_entries.TryGetValue(key, out var entry) && time.GetElapsedTime(entry.Born, now) < Life && !entry.Answer.Value.IsFaulted)
         {
+            metrics.CacheRequest(NameOf(key), hit: true);
             return new CachedResult(await entry.Answer.Value, Hit: true);
         }
 
@@ -39,8 +40,12 @@ internal sealed class CatalogueCache(TimeProvider time)
         var winner = entry is null ? _entries.GetOrAdd(key, mine)
             : _entries.TryUpdate(key, mine, entry) ? mine
             : _entries.GetOrAdd(key, mine);
+        metrics.CacheRequest(NameOf(key), hit: winner != mine);
         return new CachedResult(await winner.Answer.Value, Hit: winner != mine);
     }
+
+    /// <summary>Of <c>seats/17</c>: <c>seats</c>.</summary>
+    private static string NameOf(string key) => key[..key.IndexOf('/')];
 }
 
 /// <summary>Bytes, their validator, and their compressed forms, made when first asked for. A problem is kept too.</summary>

@@ -28,11 +28,12 @@ internal sealed partial class MySql : IAsyncDisposable
     private readonly Throttle _throttle;
     private readonly ILogger<MySql> _logger;
 
-    public MySql(Settings settings, Throttle throttle, ILogger<MySql> logger)
+    public MySql(Settings settings, Metrics metrics, Throttle throttle, ILogger<MySql> logger)
     {
         _throttle = throttle;
         _logger = logger;
         _free = new SemaphoreSlim(settings.MaxPoolSize);
+        metrics.WatchPool(settings.MaxPoolSize, () => _free.CurrentCount);
         var connection = new MySqlConnectionStringBuilder(settings.MySql)
         {
             MaximumPoolSize = (uint)settings.MaxPoolSize,

@@ -165,7 +165,8 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
             var headers = context.Response.Headers;
             headers.Remove("Content-Length");
             headers.Remove("ETag");
-            await Explain(exception).ExecuteAsync(context);
+            Log(exception);
+            await Of(exception).ExecuteAsync(context);
             return;
         }
 
@@ -175,22 +176,27 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
         }
     }
 
-    private Problem Explain(Exception exception)
+    /// <summary>What a client is told of an exception.</summary>
+    public static Problem Of(Exception exception) => exception switch
+    {
+        BadHttpRequestException { InnerException: JsonException json } => Problems.InvalidRequest.With(Fields(json)),
+        BadHttpRequestException { StatusCode: 400 } => Problems.InvalidRequest.With("The request could not be read."),
+        BadHttpRequestException bad => Problems.ForStatus(bad.StatusCode),
+        DatabaseUnavailableException => Problems.DatabaseUnavailable,
+        RedisUnavailableException => Problems.QueueUnavailable,
+        _ => Problems.Internal,
+    };
+
+    private void Log(Exception exception)
     {
         switch (exception)
         {
-            case BadHttpRequestException { InnerException: JsonException json }:
-                return Problems.InvalidRequest.With(Fields(json));
-            case BadHttpRequestException bad:
-                return Problems.ForStatus(bad.StatusCode).With(bad.StatusCode == 400 ? "The request could not be read." : Problems.ForStatus(bad.StatusCode).Title);
             case DatabaseUnavailableException:
                 LogDatabase(exception.Message);
-                return Problems.DatabaseUnavailable;
-            case RedisUnavailableException:
-                return Problems.QueueUnavailable;
-            default:
+                break;
+            case not (BadHttpRequestException or RedisUnavailableException):
                 LogUnhandled(exception);
-                return Problems.Internal;
+                break;
         }
     }
 

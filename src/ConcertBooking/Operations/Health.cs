@@ -15,7 +15,7 @@ public sealed record LiveResponse(string Status);
 /// Knows which servers answer. It asks them every second in the background, so that readyz costs nothing and the
 /// service starts without them; a change is logged once, an outage again every ten seconds.
 /// </summary>
-internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, TimeProvider time, ILogger<Health> logger)
+internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, Metrics metrics, TimeProvider time, ILogger<Health> logger)
     : PeriodicService(TimeSpan.FromSeconds(1), time, logger)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
@@ -42,6 +42,9 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, T
     {
         await Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, AskRedis, stoppingToken));
         _asked = true;
+        metrics.Dependency("mysql", _mysql.Up);
+        metrics.Dependency("redis", _redis.Up);
+        metrics.Dependency("kafka", kafka.Up);
     }
 
     /// <summary>MySQL is up when it answers and holds the schema that this build was written for.</summary>

@@ -13,6 +13,8 @@ namespace ConcertBooking.Operations;
 /// <summary>The service: its parts, its pipeline and the list of its slices.</summary>
 internal static class Serve
 {
+    private const string MetricsPath = "/metrics";
+
     public static async Task<int> Run(WebApplicationBuilder builder)
     {
         var settings = Settings.Load(builder.Configuration, builder.Environment);
@@ -36,6 +38,7 @@ internal static class Serve
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         services.AddSingleton(settings);
         services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<Metrics>();
         services.AddSingleton<Throttle>();
         services.AddSingleton<MySql>();
         services.AddSingleton<Redis>();
@@ -47,6 +50,7 @@ internal static class Serve
         services.AddSingleton<Health>();
         services.AddHostedService(static provider => provider.GetRequiredService<Health>());
         services.AddHostedService<Drain>();
+        services.AddHostedService<Gauges>();
         services.AddSingleton<Queues>();
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<QueueTokens>();
@@ -63,6 +67,7 @@ internal static class Serve
             services.AddHostedService<OutboxRelay>();
         }
 
+        services.AddTelemetry();
         services.AddSingleton<AccessTokens>();
         services.AddJson();
         services.AddValidation();
@@ -79,6 +84,7 @@ internal static class Serve
         app.UseFarewell();
         app.UseMiddleware<CredentialsMiddleware>();
         HealthRoutes.Map(app);
+        app.MapPrometheusScrapingEndpoint(MetricsPath).ExcludeFromDescription();
         if (!settings.Api)
         {
             return;
@@ -122,10 +128,11 @@ internal static class Serve
         });
     }
 
-    /// <summary>The management port answers operators only; livez and readyz are on both.</summary>
+    /// <summary>The management port answers operators only, and metrics are on it alone; livez and readyz are on both.</summary>
     private static void UseManagementPort(this WebApplication app, int port) => app.Use((context, next) =>
     {
-        if (context.Connection.LocalPort == port && context.Request.Path.Value is not ("/livez" or "/readyz"))
+        var management = context.Connection.LocalPort == port;
+        if (context.Request.Path.Value is var path && (management ? path is not ("/livez" or "/readyz" or MetricsPath) : path is MetricsPath))
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;

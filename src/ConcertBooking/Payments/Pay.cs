@@ -25,6 +25,7 @@ internal static class Pay
         routes.MapPost("/v1/payments", Handle)
             .WithName("Pay").WithTags("Payments").WithSummary("Pay a held seat")
             .WithQueueToken()
+            .CountedAs(static metrics => metrics.Payments, success: "paid")
             .WithHeader("Idempotency-Key", "1 to 255 printable ASCII characters; a repeat with the same body gets the first answer again.", required: true)
             .Produces<PaymentResponse>(StatusCodes.Status201Created)
             .WithHeader("Idempotency-Replayed", "true when this is the first answer again.", status: 201)
