@@ -18,6 +18,7 @@ internal static class Outbox
 {
     public const string PaymentsTopic = "concert-booking.payments";
     public const string ReservationsTopic = "concert-booking.reservations";
+    public const string PaymentCompleted = "payment.completed.v1";
 
     /// <summary>
     /// The event of a reservation's change. To be completed by a WHERE on <c>r</c> that holds only in the transaction

@@ -23,14 +23,15 @@ internal sealed partial class OutboxRelay : BackgroundService
     private readonly OutboxTable _table;
     private readonly Kafka _kafka;
     private readonly OutboxSignal _signal;
+    private readonly Metrics _metrics;
     private readonly TimeProvider _time;
     private readonly ILogger<OutboxRelay> _logger;
     private readonly ResiliencePipeline _guard;
     private readonly byte[] _source = "/concert-booking"u8.ToArray();
 
-    public OutboxRelay(OutboxTable table, Kafka kafka, OutboxSignal signal, TimeProvider time, ILogger<OutboxRelay> logger)
+    public OutboxRelay(OutboxTable table, Kafka kafka, OutboxSignal signal, Metrics metrics, TimeProvider time, ILogger<OutboxRelay> logger)
     {
-        (_table, _kafka, _signal, _time, _logger) = (table, kafka, signal, time, logger);
+        (_table, _kafka, _signal, _metrics, _time, _logger) = (table, kafka, signal, metrics, time, logger);
         _guard = new ResiliencePipelineBuilder()
             .AddCircuitBreaker(new CircuitBreakerStrategyOptions
             {
@@ -92,6 +93,9 @@ internal sealed partial class OutboxRelay : BackgroundService
         var sent = sends.SelectMany(static send => send.Sent).ToList();
         var unsent = sends.SelectMany(static send => send.Unsent).ToList();
         var refused = sends.Where(static send => send.Refused is not null).Select(static send => send.Refused!.Value).ToList();
+        Count(sent, "sent");
+        Count(unsent, "failed");
+        Count(refused.Select(static refusal => refusal.Item1), "refused");
         if (sent.Count > 0)
         {
             await _table.Acknowledge(sent);
@@ -109,6 +113,14 @@ internal sealed partial class OutboxRelay : BackgroundService
         }
 
         return sent.Count;
+    }
+
+    private void Count(IEnumerable<OutboxEvent> events, string result)
+    {
+        foreach (var ofTopic in events.CountBy(static told => told.Topic))
+        {
+            _metrics.Published(ofTopic.Key, result, ofTopic.Value);
+        }
     }
 
     private readonly record struct Outcome(List<OutboxEvent> Sent, List<OutboxEvent> Unsent, (OutboxEvent, string Error)? Refused);

@@ -21,6 +21,7 @@ internal static class Json
         [
             IssueTokenJson.Default, PlaceJson.Default,
             Concerts.ListConcertsJson.Default, Concerts.ListSchedulesJson.Default, Concerts.ListSeatsJson.Default,
+            Rankings.ListTopConcertsJson.Default, Rankings.ListSoldOutJson.Default, GetEventsJson.Default, ReplayEventsJson.Default,
             HoldSeatJson.Default, ReservationJson.Default, ListReservationsJson.Default,
             PayJson.Default,
             ChargePointsJson.Default, GetPointsJson.Default, ListTransactionsJson.Default,

@@ -5,13 +5,14 @@ namespace ConcertBooking.Infrastructure;
 /// <summary>
 /// The one producer, and whether brokers answer. Without the setting there is none: events wait in the outbox.
 /// </summary>
-internal sealed partial class Kafka(Settings settings, ILogger<Kafka> logger) : BackgroundService
+internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogger<Kafka> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
 
     private volatile IProducer<byte[], byte[]>? _producer;
     private volatile bool _up;
+    private readonly OnceAMinute _downReminder = new(time);
 
     public bool IsConfigured => settings.Kafka.Length > 0;
 
@@ -45,11 +46,43 @@ internal sealed partial class Kafka(Settings settings, ILogger<Kafka> logger) : 
             MessageTimeoutMs = 8_000, // well under the outbox's lease
             LingerMs = 2,
             SocketTimeoutMs = 5_000,
+            ReconnectBackoffMaxMs = 2_000, // a broker that is back is used at once
             QueueBufferingMaxMessages = 10_000,
             QueueBufferingMaxKbytes = 16_384,
         })
         .SetLogHandler(static (_, _) => { }) // what matters of it is logged as up and down
         .SetErrorHandler((_, error) => Notice(!error.IsFatal && error.Code != ErrorCode.Local_AllBrokersDown, error.Reason))
+        .Build();
+
+    /// <summary>
+    /// A member of a group, sparing with memory. It commits, every second and when it leaves, the offsets that were
+    /// stored after the effect; what is fetched but not stored comes again.
+    /// </summary>
+    /// <param name="group">The name of the group.</param>
+    /// <param name="revoked">Called within Consume and Close with the partitions that others have from then on.</param>
+    public IConsumer<byte[], byte[]> Consumer(string group, Action<IEnumerable<TopicPartition>> revoked) =>
+        new ConsumerBuilder<byte[], byte[]>(new ConsumerConfig
+        {
+            BootstrapServers = settings.Kafka,
+            ClientId = "concert-booking",
+            GroupId = group,
+            AutoOffsetReset = AutoOffsetReset.Earliest,
+            EnableAutoCommit = true,
+            AutoCommitIntervalMs = 1_000,
+            EnableAutoOffsetStore = false,
+            AllowAutoCreateTopics = true, // else a topic that appears later is found minutes later
+            SessionTimeoutMs = 10_000,
+            SocketTimeoutMs = 10_000,
+            ReconnectBackoffMaxMs = 2_000,
+            QueuedMinMessages = 1_000,
+            QueuedMaxMessagesKbytes = 1_024,
+            FetchMaxBytes = 1024 * 1024,
+            MaxPartitionFetchBytes = 256 * 1024,
+        })
+        .SetLogHandler(static (_, _) => { })
+        .SetErrorHandler(static (_, _) => { }) // the producer's watch tells of outages
+        .SetPartitionsRevokedHandler((_, partitions) => revoked(partitions.Select(static partition => partition.TopicPartition)))
+        .SetPartitionsLostHandler((_, partitions) => revoked(partitions.Select(static partition => partition.TopicPartition)))
         .Build();
 
     private void Watch(IProducer<byte[], byte[]> producer, CancellationToken stoppingToken)
@@ -82,7 +115,7 @@ internal sealed partial class Kafka(Settings settings, ILogger<Kafka> logger) : 
         {
             LogUp();
         }
-        else
+        else if (_downReminder.IsDue())
         {
             LogDown(reason);
         }

@@ -52,6 +52,9 @@ internal sealed class Settings
     /// <summary>Where paid seats are told of; null: nobody is.</summary>
     public required string? NotificationsWebhookUrl { get; init; }
 
+    /// <summary>Key of the HMAC in <c>X-Signature-256</c>.</summary>
+    public required byte[] NotificationsSigningKey { get; init; }
+
     public required bool Api { get; init; }
     public required bool Worker { get; init; }
     public required bool Development { get; init; }
@@ -72,6 +75,7 @@ internal sealed class Settings
         }
 
         var authority = read.OptionalUri("Auth:Authority");
+        var webhook = read.OptionalUri("Notifications:WebhookUrl");
         if (authority is not null && !development && !authority.StartsWith("https:", StringComparison.OrdinalIgnoreCase))
         {
             throw new SettingException("Auth__Authority", "must be an https address: keys fetched without TLS could be anybody's");
@@ -98,7 +102,8 @@ internal sealed class Settings
             QueueSlowHold = TimeSpan.FromMilliseconds(read.Integer("Queue:SlowHoldMs", 1000, 1, 60_000)),
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
-            NotificationsWebhookUrl = read.OptionalUri("Notifications:WebhookUrl"),
+            NotificationsWebhookUrl = webhook,
+            NotificationsSigningKey = webhook is null ? [] : read.Key("Notifications:SigningKey", development),
             Api = roles.Contains("api"),
             Worker = roles.Contains("worker"),
             Development = development,

@@ -19,6 +19,8 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/concerts", "200, 304", "400 invalid_request")]
     [Arguments("get", "/v1/concerts/{concertId}/schedules", "200, 304", "404 concert_not_found")]
     [Arguments("get", "/v1/schedules/{scheduleId}/seats", "200, 304", "404 schedule_not_found")]
+    [Arguments("get", "/v1/rankings/concerts", "200, 304", "400 invalid_request")]
+    [Arguments("get", "/v1/rankings/sold-out", "200, 304", "400 invalid_request")]
     [Arguments("post", "/v1/reservations", "200, 201", Place + Body
         + "403 queue_token_not_active, 404 schedule_not_found, 404 seat_not_found, 409 seat_taken, 409 schedule_closed, 409 hold_limit_reached, 503 database_unavailable")]
     [Arguments("get", "/v1/reservations/{reservationId}", "200", Jwt + "404 reservation_not_found")]
@@ -38,6 +40,8 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("patch", "/v1/admin/schedules/{scheduleId}", "200", Role + Body + "404 schedule_not_found")]
     [Arguments("put", "/v1/admin/queues/{name}", "200", Role + Body)]
     [Arguments("get", "/v1/admin/queues/{name}", "200", Role + "404 queue_not_found")]
+    [Arguments("get", "/v1/admin/events", "200", Role)]
+    [Arguments("post", "/v1/admin/events/replay", "202", Role + Body)]
     [Arguments("get", "/livez", "200", "")]
     [Arguments("get", "/readyz", "200, 503", "")]
     public async Task Document_EveryCall_TellsItsStatusesAndCodes(string method, string path, string successes, string problems)

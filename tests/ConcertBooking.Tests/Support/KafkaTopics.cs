@@ -25,6 +25,17 @@ internal static class KafkaTopics
         Task.Factory.StartNew(
             () => ReadAll(bootstrapServers, topics), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
+    /// <summary>Puts a message on its topic, past the service.</summary>
+    public static async Task SendAsync(string bootstrapServers, Told told)
+    {
+        using var producer = new ProducerBuilder<string, string>(new ProducerConfig { BootstrapServers = bootstrapServers, Acks = Acks.All })
+            .SetLogHandler((_, _) => { }).Build();
+        var headers = new Headers();
+        foreach (var (name, value) in told.Headers)
+            headers.Add(name, Encoding.UTF8.GetBytes(value));
+        await producer.ProduceAsync(told.Topic, new Message<string, string> { Key = told.Key, Value = told.Value, Headers = headers });
+    }
+
     private static List<Told> ReadAll(string bootstrapServers, string[] topics)
     {
         var settings = new ConsumerConfig

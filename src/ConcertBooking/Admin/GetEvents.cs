@@ -1,0 +1,50 @@
+using System.Text.Json.Serialization;
+using ConcertBooking.Events;
+using ConcertBooking.Infrastructure;
+using MySqlConnector;
+
+namespace ConcertBooking.Admin;
+
+/// <param name="Pending">Waiting to be sent.</param>
+/// <param name="Dead">Refused by Kafka ten times.</param>
+/// <param name="OldestSeconds">The age of the oldest one waiting; 0 when none is.</param>
+public sealed record OutboxCounts(long Pending, long Dead, long OldestSeconds);
+
+/// <param name="Outbox">Events on their way to Kafka.</param>
+/// <param name="DeadLetters">Events that a consumer gave up and nobody has put back; null while Kafka does not answer.</param>
+public sealed record EventsResponse(OutboxCounts Outbox, long? DeadLetters);
+
+/// <summary>How many events wait, and how many need a decision.</summary>
+internal static class GetEvents
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapGet("/v1/admin/events", Handle)
+            .WithName("GetEvents").WithTags("Admin").WithSummary("Count events that wait, are dead or are dead letters")
+            .WithAdmin()
+            .Produces<EventsResponse>()
+            .WithProblems(Problems.DatabaseUnavailable);
+
+    private const string CountSql = """
+        SELECT COUNT(CASE WHEN state = 'PENDING' THEN 1 END), COUNT(CASE WHEN state = 'DEAD' THEN 1 END),
+               COALESCE(TIMESTAMPDIFF(SECOND, MIN(CASE WHEN state = 'PENDING' THEN created_at END), NOW(6)), 0)
+        FROM outbox
+        """;
+
+    private static async Task<IResult> Handle(MySql database, DeadLetters deadLetters, CancellationToken cancellationToken)
+    {
+        var letters = deadLetters.Count();
+        var outbox = await database.Run(
+            static async (connection, token) =>
+            {
+                await using var command = new MySqlCommand(CountSql, connection);
+                await using var reader = await command.ExecuteReaderAsync(token);
+                await reader.ReadAsync(token);
+                return new OutboxCounts(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2));
+            },
+            cancellationToken);
+        return TypedResults.Ok(new EventsResponse(outbox, await letters));
+    }
+}
+
+[JsonSerializable(typeof(EventsResponse))]
+internal sealed partial class GetEventsJson : JsonSerializerContext;

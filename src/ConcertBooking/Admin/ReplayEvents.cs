@@ -1,0 +1,42 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
+using ConcertBooking.Events;
+using ConcertBooking.Infrastructure;
+using Dapper;
+
+namespace ConcertBooking.Admin;
+
+/// <param name="State">Which events: <c>dead</c>.</param>
+public sealed record ReplayEventsRequest([property: Required, RegularExpression("^dead$")] string State);
+
+/// <param name="Outbox">Dead rows that are waiting to be sent again.</param>
+/// <param name="DeadLetters">Dead letters that are back on their topic; null when Kafka does not answer.</param>
+public sealed record ReplayEventsResponse(int Outbox, long? DeadLetters);
+
+/// <summary>Puts back what was given up, with its id and key. What an effect was made of makes none a second time.</summary>
+internal static class ReplayEvents
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapPost("/v1/admin/events/replay", Handle)
+            .WithName("ReplayEvents").WithTags("Admin").WithSummary("Put dead events and dead letters back")
+            .WithAdmin()
+            .Produces<ReplayEventsResponse>(StatusCodes.Status202Accepted)
+            .WithBodyProblems()
+            .WithProblems(Problems.DatabaseUnavailable);
+
+    private const string ReviveSql = """
+        UPDATE outbox SET state = 'PENDING', attempts = 0, next_attempt_at = NOW(6) WHERE state = 'DEAD'
+        """;
+
+    private static async Task<IResult> Handle(
+        ReplayEventsRequest request, MySql database, DeadLetters deadLetters, OutboxSignal outbox, CancellationToken cancellationToken)
+    {
+        var revived = await database.Run(static (connection, _) => connection.ExecuteAsync(ReviveSql), cancellationToken);
+        outbox.Set();
+        return TypedResults.Accepted((string?)null, new ReplayEventsResponse(revived, await deadLetters.Replay()));
+    }
+}
+
+[JsonSerializable(typeof(ReplayEventsRequest))]
+[JsonSerializable(typeof(ReplayEventsResponse))]
+internal sealed partial class ReplayEventsJson : JsonSerializerContext;

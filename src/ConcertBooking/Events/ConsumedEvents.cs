@@ -1,0 +1,75 @@
+using ConcertBooking.Infrastructure;
+using Dapper;
+using MySqlConnector;
+
+namespace ConcertBooking.Events;
+
+/// <summary>
+/// The events whose effect a consumer has made, remembered in the transaction of the effect. They are forgotten after
+/// two weeks: twice what Kafka keeps by default, so none of them can come again.
+/// </summary>
+internal sealed class ConsumedEvents(MySql database, TimeProvider time, ILogger<ConsumedEvents> logger)
+    : PeriodicService(TimeSpan.FromMinutes(1), time, logger)
+{
+    private const int ChunkSize = 1000;
+
+    /// <summary>Remembers the ids, in the transaction of their effect, and gives those that were not known, each once.</summary>
+    public static async Task<HashSet<Guid>> Remember(
+        MySqlConnection connection, MySqlTransaction? transaction, string consumer, IReadOnlyCollection<Guid> ids, CancellationToken cancellationToken)
+    {
+        var names = ids.Select(static (_, index) => $"@e{index}").ToList();
+        await using var command = new MySqlCommand(
+            $"""
+            INSERT IGNORE INTO consumed_event (consumer, event_id, batch_id)
+              VALUES {string.Join(',', names.Select(static name => $"(@consumer,{name},@batch)"))};
+            SELECT event_id FROM consumed_event
+              WHERE consumer = @consumer AND event_id IN ({string.Join(',', names)}) AND batch_id = @batch
+            """,
+            connection, transaction);
+        command.Parameters.AddWithValue("@batch", Guid.CreateVersion7());
+        return await ReadIds(command, consumer, ids, cancellationToken);
+    }
+
+    /// <summary>Those that are remembered.</summary>
+    public static async Task<HashSet<Guid>> Known(
+        MySqlConnection connection, string consumer, IReadOnlyCollection<Guid> ids, CancellationToken cancellationToken)
+    {
+        await using var command = new MySqlCommand(
+            $"""
+            SELECT event_id FROM consumed_event
+              WHERE consumer = @consumer AND event_id IN ({string.Join(',', ids.Select(static (_, index) => $"@e{index}"))})
+            """,
+            connection);
+        return await ReadIds(command, consumer, ids, cancellationToken);
+    }
+
+    private static async Task<HashSet<Guid>> ReadIds(
+        MySqlCommand command, string consumer, IReadOnlyCollection<Guid> ids, CancellationToken cancellationToken)
+    {
+        command.Parameters.AddWithValue("@consumer", consumer);
+        foreach (var (index, id) in ids.Index())
+        {
+            command.Parameters.AddWithValue($"@e{index}", id);
+        }
+
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var found = new HashSet<Guid>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            found.Add(reader.GetGuid(0));
+        }
+
+        return found;
+    }
+
+    private const string DeleteSql = """
+        DELETE FROM consumed_event WHERE consumed_at < TIMESTAMPADD(DAY, -14, NOW(3)) ORDER BY consumed_at LIMIT 1000
+        """;
+
+    protected override async Task Round(CancellationToken stoppingToken)
+    {
+        while (await database.Run(static (connection, _) => connection.ExecuteAsync(DeleteSql), stoppingToken) == ChunkSize)
+        {
+        }
+    }
+}

@@ -1,0 +1,42 @@
+using ConcertBooking.Infrastructure;
+using MySqlConnector;
+
+namespace ConcertBooking.Events;
+
+/// <summary>Adds payments to <c>sales_daily</c>: the sums and the ids of the events that are in them commit together.</summary>
+internal sealed class CountSales(MySql database, Kafka kafka, DeadLetters deadLetters, TimeProvider time, ILogger<CountSales> logger)
+    : EventConsumer("sales", kafka, deadLetters, time, logger)
+{
+    /// <summary>In the order of the key, so that two instances do not wait for each other.</summary>
+    private const string AddSql = """
+        INSERT INTO sales_daily (day, concert_id, seats_sold, amount) VALUES (@day, @concert, @seats, @amount)
+          ON DUPLICATE KEY UPDATE seats_sold = seats_sold + @seats, amount = amount + @amount
+        """;
+
+    protected override Task Apply(IReadOnlyList<ReceivedEvent> events)
+    {
+        var payments = events.Select(static received => (received.Id, Payment: received.Payment()))
+            .Where(static paid => paid.Payment is not null).DistinctBy(static paid => paid.Id)
+            .ToDictionary(static paid => paid.Id, static paid => paid.Payment!);
+        return payments.Count == 0 ? Task.CompletedTask : database.Run(
+            async (connection, token) =>
+            {
+                await using var transaction = await connection.BeginTransactionAsync(token);
+                var fresh = await ConsumedEvents.Remember(connection, transaction, Name, payments.Keys, token);
+                foreach (var sales in fresh.Select(id => payments[id])
+                    .GroupBy(static payment => (payment.PaidAt.UtcDateTime.Date, payment.ConcertId)).OrderBy(static sales => sales.Key))
+                {
+                    await using var add = new MySqlCommand(AddSql, connection, transaction);
+                    add.Parameters.AddWithValue("@day", sales.Key.Date);
+                    add.Parameters.AddWithValue("@concert", sales.Key.ConcertId);
+                    add.Parameters.AddWithValue("@seats", sales.Count());
+                    add.Parameters.AddWithValue("@amount", sales.Sum(static payment => payment.Amount));
+                    await add.ExecuteNonQueryAsync(token);
+                }
+
+                await transaction.CommitAsync(token);
+                return fresh.Count;
+            },
+            CancellationToken.None);
+    }
+}

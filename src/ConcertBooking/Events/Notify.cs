@@ -1,0 +1,155 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using ConcertBooking.Infrastructure;
+
+namespace ConcertBooking.Events;
+
+/// <summary>
+/// POSTs payments to the webhook, each until it answers 2xx. No transaction spans two systems: after a crash between
+/// the answer and the note of it the same event is sent again, with the same <c>Idempotency-Key</c>, by which the
+/// receiver knows it.
+/// </summary>
+internal sealed class Notify(
+    Settings settings, MySql database, Kafka kafka, DeadLetters deadLetters, TimeProvider time, ILogger<Notify> logger)
+    : EventConsumer("notifications", kafka, deadLetters, time, logger)
+{
+    private const int AtOnce = 8;
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
+
+    private readonly HttpClient _http = new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false, // the signature is for this receiver only
+        ConnectTimeout = TimeSpan.FromSeconds(2),
+        MaxConnectionsPerServer = AtOnce,
+        PooledConnectionLifetime = TimeSpan.FromMinutes(2),
+        UseCookies = false,
+    })
+    { Timeout = Limit, MaxResponseContentBufferSize = 64 * 1024 };
+
+    protected override int BatchSize => 64;
+
+    /// <summary>Side by side, but the events of one key one after the other: what follows a failure must not overtake it.</summary>
+    protected override async Task Try(IReadOnlyList<ReceivedEvent> events)
+    {
+        var sent = await Known(events);
+        if (sent is null)
+        {
+            return;
+        }
+
+        await Parallel.ForEachAsync(
+            events.GroupBy(static received => received.Key),
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce },
+            async (ofKey, _) =>
+            {
+                Exception? earlier = null;
+                foreach (var received in ofKey)
+                {
+                    received.Failure = earlier is not null
+                        ? new TargetUnavailableException($"waits for the one before it: {earlier.Message}", earlier)
+                        : await Failure(received, sent);
+                    received.Attempts++;
+                    earlier ??= received.Failure is EventRefusedException ? null : received.Failure;
+                }
+            });
+        await Remember(events, sent);
+    }
+
+    protected override Task Apply(IReadOnlyList<ReceivedEvent> events) => Try(events);
+
+    /// <summary>Those that were sent before; null when the database does not say.</summary>
+    private async Task<HashSet<Guid>?> Known(IReadOnlyList<ReceivedEvent> events)
+    {
+        try
+        {
+            var ids = events.Select(static received => Guid.TryParse(received.Header("ce_id"), out var id) ? id : Guid.Empty).ToList();
+            return await database.Run((connection, token) => ConsumedEvents.Known(connection, Name, ids, token), CancellationToken.None);
+        }
+        catch (DatabaseUnavailableException exception)
+        {
+            foreach (var received in events)
+            {
+                received.Attempts++;
+                received.Failure = new TargetUnavailableException(exception.Message, exception);
+            }
+
+            return null;
+        }
+    }
+
+    /// <summary>When this fails, the next round finds them unknown and sends them again; the receiver knows them.</summary>
+    private async Task Remember(IReadOnlyList<ReceivedEvent> events, HashSet<Guid> before)
+    {
+        var done = events.Where(received => received.Failure is null && !before.Contains(received.Id)).Select(static received => received.Id).Distinct().ToList();
+        if (done.Count == 0)
+        {
+            return;
+        }
+
+        try
+        {
+            await database.Run((connection, token) => ConsumedEvents.Remember(connection, null, Name, done, token), CancellationToken.None);
+        }
+        catch (DatabaseUnavailableException)
+        {
+            // They were delivered, and their offsets will be committed.
+        }
+    }
+
+    /// <returns>Null when the receiver has it.</returns>
+    private async Task<Exception?> Failure(ReceivedEvent received, HashSet<Guid> sent)
+    {
+        try
+        {
+            if (sent.Contains(received.Id) || received.Payment() is null)
+            {
+                return null;
+            }
+
+            using var request = Request(received);
+            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+            return Judge(response.StatusCode);
+        }
+        catch (EventRefusedException refused)
+        {
+            return refused;
+        }
+        catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException)
+        {
+            return new TargetUnavailableException($"the webhook does not answer: {exception.Message}", exception);
+        }
+    }
+
+    private HttpRequestMessage Request(ReceivedEvent received)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Post, settings.NotificationsWebhookUrl)
+        {
+            Content = new ByteArrayContent(received.Value) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
+        };
+        var signature = HMACSHA256.HashData(settings.NotificationsSigningKey, received.Value);
+        request.Headers.TryAddWithoutValidation("X-Signature-256", $"sha256={Convert.ToHexStringLower(signature)}");
+        request.Headers.TryAddWithoutValidation("Idempotency-Key", received.Id.ToString());
+        foreach (var attribute in (string[])["id", "source", "type", "specversion", "time"])
+        {
+            request.Headers.TryAddWithoutValidation($"ce-{attribute}", received.Header($"ce_{attribute}"));
+        }
+
+        return request;
+    }
+
+    /// <summary>Some statuses are of the receiver or of its address, some of the event; of a plain 500 nobody knows.</summary>
+    private static Exception? Judge(HttpStatusCode status) => (int)status switch
+    {
+        >= 200 and < 300 => null,
+        400 or 409 or 410 or 413 or 415 or 422 => new EventRefusedException($"the webhook refused it with {(int)status}"),
+        < 500 or 502 or 503 or 504 => new TargetUnavailableException($"the webhook answered {(int)status}"),
+        _ => new HttpRequestException($"the webhook answered {(int)status}"),
+    };
+
+    public override void Dispose()
+    {
+        _http.Dispose();
+        base.Dispose();
+    }
+}

@@ -1,0 +1,70 @@
+using System.Text.Json.Serialization;
+using ConcertBooking.Concerts;
+using ConcertBooking.Infrastructure;
+using MySqlConnector;
+
+namespace ConcertBooking.Rankings;
+
+/// <param name="SoldOutSeconds">From the first payment to the last.</param>
+public sealed record SoldOutSchedule(long ScheduleId, long ConcertId, string Title, long SoldOutSeconds);
+
+public sealed record SoldOutList(IReadOnlyList<SoldOutSchedule> Items);
+
+/// <summary>The schedules that sold out fastest.</summary>
+internal static class ListSoldOut
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapGet("/v1/rankings/sold-out", Handle)
+            .WithName("ListSoldOut").WithTags("Catalogue").WithSummary("Schedules that sold out fastest, counted from their first payment")
+            .Cached<SoldOutList>()
+            .WithProblems(Problems.InvalidRequest, Problems.RankingsUnavailable);
+
+    private static Task<IResult> Handle(MySql database, Ranking ranking, CatalogueCache cache, int? limit) =>
+        Paging.Limit(limit) is { } size
+            ? cache.Get($"rankings/sold-out/{size}", () => Build(database, ranking, size))
+            : Task.FromResult<IResult>(Paging.LimitProblem);
+
+    private static async Task<CachedAnswer> Build(MySql database, Ranking ranking, int size)
+    {
+        try
+        {
+            var fastest = await ranking.SoldOut(size);
+            var schedules = await Schedules(database, fastest.ConvertAll(static schedule => schedule.Id));
+            var items = fastest.Where(schedule => schedules.ContainsKey(schedule.Id))
+                .Select(schedule => new SoldOutSchedule(
+                    schedule.Id, schedules[schedule.Id].ConcertId, schedules[schedule.Id].Title, schedule.Score / 1000))
+                .ToList();
+            return CachedAnswer.Of(new SoldOutList(items), ListSoldOutJson.Web.SoldOutList);
+        }
+        catch (RedisUnavailableException)
+        {
+            return CachedAnswer.Of(Problems.RankingsUnavailable);
+        }
+    }
+
+    private static async Task<Dictionary<long, (long ConcertId, string Title)>> Schedules(MySql database, List<long> ids) => ids.Count == 0 ? [] : await database.Run(
+        async (connection, token) =>
+        {
+            await using var command = new MySqlCommand(
+                $"""
+                SELECT s.schedule_id, c.concert_id, c.title FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
+                  WHERE s.schedule_id IN ({string.Join(',', ids)})
+                """,
+                connection);
+            await using var reader = await command.ExecuteReaderAsync(token);
+            var schedules = new Dictionary<long, (long, string)>();
+            while (await reader.ReadAsync(token))
+            {
+                schedules.Add(reader.GetInt64(0), (reader.GetInt64(1), reader.GetString(2)));
+            }
+
+            return schedules;
+        },
+        CancellationToken.None);
+}
+
+[JsonSerializable(typeof(SoldOutList))]
+internal sealed partial class ListSoldOutJson : JsonSerializerContext
+{
+    public static ListSoldOutJson Web { get; } = new(new(System.Text.Json.JsonSerializerDefaults.Web));
+}

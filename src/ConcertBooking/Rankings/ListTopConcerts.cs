@@ -1,0 +1,64 @@
+using System.Text.Json.Serialization;
+using ConcertBooking.Concerts;
+using ConcertBooking.Infrastructure;
+using MySqlConnector;
+
+namespace ConcertBooking.Rankings;
+
+public sealed record TopConcert(long ConcertId, string Title, long SeatsSold);
+
+public sealed record TopConcertList(IReadOnlyList<TopConcert> Items);
+
+/// <summary>The concerts that sold most seats in the last 24 hours.</summary>
+internal static class ListTopConcerts
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapGet("/v1/rankings/concerts", Handle)
+            .WithName("ListTopConcerts").WithTags("Catalogue").WithSummary("Concerts that sold most in the last 24 hours, most first")
+            .Cached<TopConcertList>()
+            .WithProblems(Problems.InvalidRequest, Problems.RankingsUnavailable);
+
+    private static Task<IResult> Handle(MySql database, Ranking ranking, CatalogueCache cache, int? limit) =>
+        Paging.Limit(limit) is { } size
+            ? cache.Get($"rankings/concerts/{size}", () => Build(database, ranking, size))
+            : Task.FromResult<IResult>(Paging.LimitProblem);
+
+    private static async Task<CachedAnswer> Build(MySql database, Ranking ranking, int size)
+    {
+        try
+        {
+            var top = await ranking.Top(size);
+            var titles = await Titles(database, top.ConvertAll(static concert => concert.Id));
+            var items = top.Where(concert => titles.ContainsKey(concert.Id))
+                .Select(concert => new TopConcert(concert.Id, titles[concert.Id], concert.Score))
+                .OrderByDescending(static concert => concert.SeatsSold).ThenBy(static concert => concert.ConcertId).ToList();
+            return CachedAnswer.Of(new TopConcertList(items), ListTopConcertsJson.Web.TopConcertList);
+        }
+        catch (RedisUnavailableException)
+        {
+            return CachedAnswer.Of(Problems.RankingsUnavailable);
+        }
+    }
+
+    private static async Task<Dictionary<long, string>> Titles(MySql database, List<long> concerts) => concerts.Count == 0 ? [] : await database.Run(
+        async (connection, token) =>
+        {
+            await using var command = new MySqlCommand(
+                $"SELECT concert_id, title FROM concert WHERE concert_id IN ({string.Join(',', concerts)})", connection);
+            await using var reader = await command.ExecuteReaderAsync(token);
+            var titles = new Dictionary<long, string>();
+            while (await reader.ReadAsync(token))
+            {
+                titles.Add(reader.GetInt64(0), reader.GetString(1));
+            }
+
+            return titles;
+        },
+        CancellationToken.None);
+}
+
+[JsonSerializable(typeof(TopConcertList))]
+internal sealed partial class ListTopConcertsJson : JsonSerializerContext
+{
+    public static ListTopConcertsJson Web { get; } = new(new(System.Text.Json.JsonSerializerDefaults.Web));
+}

@@ -1,0 +1,43 @@
+using ConcertBooking.Events;
+using ConcertBooking.Infrastructure;
+using MySqlConnector;
+
+namespace ConcertBooking.Rankings;
+
+/// <summary>Counts paid seats in the ranking as their events come.</summary>
+internal sealed class Rank(
+    Ranking ranking, MySql database, Kafka kafka, DeadLetters deadLetters, TimeProvider time, ILogger<Rank> logger)
+    : EventConsumer("ranking", kafka, deadLetters, time, logger)
+{
+    protected override async Task Apply(IReadOnlyList<ReceivedEvent> events)
+    {
+        var payments = events.Select(static received => received.Payment()).OfType<PaymentCompleted>().ToList();
+        if (payments.Count == 0)
+        {
+            return;
+        }
+
+        var seatCounts = await SeatCounts([.. payments.Select(static payment => payment.ScheduleId).Distinct()]);
+        await ranking.Add(payments.Select(payment => new SoldSeat(
+            payment.ConcertId, payment.ScheduleId, payment.SeatNo, payment.PaidAt.UtcDateTime,
+            seatCounts.TryGetValue(payment.ScheduleId, out var count)
+                ? count
+                : throw new EventRefusedException($"there is no schedule {payment.ScheduleId}"))).ToList());
+    }
+
+    private Task<Dictionary<long, int>> SeatCounts(List<long> schedules) => database.Run(
+        async (connection, token) =>
+        {
+            await using var command = new MySqlCommand(
+                $"SELECT schedule_id, seat_count FROM concert_schedule WHERE schedule_id IN ({string.Join(',', schedules)})", connection);
+            await using var reader = await command.ExecuteReaderAsync(token);
+            var counts = new Dictionary<long, int>();
+            while (await reader.ReadAsync(token))
+            {
+                counts.Add(reader.GetInt64(0), reader.GetInt32(1));
+            }
+
+            return counts;
+        },
+        CancellationToken.None);
+}

@@ -1,0 +1,92 @@
+using System.Globalization;
+using System.Text.Json;
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Events;
+
+/// <summary>deploy/asyncapi.yaml, which is written in the part of YAML that is JSON, against what is really sent.</summary>
+public sealed class AsyncApiTests : SharedRigTests
+{
+    [Test]
+    public async Task Document_EveryEvent_IsSentAsDescribed()
+    {
+        var described = Messages(JsonElement.Parse(await File.ReadAllTextAsync(DocumentPath())));
+        var show = await Rig.Catalogue.AddShowAsync();
+        var keys = new List<string>();
+        var payer = await Rig.NewVisitorAsync(show, points: show.Price);
+        keys.Add(await payer.HeldAsync(show));
+        (await payer.PayAsync(keys[0])).Expect(201);
+        var leaver = await Rig.NewVisitorAsync(show);
+        keys.Add(await leaver.HeldAsync(show, seatNo: 2));
+        (await leaver.ReleaseAsync(keys[1])).Expect(204);
+        var late = await Rig.NewVisitorAsync(show);
+        keys.Add(await late.HeldAsync(show, seatNo: 3));
+        await Rig.Database.LetHoldPassAsync(keys[2]);
+
+        var sent = await Eventually.GetAsync(
+            async () => (await KafkaTopics.ReadAllAsync(
+                Rig.Servers.Kafka.ConnectionString, "concert-booking.payments", "concert-booking.reservations")).Where(told => keys.Contains(told.Key)).ToList(),
+            found => found.Count >= 6, TimeSpan.FromSeconds(20));
+
+        await Assert.That(sent.Select(told => (told.Topic, told.Type)).Distinct()).IsEquivalentTo(described.Keys);
+        foreach (var told in sent)
+        {
+            var message = described[(told.Topic, told.Type)];
+            await ExpectAsync(message.GetProperty("payload"), JsonElement.Parse(told.Value));
+            await ExpectAsync(message.GetProperty("headers"), JsonSerializer.SerializeToElement(
+                told.Headers.ToDictionary(header => header.Key, header => header.Value), TestJson.Default.DictionaryStringString));
+        }
+    }
+
+    /// <summary>The described messages of the topics that the service sends to, dead letters aside, which are what others sent.</summary>
+    private static Dictionary<(string, string), JsonElement> Messages(JsonElement document)
+    {
+        var messages = new Dictionary<(string, string), JsonElement>();
+        foreach (var channel in document.GetProperty("channels").EnumerateObject().Where(channel => channel.Name != "deadPayments"))
+        {
+            foreach (var reference in channel.Value.GetProperty("messages").EnumerateObject())
+            {
+                var message = document;
+                foreach (var step in reference.Value.Value("$ref").Split('/').Skip(1))
+                    message = message.GetProperty(step);
+                messages.Add((channel.Value.Value("address"), message.Value("name")), message);
+            }
+        }
+        return messages;
+    }
+
+    private static async Task ExpectAsync(JsonElement schema, JsonElement value)
+    {
+        var properties = schema.GetProperty("properties");
+        foreach (var required in schema.GetProperty("required").EnumerateArray())
+            await Assert.That(value.TryGetProperty(required.GetString()!, out _)).IsTrue().Because($"{required} is in {value}");
+        foreach (var member in value.EnumerateObject())
+        {
+            await Assert.That(properties.TryGetProperty(member.Name, out var described)).IsTrue().Because($"{member.Name} of {value} is described");
+            await Assert.That(Fits(described, member.Value)).IsTrue().Because($"{member} is {described}");
+        }
+    }
+
+    private static bool Fits(JsonElement schema, JsonElement value) => schema.Value("type") switch
+    {
+        "integer" => value.TryGetInt64(out var number) && number >= schema.Number("minimum"),
+        _ => value.ValueKind == JsonValueKind.String
+            && (!schema.TryGetProperty("const", out var constant) || constant.GetString() == value.GetString())
+            && (!schema.TryGetProperty("format", out var format) || (format.GetString() == "uuid"
+                ? Guid.TryParse(value.GetString(), out _)
+                : DateTimeOffset.TryParse(value.GetString(), CultureInfo.InvariantCulture, DateTimeStyles.None, out _))),
+    };
+
+    private static string DocumentPath()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "ConcertBooking.slnx")))
+                return Path.Combine(folder.FullName, "deploy", "asyncapi.yaml");
+        }
+        throw new FileNotFoundException("deploy/asyncapi.yaml");
+    }
+}
+
+[System.Text.Json.Serialization.JsonSerializable(typeof(Dictionary<string, string>))]
+internal sealed partial class TestJson : System.Text.Json.Serialization.JsonSerializerContext;

@@ -1,0 +1,215 @@
+using System.Security.Cryptography;
+using System.Text;
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Events;
+
+/// <summary>The three groups: each effect once, whatever is delivered how often.</summary>
+[ParallelLimiter<TwoAtOnce>]
+public sealed class ConsumerTests : SharedRigTests
+{
+    private const string Payments = "concert-booking.payments";
+    private const string Dead = Payments + ".dlq";
+    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(40);
+
+    [Test]
+    public async Task Consume_Paid_SoldRankedAndNotifiedOnceThoughDeliveredTwice()
+    {
+        await using var rig = await EventRig.StartAsync(Rig);
+        var show = await rig.Fleet.Catalogue.AddShowAsync(seats: 3, price: 700);
+
+        await rig.SellAsync(show, seats: 3);
+        await ExpectAsync(rig, show, 3);
+        var told = await rig.ToldAsync(Payments);
+        foreach (var again in told)
+            await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, again);
+        // Behind them comes one more, so that they were consumed when its effect is there.
+        var other = await rig.Fleet.Catalogue.AddShowAsync(seats: 5, price: 50);
+        await rig.SellAsync(other, seats: 1);
+        await ExpectAsync(rig, other, 1, inAll: 4);
+
+        await Assert.That(await rig.RankedAsync(show)).IsEqualTo(3);
+        await Assert.That(rig.Webhook.Received.Count).IsEqualTo(4);
+        await Assert.That(await rig.Database.ScalarAsync<long>("SELECT amount FROM sales_daily WHERE concert_id = @id", ("@id", show.ConcertId))).IsEqualTo(2100);
+        var soldOut = (await rig.Fleet[0].GetAsync("/v1/rankings/sold-out")).Expect(200).Json.GetProperty("items").EnumerateArray().Single();
+        soldOut.ExpectMembers("scheduleId", "concertId", "title", "soldOutSeconds");
+        await Assert.That(soldOut.Number("scheduleId")).IsEqualTo(show.ScheduleId);
+        await Assert.That(soldOut.Number("soldOutSeconds")).IsBetween(0, 60);
+        foreach (var notification in rig.Webhook.Received)
+        {
+            var signature = HMACSHA256.HashData(Encoding.UTF8.GetBytes(rig.Webhook.Key), Encoding.UTF8.GetBytes(notification.Body));
+            await Assert.That(notification.Headers["X-Signature-256"]).IsEqualTo($"sha256={Convert.ToHexStringLower(signature)}");
+            await Assert.That(notification.Headers["Idempotency-Key"]).IsEqualTo(notification.EventId);
+        }
+    }
+
+    [Test]
+    public async Task Consume_Poison_DeadLetterWithItsHeadersAndOnceAfterItIsPutBack()
+    {
+        await using var rig = await EventRig.StartAsync(Rig);
+        var show = await rig.Fleet.Catalogue.AddShowAsync();
+        var poison = new Told(Payments, Guid.NewGuid().ToString(), Payment(scheduleId: 4711, show.ConcertId), new Dictionary<string, string>
+        {
+            ["ce_id"] = Guid.NewGuid().ToString(),
+            ["ce_type"] = "payment.completed.v1",
+            ["ce_specversion"] = "1.0",
+            ["extra"] = "kept",
+        });
+        var garbage = poison with { Value = "no json", Headers = new Dictionary<string, string>(poison.Headers) { ["ce_id"] = Guid.NewGuid().ToString() } };
+
+        await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, poison);
+        await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, garbage);
+        await rig.SellAsync(show, seats: 2);
+        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 2, s_soon);
+        // The garbage is refused by all three groups, the unknown schedule by the ranking alone.
+        var letters = await Eventually.GetAsync(() => rig.ToldAsync(Dead), found => found.Count >= 4, s_soon);
+
+        var letter = letters.Single(found => found.Id == poison.Id);
+        await Assert.That(letter.Key).IsEqualTo(poison.Key);
+        await Assert.That(letter.Value).IsEqualTo(poison.Value);
+        await Assert.That(letter.Headers["extra"]).IsEqualTo("kept");
+        await Assert.That(letter.Headers["x-original-topic"]).IsEqualTo(Payments);
+        await Assert.That(int.Parse(letter.Headers["x-original-partition"])).IsGreaterThanOrEqualTo(0);
+        await Assert.That(long.Parse(letter.Headers["x-original-offset"])).IsGreaterThanOrEqualTo(0);
+        await Assert.That(letter.Headers["x-exception"]).Contains("there is no schedule 4711");
+        await Assert.That(int.Parse(letter.Headers["x-attempts"])).IsGreaterThanOrEqualTo(5);
+        await Assert.That(DateTimeOffset.Parse(letter.Headers["x-failed-at"])).IsGreaterThan(DateTimeOffset.UtcNow.AddMinutes(-2));
+        var counts = (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json;
+        await Assert.That(counts.Number("deadLetters")).IsEqualTo(4);
+
+        // What the ranking missed is there now; put back, the event counts once.
+        await rig.Database.ExecuteAsync(
+            "INSERT INTO concert_schedule (schedule_id, concert_id, starts_at, price, seat_count) VALUES (4711, @id, '2030-01-01', 1, 1)", ("@id", show.ConcertId));
+        var replayed = (await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).Expect(202).Json;
+        await Assert.That(replayed.Number("deadLetters")).IsEqualTo(4);
+        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 3, s_soon);
+        var back = (await rig.ToldAsync(Payments)).Where(told => told.Id == poison.Id).ToList();
+        await Assert.That(back).Count().IsEqualTo(2);
+        await Assert.That(back[1].Headers.Keys).IsEquivalentTo(poison.Headers.Keys);
+        await Assert.That(back[1].Key).IsEqualTo(poison.Key);
+        await ExpectSalesAsync(rig, 3);
+
+        // The garbage comes back as dead letters; a repeat puts back those alone.
+        await Eventually.GetAsync(
+            async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json.Number("deadLetters"), dead => dead >= 3, s_soon);
+        await Assert.That(await rig.RankedAsync(show)).IsEqualTo(3);
+        await Assert.That((await rig.ToldAsync(Dead)).Count(found => found.Id == poison.Id)).IsEqualTo(1);
+    }
+
+    [Test]
+    public async Task Consume_WebhookDown_WaitsAndDeliversAll()
+    {
+        await using var rig = await EventRig.StartAsync(Rig);
+        var show = await rig.Fleet.Catalogue.AddShowAsync();
+        await rig.SellAsync(show, seats: 2);
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 2, s_soon);
+
+        await rig.Webhook.StopAsync();
+        await rig.SellAsync(show, seats: 4, from: 3);
+        await ExpectSalesAsync(rig, 6);
+        // Its tries are used up, and it says so.
+        await Eventually.TrueAsync(
+            () => rig.Fleet.Members[0].Instance.Process.Output.Any(line => line.Contains("notifications waits with", StringComparison.Ordinal)), s_soon);
+        rig.Webhook.Answer = static _ => 500;
+        rig.Webhook.Start();
+        await Eventually.TrueAsync(() => rig.Webhook.Received.Count > 8, s_soon);
+        rig.Webhook.Answer = static _ => 200;
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 6, s_soon);
+
+        await Assert.That(await rig.ToldAsync(Dead)).IsEmpty();
+        await Assert.That(rig.Webhook.Taken.Select(taken => taken.EventId).Distinct().Count()).IsEqualTo(6);
+    }
+
+    [Test]
+    public async Task Consume_WebhookRefusesOne_TheOthersFlow()
+    {
+        await using var rig = await EventRig.StartAsync(Rig);
+        var show = await rig.Fleet.Catalogue.AddShowAsync();
+        rig.Webhook.Answer = static body => body.Contains("\"seatNo\":2,", StringComparison.Ordinal) ? 500 : 200;
+
+        await rig.SellAsync(show, seats: 6);
+
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 5, s_soon);
+        await rig.SellAsync(show, seats: 1, from: 7);
+        var letter = (await Eventually.GetAsync(() => rig.ToldAsync(Dead), found => found.Count > 0, s_soon)).Single();
+        await Assert.That(letter.Value).Contains("\"seatNo\":2,");
+        await Assert.That(letter.Headers["x-exception"]).Contains("500");
+        await Assert.That(letter.Headers["x-consumer-group"]).IsEqualTo("concert-booking.notifications");
+    }
+
+    [Test]
+    public async Task Rankings_RedisLost_ComeBackRight()
+    {
+        await using var rig = await EventRig.StartAsync(Rig);
+        var (show, other) = (await rig.Fleet.Catalogue.AddShowAsync(seats: 2), await rig.Fleet.Catalogue.AddShowAsync());
+        await rig.SellAsync(show, seats: 2);
+        await rig.SellAsync(other, seats: 3);
+        await Eventually.TrueAsync(async () => await rig.RankedAsync(show) == 2 && await rig.RankedAsync(other) == 3, s_soon);
+        var before = (await rig.Fleet[0].GetAsync("/v1/rankings/sold-out")).Expect(200).Text;
+
+        await rig.Redis.KillAsync();
+        (await rig.Fleet[0].GetAsync("/v1/rankings/sold-out?limit=7")).ExpectProblem(503, "rankings_unavailable");
+        await rig.Redis.StartAsync();
+        await Eventually.TrueAsync(
+            async () => (await rig.Fleet[0].GetAsync("/readyz")).Json.GetProperty("checks").Value("redis") == "up", TimeSpan.FromSeconds(20));
+        await Eventually.TrueAsync(async () => await rig.RankedAsync(show) == 2 && await rig.RankedAsync(other) == 3, s_soon);
+        await Eventually.TrueAsync(async () => (await rig.Fleet.NewVisitor().EnterAsync(null)).Status is 201, s_soon);
+        await rig.SellAsync(other, seats: 1, from: 4);
+
+        await Eventually.GetAsync(() => rig.RankedAsync(other), ranked => ranked == 4, s_soon);
+        var reply = (await rig.Fleet[0].GetAsync("/v1/rankings/concerts?limit=1")).Expect(200);
+        await Assert.That(reply.Json.GetProperty("items").EnumerateArray().Single().Number("concertId")).IsEqualTo(other.ConcertId);
+        await Assert.That((await rig.Fleet[0].GetAsync("/v1/rankings/sold-out")).Expect(200).Text).IsEqualTo(before);
+        var etag = reply.Header("ETag") ?? "";
+        await Assert.That((await rig.Fleet[0].GetAsync("/v1/rankings/concerts?limit=1", ("If-None-Match", etag))).Status).IsEqualTo(304);
+    }
+
+    [Test]
+    public async Task Replay_DeadInTheOutbox_IsSent()
+    {
+        await using var rig = await EventRig.StartAsync(Rig, changes: (DevHost.Servers.KafkaServers.Setting, null));
+        var show = await rig.Fleet.Catalogue.AddShowAsync();
+        await rig.SellAsync(show, seats: 1);
+        await rig.Database.ExecuteAsync("UPDATE outbox SET state = 'DEAD', attempts = 10 WHERE topic = @topic", ("@topic", Payments));
+
+        var counts = (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json;
+        await Assert.That(counts.GetProperty("outbox").Number("dead")).IsEqualTo(1);
+        await Assert.That(counts.GetProperty("outbox").Number("pending")).IsEqualTo(1);
+        await Assert.That(counts.GetProperty("deadLetters").ValueKind).IsEqualTo(System.Text.Json.JsonValueKind.Null);
+        var verified = await Rig.RunAsync(["verify"], new Dictionary<string, string?>
+        {
+            [DevHost.Servers.MySqlServers.Setting] = rig.Database.ConnectionString,
+            [DevHost.Servers.RedisServers.Setting] = rig.Redis.ConnectionString,
+        });
+        await Assert.That(verified.Output).Contains("refused for good, to be replayed: 1 of 2");
+        await Assert.That(verified.ExitCode).IsEqualTo(0);
+        var replayed = (await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).Expect(202).Json;
+        await Assert.That(replayed.Number("outbox")).IsEqualTo(1);
+        await Assert.That((await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).Expect(202).Json.Number("outbox")).IsEqualTo(0);
+        (await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"all"}""")).ExpectProblem(400, "invalid_request");
+        (await rig.Fleet.NewVisitor().PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).ExpectProblem(403, "forbidden");
+
+        await rig.Fleet.AddAsync((DevHost.Servers.KafkaServers.Setting, rig.Kafka.ConnectionString));
+        await ExpectSalesAsync(rig, 1);
+    }
+
+    private static async Task ExpectAsync(EventRig rig, Show show, int seats, int? inAll = null)
+    {
+        await ExpectSalesAsync(rig, inAll ?? seats);
+        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == seats, s_soon);
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() >= (inAll ?? seats), s_soon);
+    }
+
+    private static Task<long> ExpectSalesAsync(EventRig rig, int seats) => Eventually.GetAsync(rig.SeatsSoldAsync, sold => sold == seats, s_soon);
+
+    private static string Payment(long scheduleId, long concertId) =>
+        $$"""
+        {"paymentId":"{{Guid.NewGuid()}}","reservationId":"{{Guid.NewGuid()}}","userId":1,"concertId":{{concertId}},"scheduleId":{{scheduleId}},"seatNo":1,"amount":1,"paidAt":"{{DateTime.UtcNow:yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'}}"}
+        """.Trim();
+}
+
+/// <summary>Each starts a Kafka and a Redis of its own.</summary>
+public sealed class TwoAtOnce : TUnit.Core.Interfaces.IParallelLimit
+{
+    public int Limit => 2;
+}
