@@ -35,6 +35,7 @@ internal sealed class Metrics : IDisposable
 
         Gauge("booking.queue.waiting", () => Queues(static counts => counts.Waiting));
         Gauge("booking.queue.active", () => Queues(static counts => counts.Active));
+        _meter.CreateObservableGauge("booking.queue.admission_share", () => AdmissionShare, description: "1: as many as there are places; below: throttled");
         Gauge("booking.holds.overdue", () => HoldsOverdue);
         Gauge("booking.outbox.pending", () => OutboxPending);
         Gauge("booking.outbox.dead", () => OutboxDead);
@@ -48,6 +49,9 @@ internal sealed class Metrics : IDisposable
     public Counter<long> Holds { get; }
 
     public Counter<long> Payments { get; }
+
+    /// <summary>The part of a queue's places that this instance lets be handed out per second; 1 is no limit.</summary>
+    public double AdmissionShare { get; set; } = 1;
 
     /// <summary>HELD reservations past their end, over all instances.</summary>
     public long HoldsOverdue { get; set; }

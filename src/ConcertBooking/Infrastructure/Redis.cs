@@ -32,6 +32,11 @@ internal sealed class Redis : IAsyncDisposable
         options.KeepAlive = 5;
         options.ReconnectRetryPolicy = new LinearRetry(500);
         options.ClientName = "concert-booking";
+        if (options.EndPoints.Count > 1)
+        {
+            options.ConfigCheckSeconds = 2; // whoever is promoted must be found soon
+        }
+
         _connecting = Connect(options, _stop.Token);
         _breaker = new ResiliencePipelineBuilder()
             .AddCircuitBreaker(new CircuitBreakerStrategyOptions
