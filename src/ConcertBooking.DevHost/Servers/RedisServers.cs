@@ -79,7 +79,7 @@ public static class RedisServers
         : [];
 
     // By hand: a client library would go on reconnecting to a server that is still starting.
-    private static async Task ProbeAsync(int port, CancellationToken cancellationToken)
+    internal static async Task ProbeAsync(int port, CancellationToken cancellationToken)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(TimeSpan.FromSeconds(2));
