@@ -10,38 +10,109 @@ namespace ConcertBooking.Concerts;
 
 /// <summary>
 /// Catalogue answers as ready bytes, in this process. An entry lives half a second, so every change shows within the
-/// promised second on every instance without a message between them; one rebuild serves all who ask meanwhile.
+/// promised second on every instance without a message between them; one rebuild serves all who ask meanwhile. An
+/// answer that came out the same again is kept, with its validator and its compressed forms.
 /// </summary>
 internal sealed class CatalogueCache(TimeProvider time, Metrics metrics)
 {
     private static readonly TimeSpan Life = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Tidying = TimeSpan.FromMilliseconds(250);
     private const int MaximumEntries = 10_000;
 
-    private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+    /// <summary>What the answers may weigh together; a list of 100,000 seats is 4 MB.</summary>
+    private const long MaximumBytes = 32 << 20;
 
-    private sealed record Entry(long Born, Lazy<Task<CachedAnswer>> Answer);
+    private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+    private long _tidied;
+
+    /// <summary>An answer or one that is being made, and the result that every hit shares.</summary>
+    private sealed class Entry
+    {
+        private readonly Lazy<Task<CachedAnswer>> _answer;
+        private readonly Lazy<Task<IResult>> _hit;
+
+        public Entry(long born, CachedAnswer? previous, Func<CachedAnswer?, Task<CachedAnswer>> build)
+        {
+            Born = born;
+            _answer = new(() => Build(previous, build));
+            _hit = new(async () => new CachedResult(await _answer.Value, Hit: true));
+        }
+
+        public long Born { get; }
+
+        public Task<IResult> Hit => _hit.Value;
+        public bool IsFaulted => _answer is { IsValueCreated: true, Value.IsFaulted: true };
+
+        /// <summary>The answer when it is there.</summary>
+        public CachedAnswer? Made => _answer is { IsValueCreated: true, Value: { IsCompletedSuccessfully: true } made } ? made.Result : null;
+
+        public async Task<IResult> Miss() => new CachedResult(await _answer.Value, Hit: false);
+
+        private static async Task<CachedAnswer> Build(CachedAnswer? previous, Func<CachedAnswer?, Task<CachedAnswer>> build)
+        {
+            var answer = await build(previous);
+            return previous is not null && previous.Says(answer) ? previous : answer;
+        }
+    }
 
     /// <summary>The answer kept under that key, or the one that <paramref name="build"/> makes now.</summary>
-    public async Task<IResult> Get(string key, Func<Task<CachedAnswer>> build)
+    public Task<IResult> Get(string key, Func<Task<CachedAnswer>> build) => Get(key, _ => build());
+
+    /// <summary>The same for an answer that can be compared with the previous one before it is stored.</summary>
+    public Task<IResult> Get(string key, Func<CachedAnswer?, Task<CachedAnswer>> build)
     {
         var now = time.GetTimestamp();
-        if (_entries.TryGetValue(key, out var entry) && time.GetElapsedTime(entry.Born, now) < Life && !entry.Answer.Value.IsFaulted)
+        if (_entries.TryGetValue(key, out var entry) && time.GetElapsedTime(entry.Born, now) < Life && !entry.IsFaulted)
         {
             metrics.CacheRequest(NameOf(key), hit: true);
-            return new CachedResult(await entry.Answer.Value, Hit: true);
+            return entry.Hit;
         }
 
-        if (_entries.Count > MaximumEntries)
-        {
-            _entries.Clear();
-        }
-
-        var mine = new Entry(now, new Lazy<Task<CachedAnswer>>(build));
+        Tidy(now);
+        var mine = new Entry(now, entry?.Made, build);
         var winner = entry is null ? _entries.GetOrAdd(key, mine)
             : _entries.TryUpdate(key, mine, entry) ? mine
             : _entries.GetOrAdd(key, mine);
         metrics.CacheRequest(NameOf(key), hit: winner != mine);
-        return new CachedResult(await winner.Answer.Value, Hit: winner != mine);
+        return winner == mine ? mine.Miss() : winner.Hit;
+    }
+
+    /// <summary>Lets go of what is past its life when all of it weighs too much, and of everything when that is not enough.</summary>
+    private void Tidy(long now)
+    {
+        var last = Interlocked.Read(ref _tidied);
+        if (time.GetElapsedTime(last, now) < Tidying || Interlocked.CompareExchange(ref _tidied, now, last) != last)
+        {
+            return;
+        }
+
+        if (IsFull())
+        {
+            foreach (var (key, entry) in _entries)
+            {
+                if (time.GetElapsedTime(entry.Born, now) >= Life)
+                {
+                    _entries.TryRemove(new(key, entry));
+                }
+            }
+
+            if (IsFull())
+            {
+                _entries.Clear();
+            }
+        }
+    }
+
+    private bool IsFull()
+    {
+        long count = 0, bytes = 0;
+        foreach (var (_, entry) in _entries)
+        {
+            count++;
+            bytes += entry.Made?.Weight ?? 0;
+        }
+
+        return count > MaximumEntries || bytes > MaximumBytes;
     }
 
     /// <summary>Of <c>seats/17</c>: <c>seats</c>.</summary>
@@ -53,6 +124,7 @@ internal sealed class CachedAnswer
 {
     private const int CompressFrom = 1024;
 
+    private readonly Lazy<string> _etag;
     private readonly Lazy<byte[]> _brotli;
     private readonly Lazy<byte[]> _gzip;
 
@@ -60,7 +132,7 @@ internal sealed class CachedAnswer
     {
         Bytes = bytes;
         Problem = problem;
-        ETag = $"W/\"{Convert.ToHexStringLower(SHA256.HashData(bytes).AsSpan(0, 12))}\"";
+        _etag = new Lazy<string>(() => $"W/\"{Convert.ToHexStringLower(SHA256.HashData(Bytes).AsSpan(0, 12))}\"");
         _brotli = new Lazy<byte[]>(() => Compress(static stream => new BrotliStream(stream, CompressionLevel.Fastest)));
         _gzip = new Lazy<byte[]>(() => Compress(static stream => new GZipStream(stream, CompressionLevel.Fastest)));
     }
@@ -69,15 +141,25 @@ internal sealed class CachedAnswer
     public Problem? Problem { get; }
 
     /// <summary>Weak, because the compressed forms share it.</summary>
-    public string ETag { get; }
+    public string ETag => _etag.Value;
 
     public bool Compressible => Bytes.Length > CompressFrom;
     public byte[] Brotli => _brotli.Value;
     public byte[] Gzip => _gzip.Value;
 
+    public long Weight => Bytes.Length + Length(_brotli) + Length(_gzip);
+
+    private static int Length(Lazy<byte[]> form) => form.IsValueCreated ? form.Value.Length : 0;
+
     public static CachedAnswer Of<T>(T value, JsonTypeInfo<T> type) => new(JsonSerializer.SerializeToUtf8Bytes(value, type), null);
 
+    public static CachedAnswer Of(byte[] json) => new(json, null);
+
     public static CachedAnswer Of(Problem problem) => new([], problem);
+
+    public bool Says(CachedAnswer other) => ReferenceEquals(this, other) || (Problem == other.Problem && Says(other.Bytes));
+
+    public bool Says(ReadOnlySpan<byte> json) => Bytes.AsSpan().SequenceEqual(json);
 
     private byte[] Compress(Func<Stream, Stream> compressor)
     {
@@ -94,8 +176,6 @@ internal sealed class CachedAnswer
 /// <summary>Sends a cached answer: 304 when the client has it, compressed when it can read that.</summary>
 internal sealed record CachedResult(CachedAnswer Answer, bool Hit) : IResult
 {
-
-
     public async Task ExecuteAsync(HttpContext context)
     {
         var headers = context.Response.Headers;

@@ -14,6 +14,8 @@ internal sealed class AccessTokens
 {
     private const string Scheme = "Bearer ";
 
+    private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(30);
+
     /// <summary>How soon after an unknown key the issuer is asked again: strangers' tokens must not become a flood there.</summary>
     private static readonly TimeSpan KeysAskedAgain = TimeSpan.FromSeconds(5);
 
@@ -23,13 +25,16 @@ internal sealed class AccessTokens
     private readonly JsonWebTokenHandler _handler = new() { MapInboundClaims = false };
     private readonly TokenValidationParameters _parameters;
 
-    public AccessTokens(Settings settings)
+    /// <summary>Null in the issuer's mode.</summary>
+    private readonly VerifiedTokens? _verified;
+
+    public AccessTokens(Settings settings, TimeProvider time)
     {
         _parameters = new TokenValidationParameters
         {
             RequireExpirationTime = true,
             RequireSignedTokens = true,
-            ClockSkew = TimeSpan.FromSeconds(30),
+            ClockSkew = ClockSkew,
             ValidateIssuer = settings.AuthIssuer is not null || settings.AuthAuthority is not null,
             ValidIssuer = settings.AuthIssuer,
             ValidateAudience = settings.AuthAudience is not null,
@@ -62,23 +67,34 @@ internal sealed class AccessTokens
             _parameters.IssuerSigningKeys = [.. new[] { settings.AuthSigningKey, settings.Security.AuthPreviousSigningKey }
                 .OfType<byte[]>().Select(static key => new SymmetricSecurityKey(key))];
             _parameters.ValidAlgorithms = [SecurityAlgorithms.HmacSha256];
+            _verified = new VerifiedTokens(time);
         }
     }
 
     /// <summary>The user that the request's token names, or null when there is no valid one.</summary>
     public async ValueTask<User?> Read(HttpContext context)
     {
-        var header = context.Request.Headers.Authorization;
-        if (header.Count != 1 || !header[0]!.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+        var headers = context.Request.Headers.Authorization;
+        if (headers.Count != 1 || headers[0] is not { } header || !header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
         {
             return null;
         }
 
-        var result = await _handler.ValidateTokenAsync(header[0]![Scheme.Length..].Trim(), _parameters);
-        return result is { IsValid: true, SecurityToken: JsonWebToken token }
-            && long.TryParse(token.Subject, NumberStyles.None, CultureInfo.InvariantCulture, out var userId) && userId > 0
-            ? new User(userId, token.Claims.Any(static claim => claim is { Type: "role", Value: "admin" }))
-            : null;
+        if (_verified?.Find(header) is { } known)
+        {
+            return known;
+        }
+
+        var result = await _handler.ValidateTokenAsync(header[Scheme.Length..].Trim(), _parameters);
+        if (result is not { IsValid: true, SecurityToken: JsonWebToken token }
+            || !long.TryParse(token.Subject, NumberStyles.None, CultureInfo.InvariantCulture, out var userId) || userId <= 0)
+        {
+            return null;
+        }
+
+        var user = new User(userId, token.Claims.Any(static claim => claim is { Type: "role", Value: "admin" }));
+        _verified?.Add(header, user, token.ValidTo + ClockSkew);
+        return user;
     }
 }
 

@@ -27,7 +27,7 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                     return;
                 }
 
-                context.Items[typeof(QueueToken)] = queueToken;
+                context.Features.Set(new QueueCaller(queueToken));
                 break;
             case { } needed:
                 var user = await accessTokens.Read(context);
@@ -44,7 +44,7 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                     return;
                 }
 
-                context.Items[typeof(User)] = user;
+                context.Features.Set(user);
                 break;
             case null:
                 break;
@@ -56,11 +56,14 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
 
 internal sealed record CredentialUse(Credential Needed);
 
+/// <summary>The verified queue token, as a feature of its request.</summary>
+internal sealed record QueueCaller(QueueToken Token);
+
 internal static class Credentials
 {
     /// <summary>The caller of a route that needs an access token.</summary>
-    public static long UserId(this HttpContext context) => ((User)context.Items[typeof(User)]!).Id;
+    public static long UserId(this HttpContext context) => context.Features.Get<User>()!.Id;
 
     /// <summary>The verified queue token of a route that needs one; whether it still holds a place is Redis's to say.</summary>
-    public static QueueToken QueueToken(this HttpContext context) => (QueueToken)context.Items[typeof(QueueToken)]!;
+    public static QueueToken QueueToken(this HttpContext context) => context.Features.Get<QueueCaller>()!.Token;
 }
