@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Writes k6/RESULTS.md from the summaries that k6/gate.sh and k6/bench/bench.py left.
 
-    k6/results.py artifacts/k6 > k6/RESULTS.md      (folders small/ and medium/, each with one JSON a test and bench.json)
+    k6/results.py artifacts/k6 ["what should be known of this run"] > k6/RESULTS.md
+
+The folder holds small/ and medium/, each with one JSON a test, container.json and bench.json.
 """
 import json, os, platform, sys
 from pathlib import Path
@@ -89,7 +91,7 @@ def main():
     model = next((text.split(":", 1)[1].strip() for text in Path("/proc/cpuinfo").read_text().splitlines() if text.startswith("model name")), platform.processor())
     print("# Results\n\nWritten by `k6/results.py` from the summaries of `k6/gate.sh` and `k6/bench/bench.py`; do not edit.\n")
     print(f"Measured {dates[0][:16]} to {dates[-1][:16]} UTC on {os.cpu_count()} cores ({model}), which the service shares with MySQL, Redis and the load"
-          " generator. Small is 0.5 vCPU and 512 MB, Medium 1 vCPU and 1 GB.")
+          " generator. Small is 0.5 vCPU and 512 MB, Medium 1 vCPU and 1 GB.", *sys.argv[2:])
     tests(folders)
     knees(folders)
     speed(folders)

@@ -71,7 +71,7 @@ public static class RedisServers
         options.Persistent ? ["--appendonly", "yes"] : ["--save", "", "--appendonly", "no"];
 
     // By hand: a client library would go on reconnecting to a server that is still starting.
-    private static async Task ProbeAsync(int port, CancellationToken cancellationToken)
+    internal static async Task ProbeAsync(int port, CancellationToken cancellationToken)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(TimeSpan.FromSeconds(2));

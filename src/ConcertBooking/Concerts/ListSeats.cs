@@ -48,7 +48,7 @@ internal static class ListSeats
                 var plan = await connection.QueryFirstOrDefaultAsync<SeatPlanRow>(ScheduleSql, new { scheduleId });
                 return plan is null
                     ? CachedAnswer.Of(Problems.ScheduleNotFound)
-                    : Build(scheduleId, plan, (await connection.QueryAsync<TakenSeatRow>(TakenSql, new { scheduleId })).AsList(), previous);
+                    : Build(scheduleId, plan, (await connection.QueryAsync<TakenSeatRow>(TakenSql, new { scheduleId })).ToList(), previous);
             },
             CancellationToken.None));
 

@@ -67,7 +67,7 @@ internal sealed class AccessTokens
             _parameters.IssuerSigningKeys = [.. new[] { settings.AuthSigningKey, settings.Security.AuthPreviousSigningKey }
                 .OfType<byte[]>().Select(static key => new SymmetricSecurityKey(key))];
             _parameters.ValidAlgorithms = [SecurityAlgorithms.HmacSha256];
-            _verified = new VerifiedTokens(time);
+            _verified = new VerifiedTokens(time, ClockSkew);
         }
     }
 
@@ -93,7 +93,7 @@ internal sealed class AccessTokens
         }
 
         var user = new User(userId, token.Claims.Any(static claim => claim is { Type: "role", Value: "admin" }));
-        _verified?.Add(header, user, token.ValidTo + ClockSkew);
+        _verified?.Add(header, user, token.ValidTo);
         return user;
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using System.Globalization;
 
 namespace ConcertBooking.Infrastructure;
 
@@ -34,18 +35,23 @@ internal sealed class Metrics : IDisposable
 
         Gauge("booking.queue.waiting", () => Queues(static counts => counts.Waiting));
         Gauge("booking.queue.active", () => Queues(static counts => counts.Active));
+        _meter.CreateObservableGauge("booking.queue.admission_share", () => AdmissionShare, description: "1: as many as there are places; below: throttled");
         Gauge("booking.holds.overdue", () => HoldsOverdue);
         Gauge("booking.outbox.pending", () => OutboxPending);
         Gauge("booking.outbox.dead", () => OutboxDead);
         _meter.CreateObservableGauge("booking.outbox.oldest", () => OutboxOldestSeconds, "s");
         Gauge("booking.dependency.up", () => _dependencies.Select(
             static known => new Measurement<long>(known.Value ? 1 : 0, new KeyValuePair<string, object?>("dependency", known.Key))));
-        _meter.CreateObservableGauge("booking.memory.limit", static () => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, "By", "What the container or machine allows");
+        var limit = MemoryLimit();
+        _meter.CreateObservableGauge("booking.memory.limit", () => limit, "By", "What the container or machine allows");
     }
 
     public Counter<long> Holds { get; }
 
     public Counter<long> Payments { get; }
+
+    /// <summary>The part of a queue's places that this instance lets be handed out per second; 1 is no limit.</summary>
+    public double AdmissionShare { get; set; } = 1;
 
     /// <summary>HELD reservations past their end, over all instances.</summary>
     public long HoldsOverdue { get; set; }
@@ -98,6 +104,20 @@ internal sealed class Metrics : IDisposable
     });
 
     public void Dispose() => _meter.Dispose();
+
+    /// <summary>The control group's limit; the collector's own idea of it is already less than that.</summary>
+    private static long MemoryLimit()
+    {
+        foreach (var file in (string[])["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"])
+        {
+            if (File.Exists(file) && long.TryParse(File.ReadAllText(file), NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit < 1L << 50)
+            {
+                return limit;
+            }
+        }
+
+        return GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+    }
 
     private IEnumerable<Measurement<long>> Queues(Func<(long Waiting, long Active), long> which) => _queues.Select(
         queue => new Measurement<long>(which(queue.Value), new KeyValuePair<string, object?>("queue", queue.Key)));

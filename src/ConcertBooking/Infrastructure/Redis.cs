@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Polly;
 using Polly.CircuitBreaker;
 using StackExchange.Redis;
@@ -31,6 +32,11 @@ internal sealed class Redis : IAsyncDisposable
         options.KeepAlive = 5;
         options.ReconnectRetryPolicy = new LinearRetry(500);
         options.ClientName = "concert-booking";
+        if (options.EndPoints.Count > 1)
+        {
+            options.ConfigCheckSeconds = 2; // whoever is promoted must be found soon
+        }
+
         _connecting = Connect(options, _stop.Token);
         _breaker = new ResiliencePipelineBuilder()
             .AddCircuitBreaker(new CircuitBreakerStrategyOptions
@@ -87,6 +93,7 @@ internal sealed class Redis : IAsyncDisposable
     /// <exception cref="RedisUnavailableException">No answer within 250 ms, no connection, or the circuit is open.</exception>
     public async Task<RedisResult> Eval(string script, RedisKey[] keys, RedisValue[] arguments)
     {
+        using var span = Telemetry.Source.StartActivity("redis EVALSHA", ActivityKind.Client);
         try
         {
             return await _breaker.ExecuteAsync(
@@ -99,6 +106,7 @@ internal sealed class Redis : IAsyncDisposable
         }
         catch (Exception exception) when (IsOutage(exception) || exception is BrokenCircuitException)
         {
+            span?.SetStatus(ActivityStatusCode.Error);
             throw new RedisUnavailableException(exception);
         }
     }

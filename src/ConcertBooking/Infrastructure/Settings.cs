@@ -52,6 +52,8 @@ internal sealed class Settings
     /// <summary>Where paid seats are told of; null: nobody is.</summary>
     public required string? NotificationsWebhookUrl { get; init; }
 
+    /// <summary>Where traces go (OTLP); null: there are none.</summary>
+    public required string? TraceCollector { get; init; }
     /// <summary>Key of the HMAC in <c>X-Signature-256</c>.</summary>
     public required byte[] NotificationsSigningKey { get; init; }
 
@@ -102,6 +104,7 @@ internal sealed class Settings
             QueueSlowHold = TimeSpan.FromMilliseconds(read.Integer("Queue:SlowHoldMs", 1000, 1, 60_000)),
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
+            TraceCollector = read.OptionalUri("OTEL_EXPORTER_OTLP_ENDPOINT"),
             NotificationsWebhookUrl = webhook,
             NotificationsSigningKey = webhook is null ? [] : read.Key("Notifications:SigningKey", development),
             Api = roles.Contains("api"),

@@ -1,14 +1,52 @@
+using System.Diagnostics;
+using System.Text.Encodings.Web;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
 
 namespace ConcertBooking.Infrastructure;
 
-/// <summary>OpenTelemetry's part of what the service tells of itself.</summary>
+/// <summary>How the service tells what it does: metrics to be scraped, traces when somebody collects them, logs as JSON.</summary>
 internal static class Telemetry
 {
+    /// <summary>Spans of what no library tells by itself. Without a collector starting one costs a null check.</summary>
+    public static readonly ActivitySource Source = new("ConcertBooking");
+
     /// <summary>HTTP and runtime metrics come from the framework's own meters, under OpenTelemetry's names.</summary>
-    public static void AddTelemetry(this IServiceCollection services) =>
-        services.AddOpenTelemetry().ConfigureResource(static resource => resource.AddService("concert-booking")).WithMetrics(static metrics => metrics
-            .AddMeter("Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime", Metrics.MeterName)
-            .AddPrometheusExporter());
+    public static void AddTelemetry(this IServiceCollection services, Settings settings)
+    {
+        var telemetry = services.AddOpenTelemetry()
+            .ConfigureResource(static resource => resource.AddService("concert-booking"))
+            .WithMetrics(static metrics => metrics
+                .AddMeter("Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime", Metrics.MeterName)
+                .AddPrometheusExporter());
+        if (settings.TraceCollector is not null)
+        {
+            // The exporter reads its address, protocol and headers from OpenTelemetry's own variables.
+            telemetry.WithTracing(static traces => traces
+                .AddAspNetCoreInstrumentation()
+                .AddSource("MySqlConnector", Source.Name)
+                .AddOtlpExporter());
+        }
+    }
+
+    /// <summary>
+    /// One JSON object a line, with the trace id of the request it belongs to. Messages never carry tokens, keys or
+    /// bodies. In Development a person reads them.
+    /// </summary>
+    public static void AddLogs(this ILoggingBuilder logging, Settings settings)
+    {
+        logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
+        logging.Configure(static options => options.ActivityTrackingOptions = ActivityTrackingOptions.TraceId);
+        if (!settings.Development)
+        {
+            logging.AddJsonConsole(static json =>
+            {
+                json.IncludeScopes = true;
+                json.UseUtcTimestamp = true;
+                json.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
+                json.JsonWriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+            });
+        }
+    }
 }

@@ -6,25 +6,24 @@ namespace ConcertBooking.Infrastructure;
 /// Access tokens that were verified lately, by the whole header. A client sends the same one with every call; after
 /// the first a look-up answers instead of a signature. Only for our own keys: an issuer may withdraw one.
 /// </summary>
-internal sealed class VerifiedTokens(TimeProvider time)
+internal sealed class VerifiedTokens(TimeProvider time, TimeSpan clockSkew)
 {
     private const int Maximum = 10_000;
 
     private readonly ConcurrentDictionary<string, Verified> _known = new(StringComparer.Ordinal);
 
-    private sealed record Verified(User User, DateTime End);
+    private sealed record Verified(User User, DateTime ValidTo);
 
     public User? Find(string header) =>
-        _known.TryGetValue(header, out var verified) && time.GetUtcNow().UtcDateTime < verified.End ? verified.User : null;
+        _known.TryGetValue(header, out var verified) && time.GetUtcNow().UtcDateTime - clockSkew < verified.ValidTo ? verified.User : null;
 
-    /// <param name="end">When the token stops being good, the allowance for wrong clocks included.</param>
-    public void Add(string header, User user, DateTime end)
+    public void Add(string header, User user, DateTime validTo)
     {
         if (_known.Count >= Maximum)
         {
             _known.Clear();
         }
 
-        _known[header] = new Verified(user, end);
+        _known[header] = new Verified(user, validTo);
     }
 }

@@ -31,7 +31,7 @@ internal static class Serve
 
     private static void AddServices(WebApplicationBuilder builder, Settings settings)
     {
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
+        builder.Logging.AddLogs(settings);
         builder.WebHost.UseUrls(settings.Urls);
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings.Security));
         var services = builder.Services;
@@ -71,7 +71,7 @@ internal static class Serve
             services.AddConsumers(settings);
         }
 
-        services.AddTelemetry();
+        services.AddTelemetry(settings);
         services.AddSingleton<AccessTokens>();
         services.AddJson();
         services.AddValidation();

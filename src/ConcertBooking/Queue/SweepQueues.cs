@@ -7,7 +7,7 @@ namespace ConcertBooking.Queue;
 /// asks; the settings are read again every second, and every two seconds all queues are counted, because other
 /// instances may have filled them. Any instance may do it, and each does.
 /// </summary>
-internal sealed class SweepQueues(Queues queues, WaitingRoom room, Throttle throttle, TimeProvider time, ILogger<SweepQueues> logger)
+internal sealed class SweepQueues(Queues queues, WaitingRoom room, Throttle throttle, Metrics metrics, TimeProvider time, ILogger<SweepQueues> logger)
     : PeriodicService(TimeSpan.FromMilliseconds(100), time, logger)
 {
     private const int RoundsPerJudgement = 5;
@@ -23,6 +23,7 @@ internal sealed class SweepQueues(Queues queues, WaitingRoom room, Throttle thro
         if (round % RoundsPerJudgement == 0)
         {
             throttle.Judge();
+            metrics.AdmissionShare = throttle.Share;
         }
 
         var all = round % RoundsPerCount == 0;

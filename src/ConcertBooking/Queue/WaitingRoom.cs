@@ -33,7 +33,7 @@ internal enum PassStatus
 }
 
 /// <summary>The waiting room: each call is one script of <see cref="WaitingRoomLua"/>.</summary>
-internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings, RedisClock clock, Throttle throttle)
+internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings, RedisClock clock, Throttle throttle, Metrics metrics)
 {
     private static readonly TimeSpan SeatLockLife = TimeSpan.FromSeconds(2);
 
@@ -48,9 +48,6 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     /// that Redis lost its data, and a queue without a line has no place to hand on.
     /// </summary>
     private readonly ConcurrentDictionary<string, QueueCounts> _people = new(StringComparer.Ordinal);
-
-    /// <summary>What was last heard of each queue with somebody in it.</summary>
-    public IEnumerable<KeyValuePair<string, QueueCounts>> People => _people.Where(static queue => queue.Value is not { Waiting: 0, Active: 0 });
 
     public bool HasLine(string queue) => _people.TryGetValue(queue, out var people) && people.Waiting > 0;
 
@@ -123,7 +120,9 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     public async Task<QueueCounts> Count(QueueSettings queue)
     {
         var reply = await Eval(WaitingRoomLua.Count, queue, []);
-        return _people[queue.Name] = new QueueCounts((long)reply[2], (long)reply[3], (int)reply[4], (int)reply[5], (int)reply[6]);
+        var counts = new QueueCounts((long)reply[2], (long)reply[3], (int)reply[4], (int)reply[5], (int)reply[6]);
+        metrics.Queue(queue.Name, counts.Waiting, counts.Active);
+        return _people[queue.Name] = counts;
     }
 
     private Task<RedisResult[]> Ask(string script, QueueToken token, RedisKey? seat = null) => Eval(
@@ -143,6 +142,11 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
                 .. arguments,
             ]))!;
         clock.Learn((long)reply[0]);
+        foreach (var waited in (long[])reply[1]!)
+        {
+            metrics.Admitted(TimeSpan.FromMilliseconds(waited));
+        }
+
         return reply;
     }
 

@@ -36,6 +36,27 @@ public sealed class AccessTokenTests : SharedRigTests
         (await WithAsync(Rig, Sign($$"""{"sub":"7","exp":{{AccessTokens.InSeconds(-3600)}}}"""))).ExpectProblem(401, "unauthorized");
 
     [Test]
+    public async Task AccessToken_TakenBefore_Returns401FromItsEndOn()
+    {
+        // 30 s are allowed for wrong clocks.
+        var token = Sign($$"""{"sub":"{{UserIds.Next()}}","exp":{{AccessTokens.InSeconds(-22)}}}""");
+        (await WithAsync(Rig, token)).Expect(200);
+
+        var late = await Eventually.GetAsync(() => WithAsync(Rig, token), static reply => reply.Status != 200, within: TimeSpan.FromSeconds(12));
+
+        late.ExpectProblem(401, "unauthorized");
+    }
+
+    [Test]
+    public async Task AccessToken_OfTheFarFuture_IsTaken()
+    {
+        var token = Sign($$"""{"sub":"{{UserIds.Next()}}","exp":253402300799}""");
+
+        (await WithAsync(Rig, token)).Expect(200);
+        (await WithAsync(Rig, token)).Expect(200);
+    }
+
+    [Test]
     public async Task AccessToken_WithoutExp_Returns401() =>
         (await WithAsync(Rig, Sign("""{"sub":"7"}"""))).ExpectProblem(401, "unauthorized");
 

@@ -27,8 +27,11 @@ public sealed class Catalogue(Visitor admin)
         return queue;
     }
 
-    public Task<Reply> PutQueueAsync(string queue, int maxActive, int activeSeconds = 600) => admin.SendAsync(
-        HttpMethod.Put, $"/v1/admin/queues/{queue}", $$"""{"maxActive":{{maxActive}},"activeSeconds":{{activeSeconds}}}""");
+    public Task<Reply> PutQueueAsync(string queue, int maxActive, int activeSeconds = 600, int? admitPerSecond = null) => admin.SendAsync(
+        HttpMethod.Put, $"/v1/admin/queues/{queue}",
+        $$"""{"maxActive":{{maxActive}},"activeSeconds":{{activeSeconds}},"admitPerSecond":{{admitPerSecond?.ToString(CultureInfo.InvariantCulture) ?? "null"}}}""");
+
+    public async Task<Reply> GetQueueAsync(string queue) => (await admin.GetAsync($"/v1/admin/queues/{queue}")).Expect(200);
 
     public async Task<long> AddConcertAsync(string queue, string title = "The Quiet Hour") =>
         (await admin.PostAsync("/v1/admin/concerts", $$"""{"title":"{{title}}","queue":"{{queue}}"}""")).Expect(201).Number("concertId");
