@@ -13,6 +13,7 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
     private volatile IProducer<byte[], byte[]>? _producer;
     private volatile bool _up;
     private readonly OnceAMinute _downReminder = new(time);
+    private bool _upIsNews = true;
 
     public bool IsConfigured => settings.Kafka.Length > 0;
 
@@ -51,7 +52,14 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
             QueueBufferingMaxKbytes = 16_384,
         })
         .SetLogHandler(static (_, _) => { }) // what matters of it is logged as up and down
-        .SetErrorHandler((_, error) => Notice(!error.IsFatal && error.Code != ErrorCode.Local_AllBrokersDown, error.Reason))
+        .SetErrorHandler((_, error) =>
+        {
+            // Of other errors nothing follows, least of all that Kafka is up: an outage reports them all the time.
+            if (error.IsFatal || error.Code == ErrorCode.Local_AllBrokersDown)
+            {
+                Notice(false, error.Reason);
+            }
+        })
         .Build();
 
     /// <summary>
@@ -111,13 +119,15 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
         }
 
         _up = up;
-        if (up)
+        if (up && _upIsNews)
         {
             LogUp();
+            _upIsNews = false;
         }
-        else if (_downReminder.IsDue())
+        else if (!up && _downReminder.IsDue())
         {
             LogDown(reason);
+            _upIsNews = true;
         }
     }
 
