@@ -19,6 +19,9 @@ internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProv
 
     private readonly SemaphoreSlim _replaying = new(1);
 
+    /// <summary>Lets the metric of a group begin at zero.</summary>
+    public void Expect(string group) => metrics.DeadLetter(Outbox.PaymentsTopic, group, 0);
+
     /// <summary>Puts it on the dead-letter topic.</summary>
     /// <returns>Whether Kafka has acknowledged it; only then may the offset of the original be committed.</returns>
     public async Task<bool> Add(ReceivedEvent received, string group)

@@ -34,6 +34,7 @@ internal abstract partial class EventConsumer : BackgroundService
     {
         (Name, _kafka, _deadLetters, _time, _logger) = (name, kafka, deadLetters, time, logger);
         _reminder = new OnceAMinute(time);
+        deadLetters.Expect(Group);
         _retry = new ResiliencePipelineBuilder<List<ReceivedEvent>>()
             .AddRetry(new RetryStrategyOptions<List<ReceivedEvent>>
             {

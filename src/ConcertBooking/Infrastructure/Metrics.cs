@@ -73,7 +73,10 @@ internal sealed class Metrics : IDisposable
     /// <param name="count">How many.</param>
     public void Published(string topic, string result, int count = 1) => _published.Add(count, new("topic", topic), new("result", result));
 
-    public void DeadLetter(string topic, string group) => _deadLetters.Add(1, new("topic", topic), new("group", group));
+    /// <param name="topic">Where the message was.</param>
+    /// <param name="group">Who gave it up.</param>
+    /// <param name="count">0 lets the series begin, so that the first one counts as an increase.</param>
+    public void DeadLetter(string topic, string group, int count = 1) => _deadLetters.Add(count, new("topic", topic), new("group", group));
 
     public void Admitted(TimeSpan waited) => _admission.Record(waited.TotalSeconds);
 

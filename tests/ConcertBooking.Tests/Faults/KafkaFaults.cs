@@ -92,12 +92,10 @@ public sealed class KafkaFaults : FaultTests
             await command.ExecuteScalarAsync();
             await rig.Kafka.StartAsync();
             await Eventually.TrueAsync(async () => (await rig.ToldAsync(Payments)).Any(told => told.Key == reservationId), s_promised);
+            await rig.Database.ExpectWaitingAsync();
             await rig.Fleet.Members[0].KillAsync();
             // Its last statements are at MySQL already, and would go on once the lock is free.
-            await Eventually.TrueAsync(
-                async () => await rig.Database.ScalarAsync<long>(
-                    "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE '%SET published_at%' AND id <> CONNECTION_ID()") == 0,
-                TimeSpan.FromSeconds(15));
+            await rig.Database.ExpectNoneWaitingAsync();
         }
         await Assert.That(await rig.Database.EventTypesAsync(reservationId)).Contains("payment.completed.v1");
 

@@ -13,7 +13,14 @@ internal static class RowLocks
     private const string Waiting = "SHOW GLOBAL STATUS WHERE Variable_name = 'Innodb_row_lock_current_waits'";
 
     /// <summary>Waits until that many transactions wait for a row lock.</summary>
-    public static async Task ExpectWaitingAsync(this Database database, int transactions = 1)
+    public static Task ExpectWaitingAsync(this Database database, int transactions = 1) =>
+        ExpectAsync(database, waiting => waiting >= transactions, TimeSpan.FromSeconds(2));
+
+    /// <summary>Waits until nobody waits for a row lock any more: those who did were killed, and the server has noticed.</summary>
+    public static Task ExpectNoneWaitingAsync(this Database database) =>
+        ExpectAsync(database, static waiting => waiting == 0, TimeSpan.FromSeconds(15));
+
+    private static async Task ExpectAsync(Database database, Func<int, bool> condition, TimeSpan within)
     {
         await using var connection = await database.OpenAsync();
         await Eventually.TrueAsync(
@@ -21,8 +28,8 @@ internal static class RowLocks
             {
                 await using var command = new MySqlCommand(Waiting, connection);
                 await using var reader = await command.ExecuteReaderAsync();
-                return await reader.ReadAsync() && int.Parse(reader.GetString(1), CultureInfo.InvariantCulture) >= transactions;
+                return await reader.ReadAsync() && condition(int.Parse(reader.GetString(1), CultureInfo.InvariantCulture));
             },
-            within: TimeSpan.FromSeconds(2));
+            within);
     }
 }

