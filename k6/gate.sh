@@ -60,6 +60,7 @@ settings=(
   --env "ConnectionStrings__Redis=127.0.0.1:$((port + 3))"
   --env "ASPNETCORE_HTTP_PORTS=$port" --env "Management__Port=$((port + 1))"
   --env "Auth__SigningKey=$signing_key" --env "QueueToken__SigningKey=$(random)"
+  --env "RateLimits__PerAddress=0" # all of the load comes from one
 )
 hardening=(--read-only --cap-drop ALL --security-opt no-new-privileges)
 program() { docker_run --rm "${hardening[@]}" "${settings[@]}" "$image" "$@"; }
