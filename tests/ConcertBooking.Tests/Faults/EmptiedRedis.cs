@@ -12,7 +12,7 @@ public sealed class EmptiedRedis : FaultTests
     public async Task Flush_ThousandWaitingFiftyActive_OrderAndPassesAreKeptAndNobodyIsAdmittedBeyondTheLimit()
     {
         const int Places = 50, Line = 1_000;
-        await using var fleet = await Fleet.StartAsync(Rig, 2, ("Queue__SettleSeconds", "6"));
+        await using var fleet = await Fleet.StartAsync(Rig, 2);
         var show = await fleet.Catalogue.AddShowAsync(seats: Places, maxActive: Places);
         var visitors = new Visitor[Places + Line];
         for (var index = 0; index < visitors.Length; index++)
@@ -25,16 +25,16 @@ public sealed class EmptiedRedis : FaultTests
         var newcomer = fleet.NewVisitor();
         await Assert.That((await newcomer.EnterAsync(show.Queue)).Expect(201).Value("status")).IsEqualTo("WAITING");
         foreach (var visitor in visitors.Skip(Places).Reverse().Take(30))
-            await Assert.That((await visitor.PlaceAsync()).Expect(200).Value("status")).IsEqualTo("WAITING");
+            await Assert.That((await AskAsync(visitor)).Expect(200).Value("status")).IsEqualTo("WAITING");
         var waiting = visitors[Places..];
         Random.Shared.Shuffle(waiting);
-        await Rush.AllAtOnceAsync(waiting, async visitor => (await visitor.PlaceAsync()).Expect(200));
+        await Rush.AllAtOnceAsync(waiting, async visitor => (await AskAsync(visitor)).Expect(200));
         foreach (var visitor in visitors.Take(Places))
-            await Assert.That((await visitor.PlaceAsync()).Expect(200).Value("status")).IsEqualTo("ACTIVE");
+            await Assert.That((await AskAsync(visitor)).Expect(200).Value("status")).IsEqualTo("ACTIVE");
 
         for (var index = 0; index < visitors.Length; index += 7)
         {
-            var place = (await visitors[index].PlaceAsync()).Expect(200);
+            var place = (await AskAsync(visitors[index])).Expect(200);
             await Assert.That(place.Number("position")).IsEqualTo(Math.Max(0, index - Places + 1));
         }
         var queue = await fleet.Catalogue.GetQueueAsync(show.Queue);
@@ -43,8 +43,12 @@ public sealed class EmptiedRedis : FaultTests
 
         // The line moves again, at the latest when the passes had their time.
         (await visitors[0].LeaveAsync()).Expect(204);
-        await Eventually.GetAsync(visitors[Places].PlaceAsync, place => place.Expect(200).Value("status") == "ACTIVE", TimeSpan.FromSeconds(10));
+        await Eventually.GetAsync(visitors[Places].PlaceAsync, place => place.Expect(200).Value("status") == "ACTIVE", TimeSpan.FromSeconds(15));
         await Assert.That((await visitors[Places + 1].PlaceAsync()).Expect(200).Number("position")).IsEqualTo(1);
         await fleet.VerifyAsync();
     }
+
+    /// <summary>On a busy machine Redis may be late: 503, and the same call again finds the same place.</summary>
+    private static Task<Reply> AskAsync(Visitor visitor) =>
+        Eventually.GetAsync(visitor.PlaceAsync, reply => reply.Status != 503, within: TimeSpan.FromSeconds(10));
 }
