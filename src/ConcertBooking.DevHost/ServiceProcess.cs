@@ -35,6 +35,9 @@ public sealed class ServiceProcess : IAsyncDisposable
 
     public int ProcessId => _process.Id;
 
+    /// <summary>MB of memory that it occupies. Linux only.</summary>
+    public long ResidentMegabytes => _process.ResidentMegabytes;
+
     public bool HasExited => _process.HasExited;
 
     /// <summary>The last lines of both outputs, oldest first (5,000 at most).</summary>

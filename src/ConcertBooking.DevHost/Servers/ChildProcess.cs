@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace ConcertBooking.DevHost.Servers;
@@ -96,6 +97,11 @@ internal sealed partial class ChildProcess : IAsyncDisposable
         while (OperatingSystem.IsLinux() && !HasExited && !IsFrozen())
             await Task.Delay(1, cancellationToken);
     }
+
+    /// <summary>MB of memory that the process occupies. Linux only.</summary>
+    public long ResidentMegabytes => long.Parse(
+        File.ReadLines($"/proc/{Id}/status").Single(static line => line.StartsWith("VmRSS:", StringComparison.Ordinal))
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
 
     private bool IsFrozen()
     {

@@ -70,7 +70,7 @@ public sealed class KafkaFaults : FaultTests
             return [.. sold.SelectMany(static latencies => latencies)];
         }
 
-        long Memory() => Resident(rig.Fleet.Members[0].Instance.Process.ProcessId);
+        long Memory() => rig.Fleet.Members[0].Instance.Process.ResidentMegabytes;
     }
 
     [Test]
@@ -169,10 +169,6 @@ public sealed class KafkaFaults : FaultTests
         }
         await rig.Fleet.VerifyAsync();
     }
-
-    private static long Resident(int processId) => long.Parse(
-        File.ReadLines($"/proc/{processId}/status").Single(line => line.StartsWith("VmRSS:", StringComparison.Ordinal))
-            .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
 
     private static double P99(List<double> latencies) => latencies.Order().ElementAt((int)(latencies.Count * 0.99));
 

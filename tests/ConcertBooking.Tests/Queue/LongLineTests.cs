@@ -160,7 +160,7 @@ public sealed class LongLineTests : SharedRigTests
         for (var index = 0; index < 3; index++)
             (await (visitors[index] = Rig.NewVisitor(instance)).EnterAsync(queue)).Expect(201);
         await ForEachAsync(Streams - 3, async index => (await (visitors[index + 3] = Rig.NewVisitor(instance)).EnterAsync(queue)).Expect(201));
-        var before = Resident(instance);
+        var before = instance.Process.ResidentMegabytes;
         var clients = new List<TcpClient>();
         var received = new long[Streams];
         try
@@ -175,7 +175,7 @@ public sealed class LongLineTests : SharedRigTests
                 _ = ReadAsync(client, received, index);
             }
             await Eventually.TrueAsync(() => received.Skip(3).All(bytes => bytes > 0), TimeSpan.FromSeconds(30));
-            var open = Resident(instance);
+            var open = instance.Process.ResidentMegabytes;
             var delays = new List<double>();
             for (var next = 0; next < 3; next++)
             {
@@ -188,10 +188,9 @@ public sealed class LongLineTests : SharedRigTests
                 owner.QueueToken = active.Data.Value("token");
                 await Task.Delay(TimeSpan.FromSeconds(2)); // every stream is told its new position
             }
-            var moving = Resident(instance);
+            var moving = instance.Process.ResidentMegabytes;
             Tell($"{Streams} streams: {before} MB before, {open} MB open, {moving} MB while the line moves; hand-on to a stream {string.Join(", ", delays.Select(delay => $"{delay:0} ms"))}");
-            await Assert.That(moving - before).IsLessThan(75).Because("a stream is to cost 15 KB at most");
-            await Assert.That(moving).IsLessThan(200);
+            await Assert.That(moving).IsLessThan(150);
             await Assert.That(received.Skip(3).Min()).IsGreaterThan(2 * 300).Because("every stream was told at least two positions");
         }
         finally
@@ -230,11 +229,6 @@ public sealed class LongLineTests : SharedRigTests
 
     private static async Task<double> MemoryAsync(IServer server) =>
         double.Parse(((string)(await server.ExecuteAsync("INFO", "memory"))!).Split("used_memory:")[1].Split('\r')[0], CultureInfo.InvariantCulture);
-
-    /// <summary>MB that the instance occupies.</summary>
-    private static long Resident(Instance instance) => long.Parse(
-        File.ReadLines($"/proc/{instance.Process.ProcessId}/status").Single(line => line.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2],
-        CultureInfo.InvariantCulture) / 1024;
 
     private async Task<long> WatchMostActiveAsync(string queue, CancellationToken stop)
     {

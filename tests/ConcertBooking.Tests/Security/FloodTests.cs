@@ -47,7 +47,7 @@ public sealed class FloodTests : SharedRigTests
         await Eventually.TrueAsync(() => opened >= 2_000, within: TimeSpan.FromSeconds(30));
 
         var times = await TimesAsync(TimeSpan.FromSeconds(15), () => service.Api.GetAsync("/v1/concerts"), 200);
-        var memory = FuzzTests.ResidentMegabytes(service);
+        var memory = service.Process.ResidentMegabytes;
         await end.CancelAsync();
         await Task.WhenAll(attack);
 
@@ -74,7 +74,7 @@ public sealed class FloodTests : SharedRigTests
                 await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"GET /v1/schedules/{shows[i % shows.Count].ScheduleId}/seats HTTP/1.1\r\nHost: a\r\n\r\n"));
             }
             await Task.Delay(4_000); // what they hold is at its height before the rate limit cuts them off
-            var memory = FuzzTests.ResidentMegabytes(service);
+            var memory = service.Process.ResidentMegabytes;
 
             Console.WriteLine($"slow readers: {memory} MB");
             await Assert.That(memory).IsLessThan(400);

@@ -38,10 +38,10 @@ public sealed class FuzzTests : SharedRigTests
 
         // The first tenth warms up; from then on memory must stay.
         await FireAsync(service, calls, victim, seed, requests / 10);
-        var early = ResidentMegabytes(service);
+        var early = service.Process.ResidentMegabytes;
         await FireAsync(service, calls, victim, seed + Workers, requests - (requests / 10));
 
-        await Assert.That(ResidentMegabytes(service)).IsLessThan(early + 60);
+        await Assert.That(service.Process.ResidentMegabytes).IsLessThan(early + 60);
         var after = await ChecksumsAsync(service.Database);
         foreach (var (table, sum) in before)
             await Assert.That(after[table]).IsEqualTo(sum).Because($"no refused request may change {table} (FUZZ_SEED={seed})");
@@ -102,12 +102,6 @@ public sealed class FuzzTests : SharedRigTests
             sums[table] = reader.GetInt64(1);
         }
         return sums;
-    }
-
-    internal static long ResidentMegabytes(Instance service)
-    {
-        var line = File.ReadLines($"/proc/{service.Process.ProcessId}/status").First(line => line.StartsWith("VmRSS:", StringComparison.Ordinal));
-        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
     }
 }
 
