@@ -150,6 +150,10 @@ public sealed class ServiceProcess : IAsyncDisposable
                 {
                     last = exception.Message;
                 }
+                catch (OperationCanceledException) when (!deadline.IsCancellationRequested)
+                {
+                    last = $"no answer in {s_http.Timeout.TotalSeconds:0} s"; // on a busy machine it may come yet
+                }
                 await Task.Delay(25, deadline.Token);
             }
         }
