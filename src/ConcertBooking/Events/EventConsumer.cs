@@ -158,7 +158,7 @@ internal abstract partial class EventConsumer : BackgroundService
             await _retry.ExecuteAsync(
                 async _ =>
                 {
-                    await Try(_pending);
+                    await TryTraced(_pending);
                     return _pending = [.. _pending.Where(static pending => pending.Failure is not null)];
                 },
                 stoppingToken);
@@ -211,6 +211,28 @@ internal abstract partial class EventConsumer : BackgroundService
         {
             Say(_pending[0].Failure!.Message);
             _pause = isOutage && _pause < LongestPause ? _pause * 2 : _pause;
+        }
+    }
+
+    private async Task TryTraced(IReadOnlyList<ReceivedEvent> events)
+    {
+        if (!Telemetry.Source.HasListeners())
+        {
+            await Try(events);
+            return;
+        }
+
+        var spans = MessageSpan.Process(events, Group);
+        try
+        {
+            await Try(events);
+        }
+        finally
+        {
+            foreach (var (received, span) in spans)
+            {
+                span.End(received.Failure);
+            }
         }
     }
 

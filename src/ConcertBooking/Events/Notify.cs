@@ -19,6 +19,7 @@ internal sealed class Notify(
 
     private readonly HttpClient _http = new(new SocketsHttpHandler
     {
+        ActivityHeadersPropagator = null, // our traces are nothing to the receiver
         AllowAutoRedirect = false, // the signature is for this receiver only
         ConnectTimeout = TimeSpan.FromSeconds(2),
         MaxConnectionsPerServer = AtOnce,

@@ -1,3 +1,4 @@
+using ConcertBooking.Infrastructure;
 using MySqlConnector;
 
 namespace ConcertBooking.Events;
@@ -25,20 +26,21 @@ internal static class Outbox
     /// that made the change; <see cref="AddTo"/> gives its parameters.
     /// </summary>
     public const string ReservationEventSql = """
-        INSERT INTO outbox (event_id, topic, event_type, event_key, payload)
+        INSERT INTO outbox (event_id, topic, event_type, event_key, payload, traceparent)
           SELECT @event, 'concert-booking.reservations', @eventType, r.reservation_id,
             CONCAT('{"reservationId":"', @reservationText, '","userId":', r.user_id, ',"concertId":', es.concert_id,
               ',"scheduleId":', r.schedule_id, ',"seatNo":', r.seat_no,
-              ',"at":"', DATE_FORMAT(NOW(6), '%Y-%m-%dT%H:%i:%s.%fZ'), '"}')
+              ',"at":"', DATE_FORMAT(NOW(6), '%Y-%m-%dT%H:%i:%s.%fZ'), '"}'), @traceparent
           FROM reservation r JOIN concert_schedule es ON es.schedule_id = r.schedule_id
 
         """;
 
-    /// <summary>Gives @event, @eventType, @reservation and its text, which no SQL common to both servers can make.</summary>
+    /// <summary>Gives @event, @eventType, @traceparent, @reservation and its text, which no SQL common to both servers can make.</summary>
     public static void AddTo(MySqlParameterCollection parameters, Guid reservationId, string eventType)
     {
         parameters.AddWithValue("@event", Guid.CreateVersion7());
         parameters.AddWithValue("@eventType", eventType);
+        parameters.AddWithValue("@traceparent", Telemetry.TraceParent);
         parameters.AddWithValue("@reservation", reservationId);
         parameters.AddWithValue("@reservationText", reservationId.ToString());
     }

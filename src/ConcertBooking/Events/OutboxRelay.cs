@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using ConcertBooking.Infrastructure;
@@ -131,18 +132,21 @@ internal sealed partial class OutboxRelay : BackgroundService
         var sent = new List<OutboxEvent>();
         foreach (var outboxEvent in ofKey)
         {
+            using var span = MessageSpan.Send(outboxEvent);
             try
             {
                 await _guard.ExecuteAsync(
-                    async token => await producer.ProduceAsync(outboxEvent.Topic, Message(outboxEvent), token), CancellationToken.None);
+                    async token => await producer.ProduceAsync(outboxEvent.Topic, Message(outboxEvent, span), token), CancellationToken.None);
                 sent.Add(outboxEvent);
             }
             catch (Exception exception) when (IsOutage(exception) || exception is BrokenCircuitException)
             {
+                span?.SetStatus(ActivityStatusCode.Error, exception.Message);
                 return new Outcome(sent, [.. ofKey.Skip(sent.Count)], null);
             }
             catch (KafkaException exception)
             {
+                span?.SetStatus(ActivityStatusCode.Error, exception.Error.Reason);
                 return new Outcome(sent, [.. ofKey.Skip(sent.Count + 1)], (outboxEvent, exception.Error.Reason));
             }
         }
@@ -151,11 +155,9 @@ internal sealed partial class OutboxRelay : BackgroundService
     }
 
     /// <summary>CloudEvents 1.0, Kafka binary content mode.</summary>
-    private Message<byte[], byte[]> Message(OutboxEvent outboxEvent) => new()
+    private Message<byte[], byte[]> Message(OutboxEvent outboxEvent, Activity? span)
     {
-        Key = Encoding.ASCII.GetBytes(outboxEvent.Key.ToString()),
-        Value = Encoding.UTF8.GetBytes(outboxEvent.Payload),
-        Headers =
+        Headers headers =
         [
             new Header("ce_specversion", "1.0"u8.ToArray()),
             new Header("ce_id", Encoding.ASCII.GetBytes(outboxEvent.Id.ToString())),
@@ -163,8 +165,19 @@ internal sealed partial class OutboxRelay : BackgroundService
             new Header("ce_type", Encoding.ASCII.GetBytes(outboxEvent.Type)),
             new Header("ce_time", Encoding.ASCII.GetBytes(outboxEvent.CreatedAt.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture))),
             new Header("content-type", "application/json"u8.ToArray()),
-        ],
-    };
+        ];
+        if ((span?.Id ?? outboxEvent.TraceParent) is { } traceParent)
+        {
+            headers.Add(MessageSpan.Header, Encoding.ASCII.GetBytes(traceParent));
+        }
+
+        return new()
+        {
+            Key = Encoding.ASCII.GetBytes(outboxEvent.Key.ToString()),
+            Value = Encoding.UTF8.GetBytes(outboxEvent.Payload),
+            Headers = headers,
+        };
+    }
 
     /// <summary>Kafka as a whole does not take messages; anything else is said of this very message.</summary>
     private static bool IsOutage(Exception? exception) => exception switch

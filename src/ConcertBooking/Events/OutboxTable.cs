@@ -4,7 +4,9 @@ using MySqlConnector;
 namespace ConcertBooking.Events;
 
 /// <summary>A claimed event, as it is sent.</summary>
-internal sealed record OutboxEvent(Guid Id, string Topic, string Type, Guid Key, string Payload, DateTime CreatedAt, int Attempts);
+/// <param name="TraceParent">The span that wrote it; null when nobody collected its trace.</param>
+internal sealed record OutboxEvent(
+    Guid Id, string Topic, string Type, Guid Key, string Payload, DateTime CreatedAt, int Attempts, string? TraceParent);
 
 /// <summary>
 /// The outbox as the relays see it. Any number of them on any number of instances work on it; a claim leases rows by
@@ -24,7 +26,7 @@ internal sealed class OutboxTable(MySql database)
     private const string FindSql = """
         START TRANSACTION;
         SELECT only_row FROM outbox_claim WHERE only_row = 1 FOR UPDATE;
-        SELECT d.event_id, d.topic, d.event_type, d.event_key, d.payload, d.created_at, d.attempts FROM outbox d
+        SELECT d.event_id, d.topic, d.event_type, d.event_key, d.payload, d.created_at, d.attempts, d.traceparent FROM outbox d
           WHERE d.state = 'PENDING' AND d.next_attempt_at <= NOW(6)
             AND NOT EXISTS (
               SELECT 1 FROM outbox e
@@ -58,7 +60,7 @@ internal sealed class OutboxTable(MySql database)
         {
             events.Add(new OutboxEvent(
                 reader.GetGuid(0), reader.GetString(1), reader.GetString(2), reader.GetGuid(3), reader.GetString(4),
-                reader.GetDateTime(5), reader.GetInt32(6)));
+                reader.GetDateTime(5), reader.GetInt32(6), reader.IsDBNull(7) ? null : reader.GetString(7)));
         }
 
         return events;

@@ -13,6 +13,13 @@ internal static class Telemetry
     public static readonly ActivitySource Source = new("ConcertBooking");
 
     /// <summary>
+    /// W3C's <c>traceparent</c> of what is being done, when somebody collects traces and takes this one. A request has an
+    /// activity for its log lines all the same, and one that the client may have called sampled.
+    /// </summary>
+    public static string? TraceParent =>
+        Source.HasListeners() && Activity.Current is { Recorded: true, IdFormat: ActivityIdFormat.W3C } current ? current.Id : null;
+
+    /// <summary>
     /// The room for label values a metric may have; OpenTelemetry sets it aside at the start, for 2,000 unless told. The
     /// widest is the duration of requests: some 30 routes by what they are answered with.
     /// </summary>

@@ -96,11 +96,11 @@ internal static class Pay
         INSERT INTO point_tx (point_tx_id, user_id, type, amount, balance_after, reference)
           SELECT @attempt, p.user_id, 'USE', p.amount, b.balance, p.payment_id
           FROM payment p JOIN user_point_balance b ON b.user_id = p.user_id WHERE p.payment_id = @attempt;
-        INSERT INTO outbox (event_id, topic, event_type, event_key, payload)
+        INSERT INTO outbox (event_id, topic, event_type, event_key, payload, traceparent)
           SELECT @event, 'concert-booking.payments', 'payment.completed.v1', r.reservation_id,
             CONCAT('{"paymentId":"', @paymentText, '","reservationId":"', @reservationText, '","userId":', p.user_id,
               ',"concertId":', s.concert_id, ',"scheduleId":', r.schedule_id, ',"seatNo":', r.seat_no, ',"amount":', p.amount,
-              ',"paidAt":"', DATE_FORMAT(p.created_at, '%Y-%m-%dT%H:%i:%s.%fZ'), '"}')
+              ',"paidAt":"', DATE_FORMAT(p.created_at, '%Y-%m-%dT%H:%i:%s.%fZ'), '"}'), @traceparent
           FROM payment p JOIN reservation r ON r.reservation_id = p.reservation_id
           JOIN concert_schedule s ON s.schedule_id = r.schedule_id WHERE p.payment_id = @attempt;
         UPDATE idempotency i JOIN payment p ON p.payment_id = @attempt JOIN point_tx t ON t.point_tx_id = @attempt
@@ -128,6 +128,7 @@ internal static class Pay
         command.Parameters.AddWithValue("@reservationText", reservationId.ToString());
         command.Parameters.AddWithValue("@paymentText", paymentId.ToString());
         command.Parameters.AddWithValue("@event", Guid.CreateVersion7());
+        command.Parameters.AddWithValue("@traceparent", Telemetry.TraceParent);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var answer = await Idempotency.ReadAnswer(reader, call, cancellationToken);
         await reader.NextResultAsync(cancellationToken);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Events;
@@ -10,7 +11,7 @@ public sealed class AsyncApiTests : SharedRigTests
     [Test]
     public async Task Document_EveryEvent_IsSentAsDescribed()
     {
-        var described = Messages(JsonElement.Parse(await File.ReadAllTextAsync(DocumentPath())));
+        var described = await DescribedAsync();
         var show = await Rig.Catalogue.AddShowAsync();
         var keys = new List<string>();
         var payer = await Rig.NewVisitorAsync(show, points: show.Price);
@@ -30,13 +31,20 @@ public sealed class AsyncApiTests : SharedRigTests
 
         await Assert.That(sent.Select(told => (told.Topic, told.Type)).Distinct()).IsEquivalentTo(described.Keys);
         foreach (var told in sent)
-        {
-            var message = described[(told.Topic, told.Type)];
-            await ExpectAsync(message.GetProperty("payload"), JsonElement.Parse(told.Value));
-            await ExpectAsync(message.GetProperty("headers"), JsonSerializer.SerializeToElement(
-                told.Headers.ToDictionary(header => header.Key, header => header.Value), TestJson.Default.DictionaryStringString));
-        }
+            await ExpectDescribedAsync(told);
     }
+
+    /// <summary>Headers and value are as the document says.</summary>
+    internal static async Task ExpectDescribedAsync(Told told)
+    {
+        var message = (await DescribedAsync())[(told.Topic, told.Type)];
+        await ExpectAsync(message.GetProperty("payload"), JsonElement.Parse(told.Value));
+        await ExpectAsync(message.GetProperty("headers"), JsonSerializer.SerializeToElement(
+            told.Headers.ToDictionary(header => header.Key, header => header.Value), TestJson.Default.DictionaryStringString));
+    }
+
+    private static async Task<Dictionary<(string, string), JsonElement>> DescribedAsync() =>
+        Messages(JsonElement.Parse(await File.ReadAllTextAsync(DocumentPath())));
 
     /// <summary>The described messages of the topics that the service sends to, dead letters aside, which are what others sent.</summary>
     private static Dictionary<(string, string), JsonElement> Messages(JsonElement document)
@@ -72,6 +80,7 @@ public sealed class AsyncApiTests : SharedRigTests
         "integer" => value.TryGetInt64(out var number) && number >= schema.Number("minimum"),
         _ => value.ValueKind == JsonValueKind.String
             && (!schema.TryGetProperty("const", out var constant) || constant.GetString() == value.GetString())
+            && (!schema.TryGetProperty("pattern", out var pattern) || Regex.IsMatch(value.GetString()!, pattern.GetString()!))
             && (!schema.TryGetProperty("format", out var format) || (format.GetString() == "uuid"
                 ? Guid.TryParse(value.GetString(), out _)
                 : DateTimeOffset.TryParse(value.GetString(), CultureInfo.InvariantCulture, DateTimeStyles.None, out _))),

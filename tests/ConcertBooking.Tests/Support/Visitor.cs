@@ -39,8 +39,9 @@ public sealed class Visitor(Api api, long userId, string accessToken)
         PostAsync("/v1/points/charges", $$"""{"amount":{{amount}}}""", ("Idempotency-Key", key ?? NewKey()));
 
     /// <inheritdoc cref="ChargeAsync"/>
-    public Task<Reply> PayAsync(string reservationId, string? key = null) => Api.SendAsync(
-        HttpMethod.Post, "/v1/payments", $$"""{"reservationId":{{Quote(reservationId)}}}""", InQueue(("Idempotency-Key", key ?? NewKey())));
+    public Task<Reply> PayAsync(string reservationId, string? key = null, params (string Name, string Value)[] headers) => Api.SendAsync(
+        HttpMethod.Post, "/v1/payments", $$"""{"reservationId":{{Quote(reservationId)}}}""",
+        InQueue([("Idempotency-Key", key ?? NewKey()), .. headers]));
 
     public async Task<long> BalanceAsync() => (await GetAsync("/v1/points")).Expect(200).Number("balance");
 
