@@ -85,6 +85,7 @@ if [[ -n ${BENCH:-} ]]; then
   AUTH_SIGNING_KEY=$signing_key k6/bench/bench.py "http://127.0.0.1:$port" --pid "$pid" --json "$results/bench.json" || breached+=(bench)
 fi
 loaded_mb=$(resident_mb)
+((loaded_mb <= 120)) || breached+=("resident over 120 MB")
 printf '{"readyMs":%d,"idleMb":%d,"loadedMb":%d,"imageMb":%d}\n' "$ready_ms" "$idle_mb" "$loaded_mb" $((bytes / 1000000)) | tee "$results/container.json"
 sleep 6 # an overdue hold has five seconds to be swept
 program verify || breached+=(verify)

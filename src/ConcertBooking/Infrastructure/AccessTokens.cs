@@ -80,12 +80,14 @@ internal sealed class AccessTokens
             return null;
         }
 
-        if (_verified?.Find(header) is { } known)
+        // Remembered without what was put around it, or one user could fill the memory with as many forms of one token.
+        if (_verified?.Find(header.AsSpan(Scheme.Length).Trim()) is { } known)
         {
             return known;
         }
 
-        var result = await _handler.ValidateTokenAsync(header[Scheme.Length..].Trim(), _parameters);
+        var text = header[Scheme.Length..].Trim();
+        var result = await _handler.ValidateTokenAsync(text, _parameters);
         if (result is not { IsValid: true, SecurityToken: JsonWebToken token }
             || !long.TryParse(token.Subject, NumberStyles.None, CultureInfo.InvariantCulture, out var userId) || userId <= 0)
         {
@@ -93,7 +95,7 @@ internal sealed class AccessTokens
         }
 
         var user = new User(userId, token.Claims.Any(static claim => claim is { Type: "role", Value: "admin" }));
-        _verified?.Add(header, user, token.ValidTo);
+        _verified?.Add(text, user, token.ValidTo);
         return user;
     }
 }

@@ -30,7 +30,7 @@ internal static class Serve
     private static void AddServices(WebApplicationBuilder builder, Settings settings)
     {
         builder.Logging.AddLogs(settings);
-        builder.WebHost.UseUrls(settings.Urls);
+        builder.WebHost.UseUrls(settings.Urls).UseSetting(WebHostDefaults.HttpPortsKey, ""); // they are among the addresses
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings.Security));
         var services = builder.Services;
         services.Configure<HostOptions>(static host => host.ShutdownTimeout = Drain.Limit);

@@ -81,6 +81,14 @@ internal sealed class Fleet : IAsyncDisposable
     }
 
     /// <summary>The last lines of the instances, for a test that fails.</summary>
+    /// <summary>What the instances said of faults of their own, each with the begin of its stack.</summary>
+    public IEnumerable<string> Faults() => Members.SelectMany(static member =>
+    {
+        var output = member.Instance.Process.Output;
+        return output.Index().Where(static line => line.Item.Contains("Unhandled exception", StringComparison.Ordinal))
+            .Select(line => string.Join('\n', output.Skip(line.Index).Take(15)));
+    });
+
     public string Logs() => string.Join("\n\n", Members.Select(member => string.Join('\n', member.Instance.Process.Output.TakeLast(60))));
 
     /// <summary>Ends every instance in order: whatever they were still doing is done or undone after this.</summary>

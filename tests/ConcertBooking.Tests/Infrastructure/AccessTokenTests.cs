@@ -47,6 +47,24 @@ public sealed class AccessTokenTests : SharedRigTests
         late.ExpectProblem(401, "unauthorized");
     }
 
+    /// <summary>What is remembered of verified tokens must not grow with what is put around them: up to 16 KiB a request.</summary>
+    [Test]
+    public async Task AccessToken_InThousandsOfForms_CostsNoMemory()
+    {
+        await using var service = await Rig.StartAsync(new Dictionary<string, string?> { ["RateLimits__PerUser"] = "0" });
+        var token = AccessTokens.For(Rig.SigningKey, UserIds.Next());
+        await AskAsync(Enumerable.Repeat(0, 500)); // warms up
+        var before = service.Process.ResidentMegabytes;
+
+        await AskAsync(Enumerable.Range(9_000, 3_000));
+
+        await Assert.That(service.Process.ResidentMegabytes).IsLessThan(before + 40);
+
+        Task AskAsync(IEnumerable<int> paddings) => Parallel.ForEachAsync(
+            paddings, new ParallelOptions { MaxDegreeOfParallelism = 16 },
+            async (padding, _) => (await service.Api.GetAsync(Path, ("Authorization", $"Bearer {new string(' ', padding)}{token}"))).Expect(200));
+    }
+
     [Test]
     public async Task AccessToken_OfTheFarFuture_IsTaken()
     {

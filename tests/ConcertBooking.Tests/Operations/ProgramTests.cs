@@ -45,6 +45,15 @@ public sealed class ProgramTests : SharedRigTests
         await Assert.That((await Rig.RunAsync(["--version"], none)).ExitCode).IsEqualTo(0);
     }
 
+    /// <summary>Images set the ports; a service that listens on them has nothing to warn of.</summary>
+    [Test]
+    public async Task Start_WithPortsOfTheImage_WarnsOfNothing()
+    {
+        await using var service = await Rig.StartAsync(new Dictionary<string, string?> { ["ASPNETCORE_HTTP_PORTS"] = "8080" });
+
+        await Assert.That(service.Process.Output.Where(static line => line.Contains("Overriding", StringComparison.Ordinal))).IsEmpty();
+    }
+
     [Test]
     [Arguments("ConnectionStrings__MySql", null)]
     [Arguments("ConnectionStrings__MySql", "")]

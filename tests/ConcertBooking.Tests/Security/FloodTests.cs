@@ -91,31 +91,26 @@ public sealed class FloodTests : SharedRigTests
         await using var service = await Rig.StartAsync();
         var show = await Rig.Catalogue.AddShowAsync(seats: 2_000, price: 1);
         var calm = await PayAsync(service, show, firstSeat: 1);
-        using var end = new CancellationTokenSource();
-        var flooded = 0;
-        var flood = Enumerable.Range(0, 100).Select(number => Task.Run(async () =>
+        var small = await Rig.Catalogue.AddShowAsync();
+        var requests = Enumerable.Range(0, 150).Select(number => (number % 3, Rig.NewVisitor(service)) switch
         {
-            var visitor = Rig.NewVisitor(service);
-            while (!end.IsCancellationRequested)
-            {
-                _ = (number % 3) switch
-                {
-                    0 => await visitor.EnterAsync(show.Queue),
-                    1 => await visitor.GetAsync("/v1/points"),
-                    _ => await visitor.GetAsync($"/v1/schedules/{show.ScheduleId}/seats"),
-                };
-                Interlocked.Increment(ref flooded);
-            }
-        })).ToArray();
-        await Eventually.TrueAsync(() => flooded > 500, within: TimeSpan.FromSeconds(20));
+            (0, var visitor) => Request("POST /v1/queue/tokens", visitor, $$"""{"queue":"{{show.Queue}}"}"""),
+            (1, var visitor) => Request("GET /v1/points", visitor),
+            (_, var visitor) => Request($"GET /v1/schedules/{small.ScheduleId}/seats", visitor),
+        });
+        using var flood = Flood.Start(service.Api.Address, requests);
+        await Eventually.TrueAsync(() => flood.Answers > 1_000, within: TimeSpan.FromSeconds(20));
 
+        var (before, began) = (flood.Answers, Stopwatch.GetTimestamp());
         var flooding = await PayAsync(service, show, firstSeat: 1_001);
-        await end.CancelAsync();
-        await Task.WhenAll(flood);
+        var pace = (flood.Answers - before) / Stopwatch.GetElapsedTime(began).TotalSeconds;
 
-        Console.WriteLine($"pay p95: calm {Part(calm, 0.95)}, in the flood {Part(flooding, 0.95)} with {flooded} requests beside");
-        await Assert.That(Part(flooding, 0.95)).IsLessThan(TimeSpan.FromTicks(Math.Max(2 * Part(calm, 0.95).Ticks, s_bound.Ticks)));
+        TestContext.Current!.Output.WriteLine($"pay p95: calm {Part(calm, 0.95)}, in the flood {Part(flooding, 0.95)}, beside {pace:0} other answers a second");
+        await Assert.That(Part(flooding, 0.95)).IsLessThan(2 * Part(calm, 0.95));
     }
+
+    private static byte[] Request(string line, Visitor visitor, string body = "") => Encoding.ASCII.GetBytes(
+        $"{line} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {visitor.AccessToken}\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}");
 
     /// <summary>How long paying takes, for four at a time.</summary>
     private async Task<TimeSpan[]> PayAsync(Instance service, Show show, int firstSeat)
@@ -154,4 +149,59 @@ public sealed class FloodTests : SharedRigTests
     }
 
     private static TimeSpan Part(TimeSpan[] ordered, double part) => ordered[(int)(ordered.Length * part)];
+}
+
+/// <summary>
+/// Clients that ask again as soon as they are answered, each on a connection of its own, all on one thread: what
+/// floods must not take the processor from the service, nor its thread from those who measure.
+/// </summary>
+internal sealed class Flood : IDisposable
+{
+    private readonly Dictionary<Socket, byte[]> _clients;
+    private readonly Thread _thread;
+    private long _answers;
+    private volatile bool _over;
+
+    private Flood(Dictionary<Socket, byte[]> clients) => (_clients, _thread) = (clients, new Thread(Ask));
+
+    public long Answers => Interlocked.Read(ref _answers);
+
+    public static Flood Start(Uri service, IEnumerable<byte[]> requests)
+    {
+        var flood = new Flood(requests.ToDictionary(_ =>
+        {
+            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            socket.Connect(service.Host, service.Port);
+            return socket;
+        }));
+        flood._thread.Start();
+        return flood;
+    }
+
+    public void Dispose()
+    {
+        _over = true;
+        _thread.Join();
+        foreach (var client in _clients.Keys)
+            client.Dispose();
+    }
+
+    private void Ask()
+    {
+        var answer = new byte[64 * 1024];
+        foreach (var (client, request) in _clients)
+            client.Send(request);
+        while (!_over)
+        {
+            var answered = _clients.Keys.ToList();
+            Socket.Select(answered, null, null, TimeSpan.FromMilliseconds(100));
+            foreach (var client in answered)
+            {
+                if (client.Receive(answer) == 0) // answers are small and come in one piece
+                    throw new InvalidOperationException("The service has closed a connection of the flood.");
+                _answers++;
+                client.Send(_clients[client]);
+            }
+        }
+    }
 }
