@@ -44,7 +44,7 @@ public sealed class AsyncApiTests : SharedRigTests
     }
 
     private static async Task<Dictionary<(string, string), JsonElement>> DescribedAsync() =>
-        Messages(JsonElement.Parse(await File.ReadAllTextAsync(DocumentPath())));
+        Messages(JsonElement.Parse(await File.ReadAllTextAsync(Repository.PathOf("deploy/asyncapi.yaml"))));
 
     /// <summary>The described messages of the topics that the service sends to, dead letters aside, which are what others sent.</summary>
     private static Dictionary<(string, string), JsonElement> Messages(JsonElement document)
@@ -85,16 +85,6 @@ public sealed class AsyncApiTests : SharedRigTests
                 ? Guid.TryParse(value.GetString(), out _)
                 : DateTimeOffset.TryParse(value.GetString(), CultureInfo.InvariantCulture, DateTimeStyles.None, out _))),
     };
-
-    private static string DocumentPath()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            if (File.Exists(Path.Combine(folder.FullName, "ConcertBooking.slnx")))
-                return Path.Combine(folder.FullName, "deploy", "asyncapi.yaml");
-        }
-        throw new FileNotFoundException("deploy/asyncapi.yaml");
-    }
 }
 
 [System.Text.Json.Serialization.JsonSerializable(typeof(Dictionary<string, string>))]
