@@ -33,6 +33,14 @@ internal sealed partial class OutboxRelay : BackgroundService
     public OutboxRelay(OutboxTable table, Kafka kafka, OutboxSignal signal, Metrics metrics, TimeProvider time, ILogger<OutboxRelay> logger)
     {
         (_table, _kafka, _signal, _metrics, _time, _logger) = (table, kafka, signal, metrics, time, logger);
+        foreach (var topic in (string[])[Outbox.PaymentsTopic, Outbox.ReservationsTopic])
+        {
+            foreach (var result in (string[])["sent", "failed", "refused"])
+            {
+                metrics.Published(topic, result, 0);
+            }
+        }
+
         _guard = new ResiliencePipelineBuilder()
             .AddCircuitBreaker(new CircuitBreakerStrategyOptions
             {

@@ -37,6 +37,8 @@ internal sealed class Metrics : IDisposable
         Gauge("booking.queue.active", () => Queues(static counts => counts.Active));
         _meter.CreateObservableGauge("booking.queue.admission_share", () => AdmissionShare, description: "1: as many as there are places; below: throttled");
         Gauge("booking.holds.overdue", () => HoldsOverdue);
+        Gauge("booking.seats.left", () => SeatsLeft.Select(
+            static seats => new Measurement<long>(seats.Left, new KeyValuePair<string, object?>("schedule", seats.Schedule))));
         Gauge("booking.outbox.pending", () => OutboxPending);
         Gauge("booking.outbox.dead", () => OutboxDead);
         _meter.CreateObservableGauge("booking.outbox.oldest", () => OutboxOldestSeconds, "s");
@@ -52,6 +54,9 @@ internal sealed class Metrics : IDisposable
 
     /// <summary>The part of a queue's places that this instance lets be handed out per second; 1 is no limit.</summary>
     public double AdmissionShare { get; set; } = 1;
+
+    /// <summary>Of a few schedules, those most asked for lately, the seats that nobody holds or has paid, over all instances.</summary>
+    public IReadOnlyList<(string Schedule, long Left)> SeatsLeft { get; set; } = [];
 
     /// <summary>HELD reservations past their end, over all instances.</summary>
     public long HoldsOverdue { get; set; }
@@ -70,7 +75,7 @@ internal sealed class Metrics : IDisposable
 
     /// <param name="topic">One of <c>Outbox</c>'s.</param>
     /// <param name="result"><c>sent</c>, <c>failed</c> (an outage: tried again) or <c>refused</c> (this very event).</param>
-    /// <param name="count">How many.</param>
+    /// <param name="count">How many; 0 lets the series begin, so that the first one counts as an increase.</param>
     public void Published(string topic, string result, int count = 1) => _published.Add(count, new("topic", topic), new("result", result));
 
     /// <param name="topic">Where the message was.</param>
