@@ -60,6 +60,9 @@ public sealed class MetricsTests : SharedRigTests
         var metrics = await Eventually.GetAsync(
             () => ScrapeAsync(alone), metrics => metrics.Value("booking_holds_overdue") == 1, TimeSpan.FromSeconds(12));
 
+        await Eventually.GetAsync(
+            () => ScrapeAsync(alone), metrics => metrics.Value("booking_seats_left", $"schedule=\"{show.ScheduleId}\"") == show.SeatCount - 1,
+            TimeSpan.FromSeconds(12));
         await Assert.That(metrics.Value("booking_outbox_pending")).IsEqualTo(1);
         await Assert.That(metrics.Value("booking_dependency_up", "dependency=\"kafka\"")).IsEqualTo(0);
         await Eventually.GetAsync(
