@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.Text.Json;
+using MySqlConnector;
 
 namespace ConcertBooking.Infrastructure;
 
@@ -184,7 +185,8 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
         BadHttpRequestException { InnerException: JsonException json } => Problems.InvalidRequest.With(Fields(json)),
         BadHttpRequestException { StatusCode: 400 } => Problems.InvalidRequest.With("The request could not be read."),
         BadHttpRequestException bad => Problems.ForStatus(bad.StatusCode),
-        DatabaseUnavailableException => Problems.DatabaseUnavailable,
+        // A server that is shutting down has many words for it; whatever it was, the log has it, and asking again is right.
+        DatabaseUnavailableException or MySqlException or MySqlProtocolException => Problems.DatabaseUnavailable,
         RedisUnavailableException => Problems.QueueUnavailable,
         _ => Problems.Internal,
     };

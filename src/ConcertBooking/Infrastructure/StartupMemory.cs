@@ -13,16 +13,17 @@ internal static partial class StartupMemory
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         if (OperatingSystem.IsLinux())
         {
-            ForgetFilePages();
+            ForgetProgramPages();
         }
     }
 
     /// <summary>
-    /// The program and its libraries were read while starting and stay resident, though requests need half of them.
-    /// Their pages are dropped; those that are wanted come back from the page cache, 64 KB at a touch. Only mappings
-    /// without a page of their own are dropped, so that nothing is lost: see "Anonymous" in proc_pid_smaps(5).
+    /// Nearly the whole program was read while starting and stays resident, though requests need half of it. Its pages
+    /// are dropped; those that are wanted come back from the page cache, 64 KB at a touch. Only mappings without a page
+    /// of their own are dropped, so that nothing is lost: see "Anonymous" in proc_pid_smaps(5). Not those of libraries:
+    /// while another thread loads one, its data may have come to lie where the list still tells of its file.
     /// </summary>
-    private static void ForgetFilePages()
+    private static void ForgetProgramPages()
     {
         string[] mapping = [];
         foreach (var line in File.ReadLines("/proc/self/smaps"))
@@ -34,7 +35,7 @@ internal static partial class StartupMemory
                 mapping = fields;
             }
             else if (line.StartsWith("Anonymous:", StringComparison.Ordinal) && fields[1] == "0"
-                && mapping is [var range, "r-xp" or "r--p", _, _, _, ['/', ..]])
+                && mapping is [var range, "r-xp" or "r--p", _, _, _, var path] && path == Environment.ProcessPath)
             {
                 var ends = range.Split('-');
                 var start = nint.Parse(ends[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture);

@@ -18,7 +18,7 @@ public sealed class KafkaFaults : FaultTests
     public async Task Kafka_AbsentThenGoneThenHung_PaymentsGoOnAndEveryEventArrives()
     {
         await using var rig = await EventRig.StartAsync(Rig);
-        var show = await rig.Fleet.Catalogue.AddShowAsync(seats: 20_000);
+        var show = await rig.Fleet.Catalogue.AddShowAsync(seats: 100_000);
         var seat = 0;
         await SellForAsync(TimeSpan.FromSeconds(5)); // warms up
         var normal = await SellForAsync(TimeSpan.FromSeconds(15));
