@@ -80,7 +80,6 @@ internal sealed class Fleet : IAsyncDisposable
             Assert.Fail($"verify ended with {result.ExitCode}:\n{result.Output}{result.Error}");
     }
 
-    /// <summary>The last lines of the instances, for a test that fails.</summary>
     /// <summary>What the instances said of faults of their own, each with the begin of its stack.</summary>
     public IEnumerable<string> Faults() => Members.SelectMany(static member =>
     {
@@ -89,6 +88,7 @@ internal sealed class Fleet : IAsyncDisposable
             .Select(line => string.Join('\n', output.Skip(line.Index).Take(15)));
     });
 
+    /// <summary>The last lines of the instances, for a test that fails.</summary>
     public string Logs() => string.Join("\n\n", Members.Select(member => string.Join('\n', member.Instance.Process.Output.TakeLast(60))));
 
     /// <summary>Ends every instance in order: whatever they were still doing is done or undone after this.</summary>
