@@ -130,14 +130,14 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
     }
 
     /// <summary>Adds to each caller's sum and tells it. All keys share a slot, for the sake of a cluster.</summary>
-    private const string AddLua = """
+    private static readonly RedisScript AddScript = new("""
         local totals = {}
         for i, key in ipairs(KEYS) do
           totals[i] = redis.call('INCRBY', key, ARGV[i + 1])
           redis.call('PEXPIRE', key, ARGV[1])
         end
         return totals
-        """;
+        """);
 
     protected override async Task Round(CancellationToken stoppingToken)
     {
@@ -150,7 +150,7 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
             var keys = batch.Select(entry => (RedisKey)string.Create(
                 CultureInfo.InvariantCulture, $"{{rate}}:{entry.Key.Kind}:{entry.Key.Id}:{window.Number}")).ToArray();
             var totals = (RedisResult[])(await redis.Eval(
-                AddLua, keys, [2 * WindowMilliseconds, .. added.Select(static number => (RedisValue)number)]))!;
+                AddScript, keys, [2 * WindowMilliseconds, .. added.Select(static number => (RedisValue)number)]))!;
             for (var index = 0; index < batch.Length; index++)
             {
                 var count = batch[index].Value;

@@ -12,23 +12,12 @@ internal sealed class Lane(int width) : IDisposable
     private readonly SemaphoreSlim _turns = new(width);
     private int _waiting;
 
-    /// <summary>Does the work when its turn has come.</summary>
-    public async Task<IResult> Run(Func<Task<IResult>> work, CancellationToken cancellationToken)
-    {
-        if (!_turns.Wait(0, CancellationToken.None) && !await Wait(cancellationToken))
-        {
-            return Problems.TooManyRequests;
-        }
+    /// <summary>Waits for a turn; whoever got one must <see cref="Leave"/>.</summary>
+    /// <returns>False: it did not come in time.</returns>
+    public ValueTask<bool> Enter(CancellationToken cancellationToken) =>
+        _turns.Wait(0, CancellationToken.None) ? new(true) : new(Wait(cancellationToken));
 
-        try
-        {
-            return await work();
-        }
-        finally
-        {
-            _turns.Release();
-        }
-    }
+    public void Leave() => _turns.Release();
 
     public void Dispose() => _turns.Dispose();
 

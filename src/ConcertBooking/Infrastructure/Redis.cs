@@ -8,6 +8,14 @@ namespace ConcertBooking.Infrastructure;
 /// <summary>Redis did not answer within its limit, or is known not to.</summary>
 internal sealed class RedisUnavailableException(Exception? inner = null) : Exception("Redis is unavailable.", inner);
 
+/// <summary>A Lua script and the hash by which Redis keeps it, which is asked for once: the client would look the whole text up at every call.</summary>
+internal sealed class RedisScript(string text)
+{
+    public string Text { get; } = text;
+
+    public byte[]? Hash { get; set; }
+}
+
 /// <summary>
 /// The one way to Redis: scripts only, each wait bounded, and a circuit breaker so that a dead Redis costs
 /// requests nothing but the first few waits. Redis sheds load; nothing here decides who owns a seat.
@@ -19,7 +27,7 @@ internal sealed class Redis : IAsyncDisposable
 
     private readonly CancellationTokenSource _stop = new();
     private readonly Task<ConnectionMultiplexer> _connecting;
-    private readonly ResiliencePipeline _breaker;
+    private readonly ResiliencePipeline<RedisResult> _breaker;
 
     public Redis(Settings settings)
     {
@@ -38,8 +46,8 @@ internal sealed class Redis : IAsyncDisposable
         }
 
         _connecting = Connect(options, _stop.Token);
-        _breaker = new ResiliencePipelineBuilder()
-            .AddCircuitBreaker(new CircuitBreakerStrategyOptions
+        _breaker = new ResiliencePipelineBuilder<RedisResult>()
+            .AddCircuitBreaker(new CircuitBreakerStrategyOptions<RedisResult>
             {
                 ShouldHandle = arguments => ValueTask.FromResult(IsOutage(arguments.Outcome.Exception)),
                 // A Redis that is away fails every call. Some late ones among many are a busy processor, which a
@@ -89,18 +97,27 @@ internal sealed class Redis : IAsyncDisposable
         }
     }
 
-    /// <summary>Runs one script; the server keeps it by its hash after the first time.</summary>
+    /// <summary>Runs one script.</summary>
     /// <exception cref="RedisUnavailableException">No answer within 250 ms, no connection, or the circuit is open.</exception>
-    public async Task<RedisResult> Eval(string script, RedisKey[] keys, RedisValue[] arguments)
+    public async Task<RedisResult> Eval(RedisScript script, RedisKey[] keys, RedisValue[] arguments)
     {
         using var span = Telemetry.Source.StartActivity("redis EVALSHA", ActivityKind.Client);
         try
         {
             return await _breaker.ExecuteAsync(
-                static async (state, token) =>
+                static async (call, token) =>
                 {
-                    var redis = await state.Connecting.WaitAsync(WaitLimit, token);
-                    return await redis.GetDatabase().ScriptEvaluateAsync(state.Script, state.Keys, state.Arguments).WaitAsync(WaitLimit, token);
+                    var redis = (await call.Connecting.WaitAsync(WaitLimit, token)).GetDatabase();
+                    var hash = call.Script.Hash ??= await Hash(redis, call.Script.Text).WaitAsync(WaitLimit, token);
+                    try
+                    {
+                        return await redis.ScriptEvaluateAsync(hash, call.Keys, call.Arguments).WaitAsync(WaitLimit, token);
+                    }
+                    catch (RedisServerException exception) when (exception.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal))
+                    {
+                        // Redis sees it for the first time, or was restarted.
+                        return await redis.ScriptEvaluateAsync(call.Script.Text, call.Keys, call.Arguments).WaitAsync(WaitLimit, token);
+                    }
                 },
                 (Connecting: _connecting, Script: script, Keys: keys, Arguments: arguments));
         }
@@ -110,6 +127,9 @@ internal sealed class Redis : IAsyncDisposable
             throw new RedisUnavailableException(exception);
         }
     }
+
+    private static async Task<byte[]> Hash(IDatabase redis, string script) =>
+        Convert.FromHexString((string)(await redis.ScriptEvaluateAsync("return redis.sha1hex(ARGV[1])", [], [script]))!);
 
     /// <summary>Whether Redis answers a PING; asked past the breaker, so that health sees recovery first.</summary>
     public async Task<bool> Answers(CancellationToken cancellationToken)

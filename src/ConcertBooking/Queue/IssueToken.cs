@@ -30,22 +30,32 @@ internal static class IssueToken
             return Problems.QueueNotFound;
         }
 
-        return await lane.Run(
-            async () => await proofOfWork.Check(context, queue, context.UserId())
-                ?? await Enter(queue, context.UserId(), room, tokens, settings),
-            cancellationToken);
-    }
-
-    private static async Task<IResult> Enter(QueueSettings queue, long userId, WaitingRoom room, QueueTokens tokens, Settings settings)
-    {
-        var place = await room.Enter(queue, userId);
-        if (place.Status is PlaceStatus.Full)
+        if (!await lane.Enter(cancellationToken))
         {
-            return Problems.QueueFull;
+            return Problems.TooManyRequests;
         }
 
-        var response = PlaceAnswer.Create(place, userId, queue.Name, tokens, settings);
-        return place.IsNew ? TypedResults.Created((string?)null, response) : TypedResults.Ok(response);
+        try
+        {
+            var userId = context.UserId();
+            if (await proofOfWork.Check(context, queue, userId) is { } refusal)
+            {
+                return refusal;
+            }
+
+            var place = await room.Enter(queue, userId);
+            if (place.Status is PlaceStatus.Full)
+            {
+                return Problems.QueueFull;
+            }
+
+            var response = PlaceAnswer.Create(place, userId, queue.Name, tokens, settings);
+            return place.IsNew ? TypedResults.Created((string?)null, response) : TypedResults.Ok(response);
+        }
+        finally
+        {
+            lane.Leave();
+        }
     }
 }
 

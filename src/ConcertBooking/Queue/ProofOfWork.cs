@@ -26,7 +26,7 @@ internal sealed class ProofOfWork(Settings settings, Redis redis, RedisClock clo
         .OfType<byte[]>().Select(static key => HMACSHA256.HashData(key, "proof-of-work"u8))];
 
     /// <summary>SET NX: whoever is first has used the challenge.</summary>
-    private const string UseLua = "return redis.call('SET', KEYS[1], 1, 'NX', 'PX', ARGV[1]) and 1 or 0";
+    private static readonly RedisScript UseScript = new("return redis.call('SET', KEYS[1], 1, 'NX', 'PX', ARGV[1]) and 1 or 0");
 
     /// <returns>Null when the request may enter; else the refusal, with a challenge in the answer's headers.</returns>
     /// <exception cref="RedisUnavailableException">Whether the answer was used before cannot be told; nor could anybody enter.</exception>
@@ -59,7 +59,7 @@ internal sealed class ProofOfWork(Settings settings, Redis redis, RedisClock clo
         }
 
         var left = end - clock.NowMilliseconds;
-        return left > 0 && (int)await redis.Eval(UseLua, [$"{{q:{queue.Name}}}:proof:{nonce}"], [left]) == 1;
+        return left > 0 && (int)await redis.Eval(UseScript, [$"{{q:{queue.Name}}}:proof:{nonce}"], [left]) == 1;
     }
 
     private bool IsGood(string answer, QueueSettings queue, long userId, out long end, out string nonce)

@@ -35,7 +35,8 @@ internal enum PassStatus
 /// <summary>The waiting room: each call is one script of <see cref="WaitingRoomLua"/>.</summary>
 internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings, RedisClock clock, Throttle throttle, Metrics metrics)
 {
-    private static readonly TimeSpan SeatLockLife = TimeSpan.FromSeconds(2);
+    /// <summary>How long those who come after the one who has the seat, or is about to, are spared MySQL.</summary>
+    private static readonly TimeSpan SeatLockLife = TimeSpan.FromMilliseconds(500);
 
     /// <summary>
     /// The seats' short locks while Redis is away: the users whose holds are under way in this process. A thousand who
@@ -101,14 +102,26 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
         }
     }
 
-    /// <summary>Frees the seat's short lock; a lock that stays, because Redis is away, ends by itself in 2 s.</summary>
-    public async Task Unlock(QueueToken token, long scheduleId, int seatNo)
+    /// <summary>Frees the seat's short lock, unless the seat has an owner: then it is the owner's from now on, until it ends by itself.</summary>
+    public async Task Unlock(QueueToken token, long scheduleId, int seatNo, long? owner)
     {
         var seat = SeatKey(token.Queue, scheduleId, seatNo);
         _localLocks.TryRemove(new(seat, token.UserId));
+        if (owner != token.UserId)
+        {
+            await Spare(WaitingRoomLua.Unlock, seat, [token.UserId, owner ?? RedisValue.EmptyString, (long)SeatLockLife.TotalMilliseconds]);
+        }
+    }
+
+    /// <summary>Ends whatever lock a seat has, because nobody has the seat any more.</summary>
+    public Task Free(string queue, long scheduleId, int seatNo) => Spare(WaitingRoomLua.Free, SeatKey(queue, scheduleId, seatNo), []);
+
+    /// <summary>What is not worth a refusal when Redis is away.</summary>
+    private async Task Spare(RedisScript script, RedisKey seat, RedisValue[] arguments)
+    {
         try
         {
-            await redis.Eval(WaitingRoomLua.Unlock, [seat], [token.UserId]);
+            await redis.Eval(script, [seat], arguments);
         }
         catch (RedisUnavailableException)
         {
@@ -125,11 +138,11 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
         return _people[queue.Name] = counts;
     }
 
-    private Task<RedisResult[]> Ask(string script, QueueToken token, RedisKey? seat = null) => Eval(
+    private Task<RedisResult[]> Ask(RedisScript script, QueueToken token, RedisKey? seat = null) => Eval(
         script, queues.OfToken(token.Queue),
         [token.UserId, token.Ticket, token.IssuedAt, token.AdmittedUntil, (long)SeatLockLife.TotalMilliseconds], seat);
 
-    private async Task<RedisResult[]> Eval(string script, QueueSettings queue, RedisValue[] arguments, RedisKey? seat = null)
+    private async Task<RedisResult[]> Eval(RedisScript script, QueueSettings queue, RedisValue[] arguments, RedisKey? seat = null)
     {
         var reply = (RedisResult[])(await redis.Eval(
             script,

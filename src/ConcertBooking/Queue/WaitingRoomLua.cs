@@ -1,3 +1,5 @@
+using ConcertBooking.Infrastructure;
+
 namespace ConcertBooking.Queue;
 
 /// <summary>
@@ -132,7 +134,7 @@ internal static class WaitingRoomLua
         """;
 
     /// <summary>A user has one place however often it enters; a new one goes to the end of the line. ARGV: user, maxWaiting.</summary>
-    public const string Enter = Prelude + """
+    public static readonly RedisScript Enter = new(Prelude + """
         local user, maxWaiting = ARGV[10], tonumber(ARGV[11])
         local created, ticket = 0, 0
         if not redis.call('ZSCORE', active, user) then
@@ -152,7 +154,7 @@ internal static class WaitingRoomLua
         end
         admit(created == 1 and user or '')
         return place(user, created, ticket)
-        """;
+        """);
 
     /// <summary>
     /// Whether a token still stands for a place. A user that Redis does not know although the token is fresh was
@@ -195,23 +197,23 @@ internal static class WaitingRoomLua
 
         """;
 
-    public const string Look = RecogniseOne + """
+    public static readonly RedisScript Look = new(RecogniseOne + """
         admit('')
         if not had then return answer(0, 0, 0, 0, 0) end
         return place(user, 0, ticket)
-        """;
+        """);
 
-    public const string Leave = RecogniseOne + """
+    public static readonly RedisScript Leave = new(RecogniseOne + """
         if had then forget(user) end
         admit('')
         return answer(had and 2 or 0, 0, 0, 0, 0)
-        """;
+        """);
 
     /// <summary>
     /// Admission and the seat's short lock in one call. The lock only answers losers cheaply: it lives for one
     /// transaction, never waits, and lets its own user through, because MySQL decides. Further ARGV: life of the lock.
     /// </summary>
-    public const string Check = RecogniseOne + """
+    public static readonly RedisScript Check = new(RecogniseOne + """
         if not had then return {nowUs, waits, 0} end
         if not redis.call('ZSCORE', active, user) then
           admit('')
@@ -221,10 +223,10 @@ internal static class WaitingRoomLua
           return {nowUs, waits, 3}
         end
         return {nowUs, waits, 2}
-        """;
+        """);
 
     /// <summary>The places of many, who thereby have asked. ARGV: user, ticket and time of issue of each; status, end and position of each are told.</summary>
-    public const string Watch = Prelude + Recognise + """
+    public static readonly RedisScript Watch = new(Prelude + Recognise + """
         local still = {}
         for i = 10, #ARGV, 3 do still[i] = recognise(ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), 0) end
         admit('')
@@ -238,14 +240,18 @@ internal static class WaitingRoomLua
           answers[at + 3] = rank and rank + 1 or 0
         end
         return answers
-        """;
+        """);
 
-    public const string Count = Prelude + """
+    public static readonly RedisScript Count = new(Prelude + """
         admit('')
         return {nowUs, waits, redis.call('ZCARD', waiting), redis.call('ZCARD', active), maxActive, activeMs / 1000, rate}
-        """;
+        """);
 
-    public const string Unlock = """
-        if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-        """;
+    /// <summary>Ends a user's lock, or leaves what is to come of it to the seat's owner. ARGV: user, owner or nothing, life in ms.</summary>
+    public static readonly RedisScript Unlock = new("""
+        if redis.call('GET', KEYS[1]) ~= ARGV[1] then return end
+        if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+        """);
+
+    public static readonly RedisScript Free = new("redis.call('DEL', KEYS[1])");
 }

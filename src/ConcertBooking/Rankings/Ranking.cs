@@ -26,7 +26,7 @@ internal sealed class Ranking(Redis redis)
     private static readonly RedisKey[] Key = ["{rank}:built"]; // names the slot; all keys have its tag
 
     /// <summary>Repeatable: only a seat whose bit changes is counted.</summary>
-    private const string AddLua = """
+    private static readonly RedisScript AddScript = new("""
         local time = redis.call('TIME')
         local now = time[1] * 1000 + math.floor(time[2] / 1000)
         for i = 1, #ARGV, 5 do
@@ -48,10 +48,10 @@ internal sealed class Ranking(Redis redis)
           end
         end
         return 0
-        """;
+        """);
 
     /// <summary>The quarters of an hour that began within the last 24 hours, summed once a second.</summary>
-    private const string TopLua = """
+    private static readonly RedisScript TopScript = new("""
         if redis.call('EXISTS', '{rank}:top') == 0 then
           local quarter = math.floor(redis.call('TIME')[1] / 900)
           local keys = {}
@@ -60,52 +60,52 @@ internal sealed class Ranking(Redis redis)
           redis.call('PEXPIRE', '{rank}:top', 1000)
         end
         return redis.call('ZREVRANGE', '{rank}:top', 0, ARGV[1] - 1, 'WITHSCORES')
-        """;
+        """);
 
-    private const string SoldOutLua = "return redis.call('ZRANGE', '{rank}:soldout', 0, ARGV[1] - 1, 'WITHSCORES')";
+    private static readonly RedisScript SoldOutScript = new("return redis.call('ZRANGE', '{rank}:soldout', 0, ARGV[1] - 1, 'WITHSCORES')");
 
     /// <summary>Whether the caller is to rebuild: the ranking is not complete, and nobody else has begun.</summary>
-    private const string BeginLua = """
+    private static readonly RedisScript BeginScript = new("""
         if redis.call('EXISTS', '{rank}:built') == 1 then return 0 end
         return redis.call('SET', '{rank}:building', ARGV[1], 'NX', 'EX', 60) and 1 or 0
-        """;
+        """);
 
-    private const string GoOnLua = """
+    private static readonly RedisScript GoOnScript = new("""
         if redis.call('GET', '{rank}:building') ~= ARGV[1] then return 0 end
         redis.call('EXPIRE', '{rank}:building', 60)
         return 1
-        """;
+        """);
 
     /// <summary>
     /// Complete only if the data was not lost again meanwhile, for then the token was lost with it. Once a day it is
     /// checked anew against MySQL, because a failover to a replica may have lost the last writes unnoticed.
     /// </summary>
-    private const string EndLua = """
+    private static readonly RedisScript EndScript = new("""
         if redis.call('GET', '{rank}:building') ~= ARGV[1] then return 0 end
         redis.call('SET', '{rank}:built', ARGV[1], 'EX', 86400)
         redis.call('DEL', '{rank}:building')
         return 1
-        """;
+        """);
 
     public Task Add(IEnumerable<SoldSeat> seats) => redis.Eval(
-        AddLua, Key, [.. seats.SelectMany(static seat => (RedisValue[])
+        AddScript, Key, [.. seats.SelectMany(static seat => (RedisValue[])
         [
             seat.ConcertId, seat.ScheduleId, seat.SeatNo, new DateTimeOffset(seat.PaidAt, TimeSpan.Zero).ToUnixTimeMilliseconds(), seat.SeatCount,
         ])]);
 
     /// <summary>Concerts and their seats sold in the last 24 hours, most first.</summary>
-    public Task<List<(long Id, long Score)>> Top(int limit) => Read(TopLua, limit);
+    public Task<List<(long Id, long Score)>> Top(int limit) => Read(TopScript, limit);
 
     /// <summary>Schedules and the milliseconds in which they sold out, fastest first.</summary>
-    public Task<List<(long Id, long Score)>> SoldOut(int limit) => Read(SoldOutLua, limit);
+    public Task<List<(long Id, long Score)>> SoldOut(int limit) => Read(SoldOutScript, limit);
 
-    public async Task<bool> Begin(string token) => (int)await redis.Eval(BeginLua, Key, [token]) == 1;
+    public async Task<bool> Begin(string token) => (int)await redis.Eval(BeginScript, Key, [token]) == 1;
 
-    public async Task<bool> GoOn(string token) => (int)await redis.Eval(GoOnLua, Key, [token]) == 1;
+    public async Task<bool> GoOn(string token) => (int)await redis.Eval(GoOnScript, Key, [token]) == 1;
 
-    public async Task<bool> End(string token) => (int)await redis.Eval(EndLua, Key, [token]) == 1;
+    public async Task<bool> End(string token) => (int)await redis.Eval(EndScript, Key, [token]) == 1;
 
-    private async Task<List<(long, long)>> Read(string script, int limit)
+    private async Task<List<(long, long)>> Read(RedisScript script, int limit)
     {
         var reply = (string[])(await redis.Eval(script, Key, [limit]))!;
         return [.. reply.Chunk(2).Select(static pair =>

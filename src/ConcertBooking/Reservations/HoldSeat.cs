@@ -47,9 +47,10 @@ internal static class HoldSeat
                 return Problems.SeatTaken;
         }
 
+        long? owner = null;
         try
         {
-            var answer = await Hold(request, token, database, holds, settings);
+            (var answer, owner) = await Hold(request, token, database, holds, settings);
             if (answer is Created<ReservationResponse>)
             {
                 outbox.Set();
@@ -60,7 +61,7 @@ internal static class HoldSeat
         finally
         {
             throttle.Held(Stopwatch.GetElapsedTime(started));
-            await room.Unlock(token, request.ScheduleId, request.SeatNo);
+            await room.Unlock(token, request.ScheduleId, request.SeatNo, owner);
         }
     }
 
@@ -95,7 +96,8 @@ internal static class HoldSeat
                (SELECT COUNT(*) FROM reservation h
                 WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3)) AS held,
                r.reservation_id, r.user_id, r.price, r.held_expires_at, r.status,
-               r.status = 'HELD' AND r.held_expires_at <= NOW(3) AS overdue, t.reservation_id AS claim
+               r.status = 'HELD' AND r.held_expires_at <= NOW(3) AS overdue, t.reservation_id AS claim,
+               r.status = 'CONFIRMED' OR r.held_expires_at > TIMESTAMPADD(SECOND, 1, NOW(3)) AS lasting
           FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
           LEFT JOIN seat t ON t.schedule_id = s.schedule_id AND t.seat_no = @seat
           LEFT JOIN reservation r ON r.reservation_id = t.reservation_id
@@ -105,7 +107,8 @@ internal static class HoldSeat
     /// <summary>A claim that turned out dead is buried and the hold tried again; others may come between, so not for ever.</summary>
     private const int Attempts = 4;
 
-    private static async Task<IResult> Hold(HoldSeatRequest request, QueueToken token, MySql database, Holds holds, Settings settings)
+    /// <returns>The answer, and whose the seat is for more than a moment, if it is somebody's.</returns>
+    private static async Task<(IResult Answer, long? Owner)> Hold(HoldSeatRequest request, QueueToken token, MySql database, Holds holds, Settings settings)
     {
         Guid? dead = null;
         var made = new List<Guid>(1);
@@ -120,12 +123,12 @@ internal static class HoldSeat
             catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.DuplicateKeyEntry)
             {
                 // Somebody wrote a live reservation past the seat row; the schema's guard held.
-                return Problems.SeatTaken;
+                return (Problems.SeatTaken, null);
             }
 
             if (outcome.Result is { } result)
             {
-                return result;
+                return (result, outcome.Owner);
             }
 
             dead = outcome.Dead;
@@ -137,11 +140,11 @@ internal static class HoldSeat
             }
         }
 
-        return Problems.SeatTaken;
+        return (Problems.SeatTaken, null);
     }
 
     /// <summary>Either an answer, or the claim of a reservation that is no longer live.</summary>
-    private readonly record struct Outcome(IResult? Result, Guid? Dead = null, bool Overdue = false);
+    private readonly record struct Outcome(IResult? Result, Guid? Dead = null, bool Overdue = false, long? Owner = null);
 
     private static async Task<Outcome> Try(
         MySqlConnection connection, HoldSeatRequest request, QueueToken token, Guid? dead, List<Guid> made, Settings settings,
@@ -173,7 +176,9 @@ internal static class HoldSeat
         {
             var response = new ReservationResponse(
                 id.ToString(), request.ScheduleId, request.SeatNo, "HELD", row.GetInt64(6), row.GetDateTime(7));
-            return new Outcome(made.Contains(id) ? TypedResults.Created($"/v1/reservations/{id}", response) : TypedResults.Ok(response));
+            return new Outcome(
+                made.Contains(id) ? TypedResults.Created($"/v1/reservations/{id}", response) : TypedResults.Ok(response),
+                Owner: row.GetBoolean(11) ? token.UserId : null);
         }
 
         if (row.GetString(1) != token.Queue)
@@ -193,7 +198,7 @@ internal static class HoldSeat
 
         if (claimant is not null && !row.GetBoolean(9) && row.GetString(8) is "HELD" or "CONFIRMED")
         {
-            return new Outcome(Problems.SeatTaken);
+            return new Outcome(Problems.SeatTaken, Owner: row.GetBoolean(11) ? row.GetInt64(5) : null);
         }
 
         return row.GetInt64(3) >= settings.HoldsPerUser

@@ -1,5 +1,6 @@
 using ConcertBooking.Events;
 using ConcertBooking.Infrastructure;
+using ConcertBooking.Queue;
 using MySqlConnector;
 
 namespace ConcertBooking.Reservations;
@@ -29,10 +30,12 @@ internal static class ReleaseSeat
           SET t.reservation_id = NULL
           WHERE r.reservation_id = @reservation AND t.reservation_id = r.reservation_id AND r.change_id = @event;
         COMMIT;
-        SELECT status FROM reservation WHERE reservation_id = @reservation AND user_id = @user
+        SELECT r.status, c.queue_name, r.schedule_id, r.seat_no
+          FROM reservation r JOIN concert_schedule s ON s.schedule_id = r.schedule_id JOIN concert c ON c.concert_id = s.concert_id
+          WHERE r.reservation_id = @reservation AND r.user_id = @user
         """;
 
-    private static async Task<IResult> Handle(string reservationId, HttpContext context, MySql database, OutboxSignal outbox)
+    private static async Task<IResult> Handle(string reservationId, HttpContext context, MySql database, WaitingRoom room, OutboxSignal outbox)
     {
         if (!Guid.TryParseExact(reservationId, "D", out var id))
         {
@@ -40,22 +43,30 @@ internal static class ReleaseSeat
         }
 
         var userId = context.UserId();
-        var status = await database.Run(
+        var reservation = await database.Run(
             async (connection, token) =>
             {
                 await using var command = new MySqlCommand(ReleaseSql, connection);
                 command.Parameters.AddWithValue("@user", userId);
                 Outbox.AddTo(command.Parameters, id, ReservationEvent.Released);
-                return (string?)await command.ExecuteScalarAsync(token);
+                await using var reader = await command.ExecuteReaderAsync(token);
+                return await reader.ReadAsync(token)
+                    ? (Status: reader.GetString(0), Queue: reader.GetString(1), Schedule: reader.GetInt64(2), Seat: reader.GetInt32(3))
+                    : default;
             },
             CancellationToken.None);
-        outbox.Set();
-        return status switch
+        switch (reservation.Status)
         {
-            null => Problems.ReservationNotFound,
-            "RELEASED" => TypedResults.NoContent(), // also for a repeat: the seat is free, as asked
-            "CONFIRMED" => Problems.AlreadyPaid,
-            _ => Problems.HoldExpired, // EXPIRED, or HELD past its time and not yet swept
-        };
+            case null:
+                return Problems.ReservationNotFound;
+            case "RELEASED": // also for a repeat: the seat is free, as asked
+                outbox.Set();
+                await room.Free(reservation.Queue, reservation.Schedule, reservation.Seat);
+                return TypedResults.NoContent();
+            case "CONFIRMED":
+                return Problems.AlreadyPaid;
+            default: // EXPIRED, or HELD past its time and not yet swept
+                return Problems.HoldExpired;
+        }
     }
 }
