@@ -21,6 +21,12 @@ internal static class Outbox
     public const string ReservationsTopic = "concert-booking.reservations";
     public const string PaymentCompleted = "payment.completed.v1";
 
+    /// <summary>Those of <see cref="AddTo"/>, for a procedure.</summary>
+    public const string ReservationEventParameters = """
+        @reservation BINARY(16), @event BINARY(16), @eventType VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin,
+        @traceparent VARCHAR(55) CHARACTER SET ascii COLLATE ascii_bin, @reservationText CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin
+        """;
+
     /// <summary>
     /// The event of a reservation's change. To be completed by a WHERE on <c>r</c> that holds only in the transaction
     /// that made the change; <see cref="AddTo"/> gives its parameters.

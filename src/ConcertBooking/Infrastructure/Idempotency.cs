@@ -59,6 +59,12 @@ internal static class Idempotency
     /// <summary>How long an answer is remembered; the sweep removes older ones.</summary>
     public static readonly TimeSpan Memory = TimeSpan.FromHours(24);
 
+    /// <summary>Those of <see cref="IdempotentCall.AddTo"/>.</summary>
+    public const string Parameters = """
+        @user BIGINT, @call VARCHAR(10) CHARACTER SET ascii COLLATE ascii_bin, @key VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin,
+        @hash BINARY(32), @attempt BINARY(16)
+        """;
+
     /// <summary>
     /// Opens the transaction. The user's row comes first, in every transaction that touches a user's points or holds:
     /// one lock order, and parallel calls of one user take turns.

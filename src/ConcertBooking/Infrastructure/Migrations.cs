@@ -1,11 +1,14 @@
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
+using ConcertBooking.Payments;
+using ConcertBooking.Points;
+using ConcertBooking.Reservations;
 using MySqlConnector;
 
 namespace ConcertBooking.Infrastructure;
 
-/// <summary>The numbered .sql files of Database/, applied in order, each once, by one process at a time.</summary>
+/// <summary>The numbered .sql files of Database/, applied in order, each once, by one process at a time, and then the procedures of this build.</summary>
 internal static class Migrations
 {
     private sealed record Migration(int Number, string Name, string Sql)
@@ -24,11 +27,21 @@ internal static class Migrations
 
     private static readonly Migration[] All = Load();
 
+    private static readonly Procedure[] Procedures =
+        [HoldSeat.Procedure, ReleaseSeat.Procedure, Holds.Procedure, Pay.Procedure, ChargePoints.Procedure];
+
+    /// <summary>The number of the last migration, or -1 when a procedure of this build is missing.</summary>
+    public static readonly string StateSql = $"""
+        SELECT IF((SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = DATABASE()
+                   AND routine_name IN ({string.Join(", ", Procedures.Select(static procedure => $"'{procedure.Name}'"))})) < {Procedures.Length},
+                  -1, MAX(number)) FROM schema_migration
+        """;
+
     /// <summary>The schema that this build was written for.</summary>
     public static int Latest => All[^1].Number;
 
     /// <summary>Brings the schema up to date, telling each step; a second process waits for the first and finds nothing to do.</summary>
-    /// <returns>How many migrations were applied.</returns>
+    /// <returns>How many migrations were applied and procedures made.</returns>
     /// <exception cref="InvalidOperationException">An applied migration is not the one that this build knows.</exception>
     public static async Task<int> Apply(string connectionString, Action<string> tell, CancellationToken cancellationToken)
     {
@@ -71,6 +84,19 @@ internal static class Migrations
             record.Parameters.AddWithValue("@checksum", migration.Checksum);
             await record.ExecuteNonQueryAsync(cancellationToken);
             count++;
+        }
+
+        foreach (var procedure in Procedures)
+        {
+            await using var find = new MySqlCommand(
+                "SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = DATABASE() AND routine_name = @name", connection);
+            find.Parameters.AddWithValue("@name", procedure.Name);
+            if (Convert.ToInt32(await find.ExecuteScalarAsync(cancellationToken)) == 0)
+            {
+                tell($"making {procedure.Name}");
+                await Execute(connection, procedure.CreateSql, cancellationToken);
+                count++;
+            }
         }
 
         return count;

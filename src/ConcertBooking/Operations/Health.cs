@@ -47,14 +47,14 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, M
         metrics.Dependency("kafka", kafka.Up);
     }
 
-    /// <summary>MySQL is up when it answers and holds the schema that this build was written for.</summary>
+    /// <summary>MySQL is up when it answers and holds the schema and procedures that this build was written for.</summary>
     private async Task<string?> AskMySql(CancellationToken cancellationToken)
     {
         try
         {
-            var schema = await database.Probe("SELECT MAX(number) FROM schema_migration", cancellationToken);
-            return schema >= Migrations.Latest
-                ? null
+            var schema = await database.Probe(Migrations.StateSql, cancellationToken);
+            return schema >= Migrations.Latest ? null
+                : schema < 0 ? "a procedure of this build is missing: run concert-booking migrate"
                 : $"the schema is at {schema}, this build needs {Migrations.Latest}: run concert-booking migrate";
         }
         catch (MySqlException missing) when (missing.ErrorCode == MySqlErrorCode.NoSuchTable)

@@ -77,11 +77,15 @@ internal static class Pay
     }
 
     /// <summary>
-    /// One transaction, one round trip. The UPDATE is the whole decision: ours, held, not overdue, of the token's
+    /// One transaction, one round trip, kept by MySQL. The UPDATE is the whole decision: ours, held, not overdue, of the token's
     /// queue, and affordable. change_id marks the row as changed by this attempt; all that follows asks for that mark.
     /// The last two statements tell the key's row and, if there is no answer in it, why.
     /// </summary>
-    private const string PaySql = Idempotency.Begin + """
+    public static readonly Procedure Procedure = new("pay", Idempotency.Parameters + """
+        , @queue VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, @reservation BINARY(16),
+        @reservationText CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, @paymentText CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+        @event BINARY(16), @traceparent VARCHAR(55) CHARACTER SET ascii COLLATE ascii_bin
+        """, Idempotency.Begin + """
         UPDATE reservation r JOIN user_point_balance b ON b.user_id = r.user_id
           JOIN concert_schedule s ON s.schedule_id = r.schedule_id JOIN concert c ON c.concert_id = s.concert_id
           JOIN
@@ -114,14 +118,14 @@ internal static class Pay
                 WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3) AND hc.queue_name = @queue) AS unpaid
           FROM reservation r JOIN concert_schedule s ON s.schedule_id = r.schedule_id JOIN concert c ON c.concert_id = s.concert_id
           WHERE r.reservation_id = @reservation AND r.user_id = @user;
-        """;
+        """);
 
     private readonly record struct Outcome(IResult Result, bool LastHoldPaid = false);
 
     private static async Task<Outcome> Try(
         MySqlConnection connection, IdempotentCall call, Guid reservationId, string queue, CancellationToken cancellationToken)
     {
-        await using var command = new MySqlCommand(PaySql, connection);
+        await using var command = Procedure.On(connection);
         var paymentId = call.AddTo(command);
         command.Parameters.AddWithValue("@queue", queue);
         command.Parameters.AddWithValue("@reservation", reservationId);

@@ -40,10 +40,12 @@ public static class ChargePoints
     }
 
     /// <summary>
-    /// One round trip. The user's row is locked by the first statement, so the balance read for the ledger row is the
+    /// One round trip, kept by MySQL. The user's row is locked by the first statement, so the balance read for the ledger row is the
     /// one that the last UPDATE changes.
     /// </summary>
-    private const string ChargeSql = Idempotency.Begin + """
+    internal static readonly Procedure Procedure = new("charge_points", Idempotency.Parameters + """
+        , @id CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, @amount BIGINT, @limit BIGINT
+        """, Idempotency.Begin + """
         INSERT INTO point_tx (point_tx_id, user_id, type, amount, balance_after, reference)
           SELECT @attempt, b.user_id, 'CHARGE', @amount, b.balance + @amount, @attempt
           FROM user_point_balance b JOIN
@@ -55,11 +57,11 @@ public static class ChargePoints
         UPDATE idempotency i JOIN point_tx t ON t.point_tx_id = @attempt
           SET i.answer = CONCAT('{"chargeId":"', @id, '","amount":', t.amount, ',"balance":', t.balance_after, '}')
           WHERE i.user_id = @user AND i.call_name = @call AND i.idempotency_key = @key AND i.attempt_id = @attempt;
-        """ + Idempotency.End;
+        """ + Idempotency.End);
 
     private static async Task<IResult> Charge(MySqlConnection connection, IdempotentCall call, long amount, CancellationToken cancellationToken)
     {
-        await using var command = new MySqlCommand(ChargeSql, connection);
+        await using var command = Procedure.On(connection);
         var chargeId = call.AddTo(command);
         command.Parameters.AddWithValue("@id", chargeId.ToString());
         command.Parameters.AddWithValue("@amount", amount);

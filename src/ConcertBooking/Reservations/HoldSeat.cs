@@ -66,7 +66,7 @@ internal static class HoldSeat
     }
 
     /// <summary>
-    /// One transaction, one round trip:
+    /// One transaction, one round trip, kept by MySQL:
     /// the user's row first, so that parallel holds of one user count each other;
     /// the limit and the schedule read into variables, because within the UPDATE they would be locking reads, whose
     /// gap locks set users who hold nothing yet against each other;
@@ -74,7 +74,11 @@ internal static class HoldSeat
     /// the reservation and its event written only for the claim that is now in the seat.
     /// The last statement tells the outcome, or why there was none.
     /// </summary>
-    private const string HoldSql = """
+    public static readonly Procedure Procedure = new("hold_seat", """
+        @user BIGINT, @queue VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, @schedule BIGINT, @seat INT, @dead BINARY(16),
+        @holdSeconds INT, @holdsPerUser INT,
+        """ + Outbox.ReservationEventParameters, """
+        DECLARE @held, @open BIGINT;
         START TRANSACTION;
         INSERT INTO user_point_balance (user_id, balance) VALUES (@user, 0) ON DUPLICATE KEY UPDATE balance = balance;
         SELECT COUNT(*) INTO @held FROM reservation h
@@ -102,7 +106,7 @@ internal static class HoldSeat
           LEFT JOIN seat t ON t.schedule_id = s.schedule_id AND t.seat_no = @seat
           LEFT JOIN reservation r ON r.reservation_id = t.reservation_id
           WHERE s.schedule_id = @schedule;
-        """;
+        """);
 
     /// <summary>A claim that turned out dead is buried and the hold tried again; others may come between, so not for ever.</summary>
     private const int Attempts = 4;
@@ -152,7 +156,7 @@ internal static class HoldSeat
     {
         var reservationId = Guid.CreateVersion7();
         made.Add(reservationId);
-        await using var command = new MySqlCommand(HoldSql, connection);
+        await using var command = Procedure.On(connection);
         command.Parameters.AddWithValue("@user", token.UserId);
         command.Parameters.AddWithValue("@queue", token.Queue);
         command.Parameters.AddWithValue("@schedule", request.ScheduleId);

@@ -11,7 +11,7 @@ internal sealed class Holds(MySql database, OutboxSignal outbox)
     /// By primary key and on the condition that the hold is still overdue, so that a payment or a second sweeper
     /// that came first wins; the event and the freed seat follow only from this transaction's own change.
     /// </summary>
-    private const string ExpireSql = """
+    public static readonly Procedure Procedure = new("expire_hold", Outbox.ReservationEventParameters, """
         START TRANSACTION;
         UPDATE reservation SET status = 'EXPIRED', change_id = @event
           WHERE reservation_id = @reservation AND status = 'HELD' AND held_expires_at <= NOW(3);
@@ -21,8 +21,8 @@ internal sealed class Holds(MySql database, OutboxSignal outbox)
         UPDATE seat t JOIN reservation r ON r.schedule_id = t.schedule_id AND r.seat_no = t.seat_no
           SET t.reservation_id = NULL
           WHERE r.reservation_id = @reservation AND t.reservation_id = r.reservation_id AND r.status = 'EXPIRED';
-        COMMIT
-        """;
+        COMMIT;
+        """);
 
     /// <summary>Expires those of the given holds that are still overdue, each in a transaction of its own, all in one round trip.</summary>
     public async Task Expire(IReadOnlyList<Guid> reservationIds)
@@ -33,7 +33,7 @@ internal sealed class Holds(MySql database, OutboxSignal outbox)
                 await using var batch = new MySqlBatch(connection);
                 foreach (var reservationId in reservationIds)
                 {
-                    var command = new MySqlBatchCommand(ExpireSql);
+                    var command = new MySqlBatchCommand(Procedure.CallSql);
                     Outbox.AddTo(command.Parameters, reservationId, ReservationEvent.Expired);
                     batch.BatchCommands.Add(command);
                 }

@@ -19,7 +19,7 @@ internal static class ReleaseSeat
     /// The hold ends by its primary key; event and seat follow only from this transaction's own change. The last
     /// statement tells the state that is now true.
     /// </summary>
-    private const string ReleaseSql = """
+    public static readonly Procedure Procedure = new("release_seat", "@user BIGINT, " + Outbox.ReservationEventParameters, """
         START TRANSACTION;
         UPDATE reservation SET status = 'RELEASED', change_id = @event
           WHERE reservation_id = @reservation AND user_id = @user AND status = 'HELD' AND held_expires_at > NOW(3);
@@ -32,8 +32,8 @@ internal static class ReleaseSeat
         COMMIT;
         SELECT r.status, c.queue_name, r.schedule_id, r.seat_no
           FROM reservation r JOIN concert_schedule s ON s.schedule_id = r.schedule_id JOIN concert c ON c.concert_id = s.concert_id
-          WHERE r.reservation_id = @reservation AND r.user_id = @user
-        """;
+          WHERE r.reservation_id = @reservation AND r.user_id = @user;
+        """);
 
     private static async Task<IResult> Handle(string reservationId, HttpContext context, MySql database, WaitingRoom room, OutboxSignal outbox)
     {
@@ -46,7 +46,7 @@ internal static class ReleaseSeat
         var reservation = await database.Run(
             async (connection, token) =>
             {
-                await using var command = new MySqlCommand(ReleaseSql, connection);
+                await using var command = Procedure.On(connection);
                 command.Parameters.AddWithValue("@user", userId);
                 Outbox.AddTo(command.Parameters, id, ReservationEvent.Released);
                 await using var reader = await command.ExecuteReaderAsync(token);

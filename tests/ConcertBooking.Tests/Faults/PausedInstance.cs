@@ -2,7 +2,6 @@ using ConcertBooking.DevHost.Servers;
 using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
-using StackExchange.Redis;
 
 namespace ConcertBooking.Tests.Faults;
 
@@ -67,9 +66,5 @@ public sealed class PausedInstance : FaultTests
 
     private Task ExpectLockGoneAsync(Show show) => Eventually.TrueAsync(async () => !await LockedAsync(show), within: s_lockGone);
 
-    private async Task<bool> LockedAsync(Show show)
-    {
-        await using var redis = await ConnectionMultiplexer.ConnectAsync(Rig.Servers.Redis.ConnectionString);
-        return await redis.GetDatabase().KeyExistsAsync($"{{q:{show.Queue}}}:seat:{show.ScheduleId}:1");
-    }
+    private async Task<bool> LockedAsync(Show show) => await Rig.SeatLockAsync(show) is not null;
 }

@@ -104,6 +104,27 @@ public sealed class HealthTests : SharedRigTests
     }
 
     [Test]
+    public async Task Start_WithoutAProcedure_IsUnreadyUntilMigrated()
+    {
+        var database = await Rig.AddDatabaseAsync();
+        foreach (var name in await database.ColumnAsync<string>(
+            "SELECT routine_name FROM information_schema.routines WHERE routine_schema = DATABASE() AND routine_name LIKE 'pay%'"))
+        {
+            await database.ExecuteAsync($"DROP PROCEDURE {name}");
+        }
+
+        var settings = new Dictionary<string, string?> { [MySqlServers.Setting] = database.ConnectionString };
+        await using var instance = await Rig.StartAsync(settings, waitFor: "/livez");
+        await Eventually.TrueAsync(
+            () => instance.Process.Output.Any(line => line.Contains("procedure", StringComparison.Ordinal)), TimeSpan.FromSeconds(5));
+        (await instance.Api.GetAsync("/readyz")).Expect(503);
+
+        await Rig.RunAsync(["migrate"], settings);
+
+        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200, TimeSpan.FromSeconds(10));
+    }
+
+    [Test]
     public async Task Roles_WorkerAlone_ServesNoApiButSweeps()
     {
         await using var alone = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Roles"] = "api" });

@@ -77,8 +77,11 @@ public sealed class NoSweeper : SharedRigTests
         await fleet.VerifyAsync();
     }
 
-    private static Task<int> LetAnHourPassAsync(Database database) =>
-        database.ExecuteAsync("UPDATE reservation SET held_expires_at = TIMESTAMPADD(HOUR, -1, NOW(3)) WHERE status = 'HELD'");
+    private static async Task LetAnHourPassAsync(Database database)
+    {
+        await Database.LetSeatLocksPassAsync();
+        await database.ExecuteAsync("UPDATE reservation SET held_expires_at = TIMESTAMPADD(HOUR, -1, NOW(3)) WHERE status = 'HELD'");
+    }
 
     private static async Task<long> AvailableAsync(Fleet fleet, Show show) =>
         (await fleet[0].GetAsync($"/v1/schedules/{show.ScheduleId}/seats")).Expect(200).Number("availableSeats");

@@ -44,6 +44,47 @@ public sealed class HoldSeatTests : SharedRigTests
     }
 
     [Test]
+    public async Task HoldSeat_LostToAnother_LeavesTheLockToTheOwner()
+    {
+        var show = await Rig.Catalogue.AddShowAsync();
+        var (owner, loser) = (await Rig.NewVisitorAsync(show), await Rig.NewVisitorAsync(show));
+        var held = (await owner.HoldAsync(show)).Expect(201);
+        await Eventually.TrueAsync(async () => await Rig.SeatLockAsync(show) is null, within: TimeSpan.FromSeconds(5));
+
+        (await loser.HoldAsync(show)).ExpectProblem(409, "seat_taken");
+
+        await Assert.That(await Rig.SeatLockAsync(show)).IsEqualTo(owner.UserId);
+        await Assert.That((await owner.HoldAsync(show)).Expect(200).Text).IsEqualTo(held.Text);
+    }
+
+    [Test]
+    public async Task HoldSeat_LostThenReleased_IsFreeAtOnce()
+    {
+        var show = await Rig.Catalogue.AddShowAsync();
+        var (owner, loser) = (await Rig.NewVisitorAsync(show), await Rig.NewVisitorAsync(show));
+        var reservationId = await owner.HeldAsync(show);
+        (await loser.HoldAsync(show)).ExpectProblem(409, "seat_taken");
+
+        (await owner.ReleaseAsync(reservationId)).Expect(204);
+
+        (await loser.HoldAsync(show)).Expect(201);
+    }
+
+    /// <summary>Or it could outlive the hold.</summary>
+    [Test]
+    public async Task HoldSeat_ForAMoment_LeavesNoLock()
+    {
+        await using var hasty = await Rig.StartAsync(new Dictionary<string, string?> { ["Holds__Seconds"] = "1" });
+        var show = await Rig.Catalogue.AddShowAsync();
+        var visitor = await Rig.NewVisitorAsync(show);
+        visitor.Api = hasty.Api;
+
+        await visitor.HeldAsync(show);
+
+        await Assert.That(await Rig.SeatLockAsync(show)).IsNull();
+    }
+
+    [Test]
     public async Task HoldSeat_WithSettingHoldsSeconds_IsHeldThatLong()
     {
         await using var hasty = await Rig.StartAsync(new Dictionary<string, string?> { ["Holds__Seconds"] = "30" });

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using ConcertBooking.DevHost;
 using ConcertBooking.DevHost.Servers;
 using MySqlConnector;
+using StackExchange.Redis;
 using TUnit.Core.Interfaces;
 
 namespace ConcertBooking.Tests.Support;
@@ -135,6 +136,13 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
         if (points > 0)
             (await visitor.ChargeAsync(points)).Expect(201);
         return visitor;
+    }
+
+    /// <summary>Whose the short lock of a show's first seat is, if there is one.</summary>
+    public async Task<long?> SeatLockAsync(Show show)
+    {
+        await using var redis = await ConnectionMultiplexer.ConnectAsync(Servers.Redis.ConnectionString);
+        return (long?)await redis.GetDatabase().StringGetAsync($"{{q:{show.Queue}}}:seat:{show.ScheduleId}:1");
     }
 
     public async ValueTask DisposeAsync()
