@@ -181,6 +181,11 @@ internal sealed partial class MySql : IAsyncDisposable
             {
                 return await work(connection, cancellationToken);
             }
+            catch (InvalidOperationException exception) when (connection.State is not System.Data.ConnectionState.Open)
+            {
+                // A reader that is closed after its connection broke tells no more than that.
+                throw new IOException(exception.Message, exception);
+            }
             catch
             {
                 await Rollback(connection);

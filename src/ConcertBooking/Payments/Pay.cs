@@ -7,7 +7,7 @@ using MySqlConnector;
 
 namespace ConcertBooking.Payments;
 
-public sealed record PayRequest([property: Required, StringLength(64)] string ReservationId);
+public sealed record PayRequest([property: Required, StringLength(Pay.LongestId)] string ReservationId);
 
 /// <param name="Amount">Whole points: the price at the time of the hold.</param>
 /// <param name="Balance">What is left.</param>
@@ -20,11 +20,13 @@ public sealed record PaymentResponse(string PaymentId, string ReservationId, lon
 internal static class Pay
 {
     private const string Call = "pay";
+    public const int LongestId = 64;
 
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/payments", Handle)
             .WithName("Pay").WithTags("Payments").WithSummary("Pay a held seat")
             .WithQueueToken()
+            .ValidatedByHand()
             .CountedAs(static metrics => metrics.Payments, success: "paid")
             .WithHeader("Idempotency-Key", "1 to 255 printable ASCII characters; a repeat with the same body gets the first answer again.", required: true)
             .Produces<PaymentResponse>(StatusCodes.Status201Created)
@@ -37,6 +39,11 @@ internal static class Pay
     private static async Task<IResult> Handle(
         PayRequest request, HttpContext context, WaitingRoom room, MySql database, InFlight inFlight, OutboxSignal outbox)
     {
+        if (request.ReservationId is not { Length: > 0 and <= LongestId })
+        {
+            return Problem.Invalid("reservationId", $"Must have 1 to {LongestId} characters.");
+        }
+
         var token = context.QueueToken();
         var isId = Guid.TryParseExact(request.ReservationId, "D", out var reservationId);
         var body = isId ? reservationId.ToString() : request.ReservationId;

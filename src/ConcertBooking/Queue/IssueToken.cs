@@ -4,17 +4,19 @@ using ConcertBooking.Infrastructure;
 
 namespace ConcertBooking.Queue;
 
-public sealed record IssueTokenRequest([property: StringLength(64)] string? Queue = null);
+public sealed record IssueTokenRequest([property: StringLength(IssueToken.LongestName)] string? Queue = null);
 
 /// <summary>Enters the waiting room. A user has one place in a queue, however often and from wherever it enters.</summary>
 internal static class IssueToken
 {
     public const string DefaultQueue = "main";
+    public const int LongestName = 64;
 
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/queue/tokens", Handle)
             .WithName("IssueToken").WithTags("Queue").WithSummary("Enter a queue")
             .WithAccessToken()
+            .ValidatedByHand()
             .Produces<PlaceResponse>(StatusCodes.Status201Created)
             .Produces<PlaceResponse>()
             .WithBodyProblems()
@@ -25,6 +27,11 @@ internal static class IssueToken
         IssueTokenRequest? request, HttpContext context, Queues queues, WaitingRoom room, QueueTokens tokens, ProofOfWork proofOfWork,
         Lane lane, Settings settings, CancellationToken cancellationToken)
     {
+        if (request?.Queue is { Length: > LongestName })
+        {
+            return Problem.Invalid("queue", $"Must be no longer than {LongestName} characters.");
+        }
+
         if (await queues.Find(request?.Queue ?? DefaultQueue, cancellationToken) is not { } queue)
         {
             return Problems.QueueNotFound;

@@ -23,6 +23,7 @@ internal static class HoldSeat
         routes.MapPost("/v1/reservations", Handle)
             .WithName("HoldSeat").WithTags("Reservations").WithSummary("Hold a seat")
             .WithQueueToken()
+            .ValidatedByHand()
             .CountedAs(static metrics => metrics.Holds, success: "held")
             .Produces<ReservationResponse>(StatusCodes.Status201Created)
             .Produces<ReservationResponse>()
@@ -35,6 +36,11 @@ internal static class HoldSeat
     private static async Task<IResult> Handle(
         HoldSeatRequest request, HttpContext context, WaitingRoom room, MySql database, Holds holds, OutboxSignal outbox, Throttle throttle, Settings settings)
     {
+        if (request.ScheduleId < 1 || request.SeatNo < 1)
+        {
+            return Problem.Invalid(request.ScheduleId < 1 ? "scheduleId" : "seatNo", "Must be at least 1.");
+        }
+
         var started = Stopwatch.GetTimestamp();
         var token = context.QueueToken();
         switch (await room.CheckAndLock(token, request.ScheduleId, request.SeatNo))

@@ -98,8 +98,11 @@ internal sealed class Fleet : IAsyncDisposable
             await Assert.That(exitCode).IsEqualTo(0);
     }
 
+    /// <summary>Tells the faults as well: a test that met one fails by its answer, which says nothing of the cause.</summary>
     public async ValueTask DisposeAsync()
     {
+        foreach (var fault in Faults())
+            Console.WriteLine(fault);
         foreach (var member in Members)
             await member.KillAsync();
     }

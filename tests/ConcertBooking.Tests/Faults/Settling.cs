@@ -15,8 +15,6 @@ internal static class Settling
     public static async Task SettleAsync(this Fleet fleet, Journal journal, string? kafka = null)
     {
         await fleet.StopAsync();
-        foreach (var fault in fleet.Faults())
-            TestContext.Current!.Output.WriteLine(fault);
         await fleet.Members[0].StartAsync();
         await Eventually.TrueAsync(
             async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation WHERE status = 'HELD'") == 0,
