@@ -24,7 +24,7 @@ internal sealed class Procedure(string name, string parameters, string sql)
     public string CreateSql => $"CREATE PROCEDURE IF NOT EXISTS {Name} {_body}";
 
     /// <summary>A call, whose parameters are yet to be added.</summary>
-    public MySqlCommand On(MySqlConnection connection) => new(CallSql, connection);
+    public MySqlCommand Call(MySqlConnection connection) => new(CallSql, connection);
 
     /// <summary>Within a procedure a parameter has a plain name, which no column has.</summary>
     private static string Plain(string sql) => sql.Replace("@", "p_", StringComparison.Ordinal);

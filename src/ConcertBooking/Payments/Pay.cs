@@ -132,7 +132,7 @@ internal static class Pay
     private static async Task<Outcome> Try(
         MySqlConnection connection, IdempotentCall call, Guid reservationId, string queue, CancellationToken cancellationToken)
     {
-        await using var command = Procedure.On(connection);
+        await using var command = Procedure.Call(connection);
         var paymentId = call.AddTo(command);
         command.Parameters.AddWithValue("@queue", queue);
         command.Parameters.AddWithValue("@reservation", reservationId);

@@ -61,7 +61,7 @@ public static class ChargePoints
 
     private static async Task<IResult> Charge(MySqlConnection connection, IdempotentCall call, long amount, CancellationToken cancellationToken)
     {
-        await using var command = Procedure.On(connection);
+        await using var command = Procedure.Call(connection);
         var chargeId = call.AddTo(command);
         command.Parameters.AddWithValue("@id", chargeId.ToString());
         command.Parameters.AddWithValue("@amount", amount);

@@ -13,7 +13,7 @@ namespace ConcertBooking.Queue;
 ///                          settle: until when (ms) nobody is admitted, because passes are still coming back;
 ///                          credit: admissions that the rate allows; share: how far instances in trouble throttle;
 ///                          grace: how many were active when the limit was lowered or passes came back
-/// {q:main}:seat:S:N string user holding the seat right now, for the length of one transaction
+/// {q:main}:seat:S:N string user who has the seat, or is about to; for half a second
 /// </code>
 /// </summary>
 internal static class WaitingRoomLua
@@ -210,8 +210,8 @@ internal static class WaitingRoomLua
         """);
 
     /// <summary>
-    /// Admission and the seat's short lock in one call. The lock only answers losers cheaply: it lives for one
-    /// transaction, never waits, and lets its own user through, because MySQL decides. Further ARGV: life of the lock.
+    /// Admission and the seat's short lock in one call. The lock only answers losers cheaply: it lives for a moment,
+    /// never waits, and lets its own user through, because MySQL decides. Further ARGV: life of the lock in ms.
     /// </summary>
     public static readonly RedisScript Check = new(RecogniseOne + """
         if not had then return {nowUs, waits, 0} end

@@ -15,7 +15,7 @@ public sealed record HoldSeatRequest(
 
 /// <summary>
 /// Holds a seat: of all who want it exactly one succeeds. The seat row's conditional UPDATE decides, the unique
-/// column reservation.live guards; Redis only spares MySQL those who come while a winner is being written.
+/// column reservation.live guards; Redis only spares MySQL those who come for a seat that somebody has just got.
 /// </summary>
 internal static class HoldSeat
 {
@@ -162,7 +162,7 @@ internal static class HoldSeat
     {
         var reservationId = Guid.CreateVersion7();
         made.Add(reservationId);
-        await using var command = Procedure.On(connection);
+        await using var command = Procedure.Call(connection);
         command.Parameters.AddWithValue("@user", token.UserId);
         command.Parameters.AddWithValue("@queue", token.Queue);
         command.Parameters.AddWithValue("@schedule", request.ScheduleId);

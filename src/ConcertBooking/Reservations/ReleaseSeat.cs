@@ -46,7 +46,7 @@ internal static class ReleaseSeat
         var reservation = await database.Run(
             async (connection, token) =>
             {
-                await using var command = Procedure.On(connection);
+                await using var command = Procedure.Call(connection);
                 command.Parameters.AddWithValue("@user", userId);
                 Outbox.AddTo(command.Parameters, id, ReservationEvent.Released);
                 await using var reader = await command.ExecuteReaderAsync(token);
