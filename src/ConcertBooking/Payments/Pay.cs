@@ -39,9 +39,9 @@ internal static class Pay
     private static async Task<IResult> Handle(
         PayRequest request, HttpContext context, WaitingRoom room, MySql database, InFlight inFlight, OutboxSignal outbox)
     {
-        if (request.ReservationId is not { Length: > 0 and <= LongestId })
+        if (string.IsNullOrWhiteSpace(request.ReservationId) || request.ReservationId.Length > LongestId)
         {
-            return Problem.Invalid("reservationId", $"Must have 1 to {LongestId} characters.");
+            return Problem.Invalid("reservationId", $"Must have 1 to {LongestId} characters, not only spaces.");
         }
 
         var token = context.QueueToken();

@@ -121,6 +121,9 @@ public sealed class PayTests : SharedRigTests
     [Arguments("""{"reservationId":null}""")]
     [Arguments("""{"reservationId":7}""")]
     [Arguments("""{"reservationId":"x" """)]
+    [Arguments("""{"reservationId":""}""")]
+    [Arguments("""{"reservationId":"   "}""")]
+    [Arguments("""{"reservationId":"00000000-0000-0000-0000-000000000000 00000000-0000-0000-0000-0000"}""")]
     public async Task Pay_MalformedBody_Returns400(string body)
     {
         var visitor = await Rig.NewVisitorAsync(await Rig.Catalogue.AddShowAsync());
