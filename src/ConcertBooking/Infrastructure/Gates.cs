@@ -43,7 +43,6 @@ internal static class Gates
         services.AddSingleton(settings);
         services.AddSingleton<FairUse>();
         services.AddHostedService(static provider => provider.GetRequiredService<FairUse>());
-        services.AddSingleton(new Lane(settings.QueueCallsAtOnce));
         if (settings.KnownProxies.Length > 0)
         {
             services.Configure<ForwardedHeadersOptions>(options =>

@@ -36,7 +36,7 @@ internal sealed partial class MySql : IAsyncDisposable
         _throttle = throttle;
         _logger = logger;
         _free = new SemaphoreSlim(settings.MaxPoolSize);
-        _freeForReads = new SemaphoreSlim(Math.Max(1, settings.MaxPoolSize * 2 / 3));
+        _freeForReads = new SemaphoreSlim(Math.Max(1, settings.MaxPoolSize / 5));
         metrics.WatchPool(settings.MaxPoolSize, () => _free.CurrentCount);
         var connection = new MySqlConnectionStringBuilder(settings.MySql)
         {
@@ -111,7 +111,7 @@ internal sealed partial class MySql : IAsyncDisposable
     public Task<T> Run<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
         Run(_retry, work, cancellationToken);
 
-    /// <summary>The same for a plain read, which gets two thirds of the connections at most.</summary>
+    /// <summary>The same for a plain read, which gets a fifth of the connections at most.</summary>
     /// <exception cref="DatabaseUnavailableException">As <see cref="Run"/>.</exception>
     public async Task<T> Read<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
     {

@@ -188,6 +188,7 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
         // A server that is shutting down has many words for it; whatever it was, the log has it, and asking again is right.
         DatabaseUnavailableException or MySqlException or MySqlProtocolException => Problems.DatabaseUnavailable,
         RedisUnavailableException => Problems.QueueUnavailable,
+        TooManyWaitingException => Problems.TooManyRequests,
         _ => Problems.Internal,
     };
 
@@ -198,7 +199,7 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
             case DatabaseUnavailableException:
                 LogDatabase(exception.Message);
                 break;
-            case not (BadHttpRequestException or RedisUnavailableException):
+            case not (BadHttpRequestException or RedisUnavailableException or TooManyWaitingException):
                 LogUnhandled(exception);
                 break;
         }

@@ -23,9 +23,6 @@ internal sealed class SecuritySettings
     /// <summary>Zero bits that entering a queue costs where the queue states none; 0: nothing.</summary>
     public required int ProofOfWorkBits { get; init; }
 
-    /// <summary>Calls to the waiting room that are worked on at once.</summary>
-    public required int QueueCallsAtOnce { get; init; }
-
     /// <summary>Requests in ten seconds; 0: no limit.</summary>
     public required int RatePerUser { get; init; }
     public required int RatePerAddress { get; init; }
@@ -40,7 +37,6 @@ internal sealed class SecuritySettings
             ?? throw new SettingException("ForwardedHeaders__KnownProxies", "must be IP addresses or networks (10.0.0.0/8), separated by a comma"))],
         MaxConnections = read.Integer("Limits:MaxConnections", 20_000, 1, 1_000_000),
         ProofOfWorkBits = read.Integer("Queue:ProofOfWorkBits", 0, 0, MaximumProofOfWorkBits),
-        QueueCallsAtOnce = read.Integer("Limits:QueueCallsAtOnce", 128, 1, 100_000),
         RatePerUser = read.Integer("RateLimits:PerUser", 1_000, 0, 100_000_000),
         RatePerAddress = read.Integer("RateLimits:PerAddress", 100_000, 0, 100_000_000),
     };

@@ -12,24 +12,12 @@ internal static class GetPlace
             .Produces<PlaceResponse>()
             .WithProblems(Problems.QueueUnavailable);
 
-    private static async Task<IResult> Handle(HttpContext context, WaitingRoom room, QueueTokens tokens, Lane lane, Settings settings)
+    private static async Task<IResult> Handle(HttpContext context, WaitingRoom room, QueueTokens tokens, Settings settings)
     {
-        if (!await lane.Enter(context.RequestAborted))
-        {
-            return Problems.TooManyRequests;
-        }
-
-        try
-        {
-            var token = context.QueueToken();
-            var place = await room.Look(token);
-            return place.Status is PlaceStatus.Gone
-                ? Problems.QueueTokenExpired
-                : TypedResults.Ok(PlaceAnswer.Create(place, token.UserId, token.Queue, tokens, settings));
-        }
-        finally
-        {
-            lane.Leave();
-        }
+        var token = context.QueueToken();
+        var place = await room.Look(token);
+        return place.Status is PlaceStatus.Gone
+            ? Problems.QueueTokenExpired
+            : TypedResults.Ok(PlaceAnswer.Create(place, token.UserId, token.Queue, tokens, settings));
     }
 }

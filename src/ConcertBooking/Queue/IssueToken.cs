@@ -25,7 +25,7 @@ internal static class IssueToken
 
     private static async Task<IResult> Handle(
         IssueTokenRequest? request, HttpContext context, Queues queues, WaitingRoom room, QueueTokens tokens, ProofOfWork proofOfWork,
-        Lane lane, Settings settings, CancellationToken cancellationToken)
+        Settings settings, CancellationToken cancellationToken)
     {
         if (request?.Queue is { Length: > LongestName })
         {
@@ -37,32 +37,20 @@ internal static class IssueToken
             return Problems.QueueNotFound;
         }
 
-        if (!await lane.Enter(cancellationToken))
+        var userId = context.UserId();
+        if (await proofOfWork.Check(context, queue, userId) is { } refusal)
         {
-            return Problems.TooManyRequests;
+            return refusal;
         }
 
-        try
+        var place = await room.Enter(queue.Name, userId);
+        if (place.Status is PlaceStatus.Full)
         {
-            var userId = context.UserId();
-            if (await proofOfWork.Check(context, queue, userId) is { } refusal)
-            {
-                return refusal;
-            }
-
-            var place = await room.Enter(queue, userId);
-            if (place.Status is PlaceStatus.Full)
-            {
-                return Problems.QueueFull;
-            }
-
-            var response = PlaceAnswer.Create(place, userId, queue.Name, tokens, settings);
-            return place.IsNew ? TypedResults.Created((string?)null, response) : TypedResults.Ok(response);
+            return Problems.QueueFull;
         }
-        finally
-        {
-            lane.Leave();
-        }
+
+        var response = PlaceAnswer.Create(place, userId, queue.Name, tokens, settings);
+        return place.IsNew ? TypedResults.Created((string?)null, response) : TypedResults.Ok(response);
     }
 }
 

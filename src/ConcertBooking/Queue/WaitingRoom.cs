@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using ConcertBooking.Infrastructure;
 using StackExchange.Redis;
 
@@ -32,7 +33,11 @@ internal enum PassStatus
     SeatBusy,
 }
 
-/// <summary>The waiting room: each call is one script of <see cref="WaitingRoomLua"/>.</summary>
+/// <summary>
+/// The waiting room: its calls are scripts of <see cref="WaitingRoomLua"/>. Visitors of a queue share them, so that a
+/// crowd costs Redis and this instance few round trips; those who hold and pay are not among those who enter and look,
+/// so that no crowd stands before them.
+/// </summary>
 internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings, RedisClock clock, Throttle throttle, Metrics metrics)
 {
     /// <summary>How long those who come after the one who has the seat, or is about to, are spared MySQL.</summary>
@@ -50,16 +55,29 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     /// </summary>
     private readonly ConcurrentDictionary<string, QueueCounts> _people = new(StringComparer.Ordinal);
 
+    /// <summary>Visitors of one script; with a hundred it takes Redis a millisecond.</summary>
+    private const int VisitorsAtOnce = 100;
+
+    /// <summary>A queue's visitors: those who enter, look and leave, and those who hold and pay.</summary>
+    private readonly ConcurrentDictionary<(string Queue, bool Buying), Gathering<Visit, Visited>> _visitors = new();
+
+    /// <param name="Want">As <see cref="WaitingRoomLua.Visit"/> names it.</param>
+    /// <param name="Seat">Whose lock is wanted too.</param>
+    private readonly record struct Visit(string Want, long UserId, long Ticket, long IssuedAt, long AdmittedUntil, RedisKey? Seat);
+
+    /// <summary>What a visitor is told, as a place or as a pass.</summary>
+    private readonly record struct Visited(int Status, Place Place);
+
     public bool HasLine(string queue) => _people.TryGetValue(queue, out var people) && people.Waiting > 0;
 
-    public async Task<Place> Enter(QueueSettings queue, long userId) =>
-        ReadPlace(queue.Name, await Eval(WaitingRoomLua.Enter, queue, [userId, settings.QueueMaxWaiting]));
+    public async Task<Place> Enter(string queue, long userId) =>
+        (await Ask(queue, buying: false, new Visit("enter", userId, 0, 0, 0, null))).Place;
 
-    public async Task<Place> Look(QueueToken token) => ReadPlace(token.Queue, await Ask(WaitingRoomLua.Look, token));
+    public async Task<Place> Look(QueueToken token) => (await Ask("look", token)).Place;
 
     /// <summary>Gives the place up and hands it on.</summary>
     /// <returns>False when there was none any more.</returns>
-    public async Task<bool> Leave(QueueToken token) => ReadPlace(token.Queue, await Ask(WaitingRoomLua.Leave, token)).Status is PlaceStatus.Active;
+    public async Task<bool> Leave(QueueToken token) => (await Ask("leave", token)).Place.Status is PlaceStatus.Active;
 
     /// <summary>The places of several waiting users of one queue, in one call; it counts as asking of each of them.</summary>
     public async Task<Place[]> Watch(string queue, IReadOnlyList<QueueToken> tokens)
@@ -72,7 +90,7 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
         {
             var at = 3 + (index * 3);
             places[index] = new Place(
-                (PlaceStatus)(int)reply[at], false, tokens[index].Ticket, (long)reply[at + 1], (long)reply[at + 2], pace, now);
+                (PlaceStatus)(int)reply[at], false, tokens[index].Ticket, (long)reply[at + 1], (long)reply[at + 2], pace, now + index);
         }
 
         return places;
@@ -90,8 +108,8 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     {
         try
         {
-            var reply = await Ask(WaitingRoomLua.Check, token, seat);
-            return (int)reply[2] switch { 0 => PassStatus.Gone, 1 => PassStatus.NotActive, 2 => PassStatus.Active, _ => PassStatus.SeatBusy };
+            var visited = await Ask(seat is null ? "check" : "hold", token, seat);
+            return visited.Status switch { 0 => PassStatus.Gone, 1 => PassStatus.NotActive, 2 => PassStatus.Active, _ => PassStatus.SeatBusy };
         }
         catch (RedisUnavailableException)
         {
@@ -138,15 +156,63 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
         return _people[queue.Name] = counts;
     }
 
-    private Task<RedisResult[]> Ask(RedisScript script, QueueToken token, RedisKey? seat = null) => Eval(
-        script, queues.OfToken(token.Queue),
-        [token.UserId, token.Ticket, token.IssuedAt, token.AdmittedUntil, (long)SeatLockLife.TotalMilliseconds], seat);
+    private Task<Visited> Ask(string want, QueueToken token, RedisKey? seat = null) => Ask(
+        token.Queue, buying: want is "check" or "hold", new Visit(want, token.UserId, token.Ticket, token.IssuedAt, token.AdmittedUntil, seat));
 
-    private async Task<RedisResult[]> Eval(RedisScript script, QueueSettings queue, RedisValue[] arguments, RedisKey? seat = null)
+    private async Task<Visited> Ask(string queue, bool buying, Visit visit)
+    {
+        using var span = Telemetry.Source.StartActivity(Redis.SpanName, ActivityKind.Client);
+        var visitors = _visitors.GetOrAdd(
+            (queue, buying), static (key, room) => new(visits => room.Receive(key.Queue, visits), VisitorsAtOnce), this);
+        try
+        {
+            return await visitors.Ask(visit);
+        }
+        catch (RedisUnavailableException)
+        {
+            span?.SetStatus(ActivityStatusCode.Error);
+            throw;
+        }
+    }
+
+    private async Task<IReadOnlyList<Visited>> Receive(string queue, IReadOnlyList<Visit> visits)
+    {
+        var arguments = new List<RedisValue>(2 + (visits.Count * 5)) { settings.QueueMaxWaiting, (long)SeatLockLife.TotalMilliseconds };
+        var seats = new List<RedisKey>();
+        foreach (var visit in visits)
+        {
+            arguments.AddRange(visit.Want, visit.UserId, visit.Ticket, visit.IssuedAt, visit.AdmittedUntil);
+            if (visit.Seat is { } seat)
+            {
+                seats.Add(seat);
+            }
+        }
+
+        var reply = await Eval(WaitingRoomLua.Visit, queues.OfToken(queue), arguments, seats);
+        var (now, pace) = ((long)reply[0], (long)reply[2] / 1e6);
+        var visited = new Visited[visits.Count];
+        for (var index = 0; index < visited.Length; index++)
+        {
+            var at = 3 + (index * 5);
+            var status = (int)reply[at];
+            var place = new Place(
+                (PlaceStatus)status, (int)reply[at + 1] == 1, (long)reply[at + 2], (long)reply[at + 3], (long)reply[at + 4], pace, now + index);
+            visited[index] = new Visited(status, place);
+            if (visits[index].Want is "enter" or "look")
+            {
+                Know(queue, place);
+            }
+        }
+
+        return visited;
+    }
+
+    private async Task<RedisResult[]> Eval(
+        RedisScript script, QueueSettings queue, IReadOnlyCollection<RedisValue> arguments, IReadOnlyCollection<RedisKey>? seats = null)
     {
         var reply = (RedisResult[])(await redis.Eval(
             script,
-            seat is { } key ? [.. Keys(queue.Name), key] : Keys(queue.Name),
+            [.. Keys(queue.Name), .. seats ?? []],
             [
                 queue.MaxActive, (long)queue.Active.TotalMilliseconds, queue.Version, queue.AdmitPerSecond,
                 (long)settings.QueueIdle.TotalMilliseconds, (long)settings.QueueSettle.TotalMilliseconds,
@@ -163,18 +229,14 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
         return reply;
     }
 
-    /// <summary>The place that a script tells; whoever has one is somebody in that queue, until it is next counted.</summary>
-    private Place ReadPlace(string queue, RedisResult[] reply)
+    /// <summary>Whoever has a place is somebody in that queue, until it is next counted.</summary>
+    private void Know(string queue, Place place)
     {
-        var place = new Place(
-            (PlaceStatus)(int)reply[2], (int)reply[3] == 1, (long)reply[4], (long)reply[5], (long)reply[6], (long)reply[7] / 1e6, (long)reply[0]);
         if (place.Status is PlaceStatus.Waiting or PlaceStatus.Active && !HasLine(queue))
         {
             var people = _people.GetValueOrDefault(queue);
             _people[queue] = place.Status is PlaceStatus.Waiting ? people with { Waiting = 1 } : people with { Active = Math.Max(1, people.Active) };
         }
-
-        return place;
     }
 
     private static RedisKey[] Keys(string queue) =>

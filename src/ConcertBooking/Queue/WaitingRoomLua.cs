@@ -3,7 +3,7 @@ using ConcertBooking.Infrastructure;
 namespace ConcertBooking.Queue;
 
 /// <summary>
-/// The waiting room's scripts: one call per request, all keys of a queue under one hash tag.
+/// The waiting room's scripts: one call for all who ask at the same moment, all keys of a queue under one hash tag.
 /// <code>
 /// {q:main}:waiting  zset  user → ticket number (µs since 1970, rising)
 /// {q:main}:active   zset  user → end of admission (ms); whatever is past is dropped by the next call that looks
@@ -120,41 +120,7 @@ internal static class WaitingRoomLua
           end
         end
 
-        -- {now, waits of those admitted by this call in ms, status, new, ticket, end, position, pace in millionths}
-        local function answer(status, created, ticket, ends, position)
-          return {nowUs, waits, status, created, ticket, ends, position, math.floor(currentPace() * 1000000)}
-        end
-        local function place(user, created, ticket)
-          local ends = redis.call('ZSCORE', active, user)
-          if ends then return answer(2, created, ticket, tonumber(ends), 0) end
-          local score = redis.call('ZSCORE', waiting, user)
-          return answer(1, created, tonumber(score), 0, redis.call('ZRANK', waiting, user) + 1)
-        end
-
         """;
-
-    /// <summary>A user has one place however often it enters; a new one goes to the end of the line. ARGV: user, maxWaiting.</summary>
-    public static readonly RedisScript Enter = new(Prelude + """
-        local user, maxWaiting = ARGV[10], tonumber(ARGV[11])
-        local created, ticket = 0, 0
-        if not redis.call('ZSCORE', active, user) then
-          local score = redis.call('ZSCORE', waiting, user)
-          if score then
-            ticket = tonumber(score)
-          else
-            if redis.call('ZCARD', waiting) >= maxWaiting then
-              admit('')
-              return answer(3, 0, 0, 0, 0)
-            end
-            created, ticket = 1, math.max(last + 1, nowUs)
-            redis.call('HSET', meta, 'last', ticket)
-            redis.call('ZADD', waiting, ticket, user)
-          end
-          redis.call('ZADD', seen, now, user)
-        end
-        admit(created == 1 and user or '')
-        return place(user, created, ticket)
-        """);
 
     /// <summary>
     /// Whether a token still stands for a place. A user that Redis does not know although the token is fresh was
@@ -190,39 +156,88 @@ internal static class WaitingRoomLua
 
         """;
 
-    /// <summary>ARGV of this and the next two: user, ticket, issued, end of admission.</summary>
-    private const string RecogniseOne = Prelude + Recognise + """
-        local user, ticket = ARGV[10], tonumber(ARGV[11])
-        local had = recognise(user, ticket, tonumber(ARGV[12]), tonumber(ARGV[13]))
-
-        """;
-
-    public static readonly RedisScript Look = new(RecogniseOne + """
-        admit('')
-        if not had then return answer(0, 0, 0, 0, 0) end
-        return place(user, 0, ticket)
-        """);
-
-    public static readonly RedisScript Leave = new(RecogniseOne + """
-        if had then forget(user) end
-        admit('')
-        return answer(had and 2 or 0, 0, 0, 0, 0)
-        """);
-
     /// <summary>
-    /// Admission and the seat's short lock in one call. The lock only answers losers cheaply: it lives for a moment,
-    /// never waits, and lets its own user through, because MySQL decides. Further ARGV: life of the lock in ms.
+    /// What visitors want, in their order, each as if it had called alone, a microsecond after the one before. ARGV: the
+    /// most that may wait, the life of a seat's lock in ms; then of each: what, user, ticket, time of issue, end of
+    /// admission. Told: {now, waits of those admitted by this call in ms, pace in millionths}, then of each: status,
+    /// new, ticket, end, position.
+    /// <list type="bullet">
+    /// <item>enter: a user has one place however often it enters; a new one goes to the end of the line.</item>
+    /// <item>look, leave: a place's own. It is gone, or was before it was left, with status 0.</item>
+    /// <item>check: whether the user is admitted.</item>
+    /// <item>hold: the same, and the short lock of the next seat of KEYS. It only answers losers cheaply: it lives for a
+    /// moment, never waits, and lets its own user through, because MySQL decides. Status 3: somebody else has it.</item>
+    /// </list>
     /// </summary>
-    public static readonly RedisScript Check = new(RecogniseOne + """
-        if not had then return {nowUs, waits, 0} end
-        if not redis.call('ZSCORE', active, user) then
+    public static readonly RedisScript Visit = new(Prelude + Recognise + """
+        local maxWaiting, lockMs, seats = tonumber(ARGV[10]), ARGV[11], 5
+
+        local function place(user, created, ticket)
+          local ends = redis.call('ZSCORE', active, user)
+          if ends then return 2, created, ticket, tonumber(ends), 0 end
+          local score = redis.call('ZSCORE', waiting, user)
+          return 1, created, tonumber(score), 0, redis.call('ZRANK', waiting, user) + 1
+        end
+        local function enter(user)
+          local created, ticket = 0, 0
+          if not redis.call('ZSCORE', active, user) then
+            local score = redis.call('ZSCORE', waiting, user)
+            if score then
+              ticket = tonumber(score)
+            else
+              if redis.call('ZCARD', waiting) >= maxWaiting then
+                admit('')
+                return 3, 0, 0, 0, 0
+              end
+              created, ticket = 1, math.max(last + 1, nowUs)
+              last = ticket
+              redis.call('HSET', meta, 'last', ticket)
+              redis.call('ZADD', waiting, ticket, user)
+            end
+            redis.call('ZADD', seen, now, user)
+          end
+          admit(created == 1 and user or '')
+          return place(user, created, ticket)
+        end
+        local function look(user, had, ticket)
           admit('')
-          if not redis.call('ZSCORE', active, user) then return {nowUs, waits, 1} end
+          if had then return place(user, 0, ticket) end
+          return 0, 0, 0, 0, 0
         end
-        if KEYS[6] and not redis.call('SET', KEYS[6], user, 'NX', 'PX', ARGV[14]) and redis.call('GET', KEYS[6]) ~= user then
-          return {nowUs, waits, 3}
+        local function leave(user, had)
+          if had then forget(user) end
+          admit('')
+          return had and 2 or 0, 0, 0, 0, 0
         end
-        return {nowUs, waits, 2}
+        local function check(user, had)
+          if not had then return 0, 0, 0, 0, 0 end
+          if not redis.call('ZSCORE', active, user) then
+            admit('')
+            if not redis.call('ZSCORE', active, user) then return 1, 0, 0, 0, 0 end
+          end
+          return 2, 0, 0, 0, 0
+        end
+        local function hold(user, had)
+          seats = seats + 1
+          local status = check(user, had)
+          local seat = KEYS[seats]
+          if status == 2 and not redis.call('SET', seat, user, 'NX', 'PX', lockMs) and redis.call('GET', seat) ~= user then
+            status = 3
+          end
+          return status, 0, 0, 0, 0
+        end
+
+        local wants = {enter = enter, look = look, leave = leave, check = check, hold = hold}
+        local answers = {nowUs, waits, 0}
+        for i = 12, #ARGV, 5 do
+          local want, user, ticket = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
+          local had = want ~= 'enter' and recognise(user, ticket, tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]))
+          local at = #answers
+          answers[at + 1], answers[at + 2], answers[at + 3], answers[at + 4], answers[at + 5] = wants[want](user, had, ticket)
+          nowUs = nowUs + 1
+        end
+        answers[3] = math.floor(currentPace() * 1000000)
+        return answers
         """);
 
     /// <summary>The places of many, who thereby have asked. ARGV: user, ticket and time of issue of each; status, end and position of each are told.</summary>

@@ -53,6 +53,36 @@ public sealed class LeaveQueueTests : SharedRigTests
     }
 
     [Test]
+    public async Task LeaveQueue_AndEnterInTheSameMoment_TheNewPlaceStands()
+    {
+        var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 5);
+        var visitors = Enumerable.Range(0, 60).Select(_ => Rig.NewVisitor()).ToArray();
+        await Task.WhenAll(visitors.Select(visitor => visitor.EnterAsync(queue)));
+        var newPlaces = 0;
+        for (var round = 0; round < 10; round++)
+        {
+            await Task.WhenAll(visitors.Select(async visitor =>
+            {
+                var leaving = visitor.LeaveAsync();
+                var entering = visitor.EnterAsync(queue);
+                await leaving;
+                var entered = await entering;
+                if (entered.Status is 201) // it left before, so this place is no older one that it gave up
+                {
+                    Interlocked.Increment(ref newPlaces);
+                    (await visitor.PlaceAsync()).Expect(200);
+                }
+                else
+                {
+                    await visitor.EnterAsync(queue);
+                }
+            }));
+        }
+
+        await Assert.That(newPlaces).IsGreaterThan(50);
+    }
+
+    [Test]
     public async Task LeaveQueue_WithoutToken_Returns401Missing() =>
         (await Rig.NewVisitor().LeaveAsync()).ExpectProblem(401, "queue_token_missing");
 
