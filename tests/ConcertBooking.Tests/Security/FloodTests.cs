@@ -12,7 +12,7 @@ public sealed class FloodTests : SharedRigTests
 {
     private static readonly TimeSpan s_bound = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>MySQL, Redis and the flood have the same processors, so paying also waits where the service cannot help.</summary>
+    /// <summary>What a payment may take in any flood; a machine that floods itself is noisy.</summary>
     private static readonly TimeSpan s_payBound = TimeSpan.FromMilliseconds(150);
 
     [Test]
@@ -88,28 +88,39 @@ public sealed class FloodTests : SharedRigTests
         }
     }
 
+    /// <summary>
+    /// MySQL, Redis and the flood have the same processors, so paying also waits where the service cannot help: as
+    /// long as while the same flood is at its neighbour. What it must not do is wait much longer than that.
+    /// </summary>
     [Test]
     public async Task Flood_OfReadsAndTokens_LeavesRoomToPay()
     {
         await using var service = await Rig.StartAsync();
-        var show = await Rig.Catalogue.AddShowAsync(seats: 2_000, price: 1);
-        var calm = await PayAsync(service, show, firstSeat: 1);
+        await using var neighbour = await Rig.StartAsync();
+        var show = await Rig.Catalogue.AddShowAsync(seats: 3_000, price: 1);
         var small = await Rig.Catalogue.AddShowAsync();
-        var requests = Enumerable.Range(0, 150).Select(number => (number % 3, Rig.NewVisitor(service)) switch
+
+        var calm = Part(await PayAsync(service, show, firstSeat: 1), 0.95);
+        var (beside, besidePace) = await PayInFloodAsync(neighbour, firstSeat: 1_001);
+        var (within, pace) = await PayInFloodAsync(service, firstSeat: 2_001);
+
+        TestContext.Current!.Output.WriteLine(
+            $"pay p95: calm {calm}, the flood at the neighbour {beside} ({besidePace:0} other answers a second), here {within} ({pace:0})");
+        await Assert.That(within).IsLessThan(TimeSpan.FromTicks(Math.Max(2 * beside.Ticks, s_payBound.Ticks)));
+
+        async Task<(TimeSpan P95, double Pace)> PayInFloodAsync(Instance flooded, int firstSeat)
         {
-            (0, var visitor) => Request("POST /v1/queue/tokens", visitor, $$"""{"queue":"{{show.Queue}}"}"""),
-            (1, var visitor) => Request("GET /v1/points", visitor),
-            (_, var visitor) => Request($"GET /v1/schedules/{small.ScheduleId}/seats", visitor),
-        });
-        using var flood = Flood.Start(service.Api.Address, requests);
-        await Eventually.TrueAsync(() => flood.Answers > 1_000, within: TimeSpan.FromSeconds(20));
-
-        var (before, began) = (flood.Answers, Stopwatch.GetTimestamp());
-        var flooding = await PayAsync(service, show, firstSeat: 1_001);
-        var pace = (flood.Answers - before) / Stopwatch.GetElapsedTime(began).TotalSeconds;
-
-        TestContext.Current!.Output.WriteLine($"pay p95: calm {Part(calm, 0.95)}, in the flood {Part(flooding, 0.95)}, beside {pace:0} other answers a second");
-        await Assert.That(Part(flooding, 0.95)).IsLessThan(TimeSpan.FromTicks(Math.Max(2 * Part(calm, 0.95).Ticks, s_payBound.Ticks)));
+            using var flood = Flood.Start(flooded.Api.Address, Enumerable.Range(0, 150).Select(number => (number % 3, Rig.NewVisitor(flooded)) switch
+            {
+                (0, var visitor) => Request("POST /v1/queue/tokens", visitor, $$"""{"queue":"{{show.Queue}}"}"""),
+                (1, var visitor) => Request("GET /v1/points", visitor),
+                (_, var visitor) => Request($"GET /v1/schedules/{small.ScheduleId}/seats", visitor),
+            }));
+            await Eventually.TrueAsync(() => flood.Answers > 1_000, within: TimeSpan.FromSeconds(20));
+            var (before, began) = (flood.Answers, Stopwatch.GetTimestamp());
+            var times = await PayAsync(service, show, firstSeat);
+            return (Part(times, 0.95), (flood.Answers - before) / Stopwatch.GetElapsedTime(began).TotalSeconds);
+        }
     }
 
     private static byte[] Request(string line, Visitor visitor, string body = "") => Encoding.ASCII.GetBytes(
