@@ -90,7 +90,7 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
         {
             var at = 3 + (index * 3);
             places[index] = new Place(
-                (PlaceStatus)(int)reply[at], false, tokens[index].Ticket, (long)reply[at + 1], (long)reply[at + 2], pace, now + index);
+                (PlaceStatus)(int)reply[at], false, tokens[index].Ticket, (long)reply[at + 1], (long)reply[at + 2], pace, now);
         }
 
         return places;
