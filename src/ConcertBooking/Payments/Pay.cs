@@ -163,7 +163,7 @@ internal static class Pay
         {
             await room.Leave(token);
         }
-        catch (RedisUnavailableException)
+        catch (Exception exception) when (exception is RedisUnavailableException or TooManyWaitingException)
         {
             // It ends with its admission.
         }

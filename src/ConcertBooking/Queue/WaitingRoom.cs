@@ -58,7 +58,7 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     /// <summary>Visitors of one script; with a hundred it takes Redis a millisecond.</summary>
     private const int VisitorsAtOnce = 100;
 
-    /// <summary>A queue's visitors: those who enter, look and leave, and those who hold and pay.</summary>
+    /// <summary>A queue's visitors: those who enter and look, and those who hold, pay and leave, as the last payment does.</summary>
     private readonly ConcurrentDictionary<(string Queue, bool Buying), Gathering<Visit, Visited>> _visitors = new();
 
     /// <param name="Want">As <see cref="WaitingRoomLua.Visit"/> names it.</param>
@@ -157,7 +157,7 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     }
 
     private Task<Visited> Ask(string want, QueueToken token, RedisKey? seat = null) => Ask(
-        token.Queue, buying: want is "check" or "hold", new Visit(want, token.UserId, token.Ticket, token.IssuedAt, token.AdmittedUntil, seat));
+        token.Queue, buying: want is not "look", new Visit(want, token.UserId, token.Ticket, token.IssuedAt, token.AdmittedUntil, seat));
 
     private async Task<Visited> Ask(string queue, bool buying, Visit visit)
     {

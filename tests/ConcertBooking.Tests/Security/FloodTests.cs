@@ -12,7 +12,7 @@ public sealed class FloodTests : SharedRigTests
 {
     private static readonly TimeSpan s_bound = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>What a payment may take in any flood; a machine that floods itself is noisy.</summary>
+    /// <summary>MySQL, Redis and the flood have the same processors, so paying also waits where the service cannot help.</summary>
     private static readonly TimeSpan s_payBound = TimeSpan.FromMilliseconds(150);
 
     [Test]
@@ -88,10 +88,7 @@ public sealed class FloodTests : SharedRigTests
         }
     }
 
-    /// <summary>
-    /// MySQL, Redis and the flood have the same processors, so paying also waits where the service cannot help: as
-    /// long as while the same flood is at its neighbour. What it must not do is wait much longer than that.
-    /// </summary>
+    /// <summary>How long paying takes while the same flood is at a neighbour is told beside it: that much is the machine's.</summary>
     [Test]
     public async Task Flood_OfReadsAndTokens_LeavesRoomToPay()
     {
@@ -106,7 +103,7 @@ public sealed class FloodTests : SharedRigTests
 
         TestContext.Current!.Output.WriteLine(
             $"pay p95: calm {calm}, the flood at the neighbour {beside} ({besidePace:0} other answers a second), here {within} ({pace:0})");
-        await Assert.That(within).IsLessThan(TimeSpan.FromTicks(Math.Max(2 * beside.Ticks, s_payBound.Ticks)));
+        await Assert.That(within).IsLessThan(TimeSpan.FromTicks(Math.Max(2 * calm.Ticks, s_payBound.Ticks)));
 
         async Task<(TimeSpan P95, double Pace)> PayInFloodAsync(Instance flooded, int firstSeat)
         {
