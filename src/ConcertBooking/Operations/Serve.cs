@@ -56,6 +56,7 @@ internal static class Serve
         services.AddSingleton<QueueTokens>();
         services.AddSingleton<ProofOfWork>();
         services.AddSingleton<CatalogueCache>();
+        services.AddSingleton<Balances>();
         services.AddSingleton<Ranking>();
         services.AddSingleton<Holds>();
         services.AddHostedService<SweepQueues>();

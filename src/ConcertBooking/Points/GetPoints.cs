@@ -1,6 +1,6 @@
 using System.Text.Json.Serialization;
 using ConcertBooking.Infrastructure;
-using Dapper;
+using MySqlConnector;
 
 namespace ConcertBooking.Points;
 
@@ -16,14 +16,46 @@ internal static class GetPoints
             .Produces<PointsResponse>()
             .WithProblems(Problems.DatabaseUnavailable);
 
-    private const string SelectSql = "SELECT balance FROM user_point_balance WHERE user_id = @userId";
+    private static async Task<IResult> Handle(HttpContext context, Balances balances) =>
+        TypedResults.Ok(new PointsResponse(await balances.Of(context.UserId())));
+}
 
-    private static async Task<IResult> Handle(HttpContext context, MySql database, CancellationToken cancellationToken)
+/// <summary>
+/// Reads balances. A crowd that asks before it pays shares its statements, and with them the connection that paying
+/// does not lose to it.
+/// </summary>
+internal sealed class Balances
+{
+    /// <summary>With a hundred, a statement takes MySQL less than a millisecond.</summary>
+    private const int BalancesAtOnce = 100;
+
+    private readonly Gathering<long, long> _askers;
+
+    public Balances(MySql database) => _askers = new(users => database.Read((connection, token) => Select(connection, users, token), default), BalancesAtOnce);
+
+    public Task<long> Of(long userId) => _askers.Ask(userId);
+
+    private static async Task<IReadOnlyList<long>> Select(MySqlConnection connection, IReadOnlyList<long> users, CancellationToken cancellationToken)
     {
-        var userId = context.UserId();
-        var balance = await database.Read(
-            (connection, token) => connection.QueryFirstOrDefaultAsync<long>(SelectSql, new { userId }), cancellationToken);
-        return TypedResults.Ok(new PointsResponse(balance));
+        await using var command = new MySqlCommand(
+            $"""
+            SELECT user_id, balance FROM user_point_balance
+              WHERE user_id IN ({string.Join(',', Enumerable.Range(0, users.Count).Select(static index => $"@u{index}"))})
+            """,
+            connection);
+        for (var index = 0; index < users.Count; index++)
+        {
+            command.Parameters.AddWithValue($"@u{index}", users[index]);
+        }
+
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var balances = new Dictionary<long, long>(users.Count);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            balances[reader.GetInt64(0)] = reader.GetInt64(1);
+        }
+
+        return [.. users.Select(user => balances.GetValueOrDefault(user))];
     }
 }
 

@@ -26,6 +26,18 @@ public sealed class PointsTests : SharedRigTests
     }
 
     [Test]
+    public async Task GetPoints_ManyUsersAtOnce_EachReadsTheirOwn()
+    {
+        var visitors = Enumerable.Range(0, 150).Select(_ => Rig.NewVisitor()).ToArray();
+        await Task.WhenAll(visitors.Index().Where(static one => one.Index % 3 > 0).Select(static async one => (await one.Item.ChargeAsync(1_000 + one.Index)).Expect(201)));
+
+        var balances = await Task.WhenAll(visitors.Select(static visitor => visitor.BalanceAsync()));
+
+        foreach (var (index, balance) in balances.Index())
+            await Assert.That(balance).IsEqualTo(index % 3 > 0 ? 1_000 + index : 0);
+    }
+
+    [Test]
     public async Task ChargePoints_Repeated_ReturnsTheSameBytesAndChargesOnce()
     {
         var visitor = Rig.NewVisitor();
