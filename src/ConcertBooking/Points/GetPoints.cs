@@ -31,23 +31,15 @@ internal sealed class Balances
 
     private readonly Gathering<long, long> _askers;
 
-    public Balances(MySql database) => _askers = new(users => database.Read((connection, token) => Select(connection, users, token), default), BalancesAtOnce);
+    public Balances(MySql database) => _askers = new(
+        users => database.Read((connection, token) => Select(connection, users, token), CancellationToken.None), BalancesAtOnce);
 
     public Task<long> Of(long userId) => _askers.Ask(userId);
 
     private static async Task<IReadOnlyList<long>> Select(MySqlConnection connection, IReadOnlyList<long> users, CancellationToken cancellationToken)
     {
         await using var command = new MySqlCommand(
-            $"""
-            SELECT user_id, balance FROM user_point_balance
-              WHERE user_id IN ({string.Join(',', Enumerable.Range(0, users.Count).Select(static index => $"@u{index}"))})
-            """,
-            connection);
-        for (var index = 0; index < users.Count; index++)
-        {
-            command.Parameters.AddWithValue($"@u{index}", users[index]);
-        }
-
+            $"SELECT user_id, balance FROM user_point_balance WHERE user_id IN ({string.Join(',', users)})", connection);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var balances = new Dictionary<long, long>(users.Count);
         while (await reader.ReadAsync(cancellationToken))
