@@ -43,8 +43,16 @@ internal sealed class Gathering<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Task<IR
         }
 
         // The calls are of all who wait: they belong to nobody's request, and to nobody's trace. Whoever is ready to
-        // ask at this moment asks before the call begins.
-        ThreadPool.UnsafeQueueUserWorkItem(static gathering => _ = gathering.CallWhileAnyoneWaits(), this, preferLocal: false);
+        // ask at this moment asks before the call begins, as it waits in the same line.
+        if (SynchronizationContext.Current is { } turns)
+        {
+            turns.Post(static gathering => _ = ((Gathering<TAsk, TAnswer>)gathering!).CallWhileAnyoneWaits(), this);
+        }
+        else
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static gathering => _ = gathering.CallWhileAnyoneWaits(), this, preferLocal: false);
+        }
+
         return waiter.Task;
     }
 

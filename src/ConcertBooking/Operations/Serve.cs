@@ -94,31 +94,35 @@ internal static class Serve
 
     private static void Configure(WebApplication app, Settings settings)
     {
+        app.UseTurns();
         app.UseGates(settings.Security);
         app.UseMiddleware<ProblemMiddleware>();
         app.UseManagementPort(settings.ManagementPort);
         app.UseFarewell();
         app.UseFairUse();
         app.UseMiddleware<CredentialsMiddleware>();
-        HealthRoutes.Map(app);
-        app.MapPrometheusScrapingEndpoint(MetricsPath).ExcludeFromDescription();
+        // Whatever else is asked, health is told, and who has a place or a seat goes on.
+        var first = app.MapGroup("").WithMetadata(new Turns.First());
+        HealthRoutes.Map(first);
+        first.MapPrometheusScrapingEndpoint(MetricsPath).ExcludeFromDescription();
         if (!settings.Api)
         {
             return;
         }
 
         // What carries no body has nothing to be validated, and a filter would only go through its HttpContext.
-        var asking = app.MapGroup("").DisableValidation();
+        Map(first.MapGroup("").DisableValidation(), ReleaseSeat.Map, LeaveQueue.Map);
         Map(
-            asking,
-            GetPlace.Map, WatchPlace.Map, LeaveQueue.Map,
+            app.MapGroup("").DisableValidation(),
+            GetPlace.Map, WatchPlace.Map,
             ListConcerts.Map, ListSchedules.Map, ListSeats.Map, ListTopConcerts.Map, ListSoldOut.Map,
-            GetReservation.Map, ListReservations.Map, ReleaseSeat.Map,
+            GetReservation.Map, ListReservations.Map,
             GetPayment.Map, GetPoints.Map, ListTransactions.Map,
             GetQueue.Map, GetEvents.Map);
+        Map(first, HoldSeat.Map, Pay.Map, ChargePoints.Map);
         Map(
             app,
-            IssueToken.Map, HoldSeat.Map, Pay.Map, ChargePoints.Map,
+            IssueToken.Map,
             CreateConcert.Map, UpdateConcert.Map, CreateSchedule.Map, UpdateSchedule.Map, PutQueue.Map, ReplayEvents.Map);
         if (settings.Development && settings.AuthAuthority is null)
         {

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using System.Text;
 using ConcertBooking.Tests.Support;
 
@@ -13,11 +12,8 @@ public sealed class FloodTests : SharedRigTests
 {
     private static readonly TimeSpan s_bound = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>MySQL, Redis and the flood have the same processors, so paying also waits where the service cannot help.</summary>
-    private static readonly TimeSpan s_payBound = TimeSpan.FromMilliseconds(150);
-
-    /// <summary>Of each of four payers, so that a p95 has fifteen payments beyond it.</summary>
-    private const int PaymentsEach = 75;
+    /// <summary>What paying may take at any time: below it, twice the calm time is no trouble.</summary>
+    private static readonly TimeSpan s_payBound = TimeSpan.FromMilliseconds(20);
 
     [Test]
     public async Task Slowloris_TwoThousandConnections_OthersGoOn()
@@ -92,59 +88,72 @@ public sealed class FloodTests : SharedRigTests
         }
     }
 
-    /// <summary>How long paying takes while the same flood is at a neighbour is told beside it: that much is the machine's.</summary>
+    /// <summary>
+    /// The services have one processor, so that the flood takes all that it can take of a service and leaves the others to MySQL,
+    /// Redis and the payers. How long paying takes while the same flood is at a neighbour is told beside it: that much is the machine's.
+    /// </summary>
     [Test]
     public async Task Flood_OfReadsAndTokens_LeavesRoomToPay()
     {
-        await using var service = await Rig.StartAsync();
-        await using var neighbour = await Rig.StartAsync();
-        var show = await Rig.Catalogue.AddShowAsync(seats: 3_000, price: 1);
+        await using var service = await Scheduling.OnOneProcessor(() => Rig.StartAsync());
+        await using var neighbour = await Scheduling.OnOneProcessor(() => Rig.StartAsync());
+        const int Clients = 200, Rounds = 6, Payments = 100;
+        var show = await Rig.Catalogue.AddShowAsync(seats: 3 * Rounds * Payments, price: 1);
         var small = await Rig.Catalogue.AddShowAsync();
-
-        var calm = Part(await PayAsync(service, show, firstSeat: 1), 0.95);
-        var (beside, besidePace) = await PayInFloodAsync(neighbour, firstSeat: 1_001);
-        var (within, pace) = await PayInFloodAsync(service, firstSeat: 2_001);
+        var (calm, beside, within) = (new List<TimeSpan>(), new List<TimeSpan>(), new List<TimeSpan>());
+        var (besidePace, withinPace) = (0.0, 0.0);
+        var nextSeat = 1;
+        for (var round = 0; round < Rounds; round++) // in turn, for a machine is not as fast all the time
+        {
+            await PayAsync(calm);
+            besidePace += await PayInFloodAsync(neighbour, beside) / Rounds;
+            withinPace += await PayInFloodAsync(service, within) / Rounds;
+        }
 
         TestContext.Current!.Output.WriteLine(
-            $"pay p95: calm {calm}, the flood at the neighbour {beside} ({besidePace:0} other answers a second), here {within} ({pace:0})");
-        await Assert.That(within).IsLessThan(TimeSpan.FromTicks(Math.Max(2 * calm.Ticks, s_payBound.Ticks)));
+            $"pay p50/p95 ms: calm {Told(calm)}, the flood at the neighbour {Told(beside)} ({besidePace:0} other answers a second), here {Told(within)} ({withinPace:0})");
+        await Assert.That(Part(within, 0.95)).IsLessThan(TimeSpan.FromTicks(Math.Max(2 * Part(calm, 0.95).Ticks, s_payBound.Ticks)));
 
-        async Task<(TimeSpan P95, double Pace)> PayInFloodAsync(Instance flooded, int firstSeat)
+        static string Told(List<TimeSpan> times) => $"{Part(times, 0.5).TotalMilliseconds:0.0}/{Part(times, 0.95).TotalMilliseconds:0.0}";
+
+        async Task<double> PayInFloodAsync(Instance flooded, List<TimeSpan> times)
         {
-            using var flood = Flood.Start(flooded.Api.Address, Enumerable.Range(0, 150).Select(number => (number % 3, Rig.NewVisitor(flooded)) switch
+            using var flood = Flood.Start(flooded.Api.Address, Enumerable.Range(0, Clients).Select(number => (number % 3, Rig.NewVisitor(flooded)) switch
             {
                 (0, var visitor) => Request("POST /v1/queue/tokens", visitor, $$"""{"queue":"{{show.Queue}}"}"""),
                 (1, var visitor) => Request("GET /v1/points", visitor),
                 (_, var visitor) => Request($"GET /v1/schedules/{small.ScheduleId}/seats", visitor),
             }));
-            await Eventually.TrueAsync(() => flood.Answers > 1_000, within: TimeSpan.FromSeconds(20));
+            await Eventually.TrueAsync(() => flood.Answers > 3 * Clients, within: TimeSpan.FromSeconds(20));
             var (before, began) = (flood.Answers, Stopwatch.GetTimestamp());
-            var times = await PayAsync(service, show, firstSeat);
-            return (Part(times, 0.95), (flood.Answers - before) / Stopwatch.GetElapsedTime(began).TotalSeconds);
+            await PayAsync(times);
+            return (flood.Answers - before) / Stopwatch.GetElapsedTime(began).TotalSeconds;
+        }
+
+        // Four at a time.
+        async Task PayAsync(List<TimeSpan> times)
+        {
+            var seats = new ConcurrentQueue<int>(Enumerable.Range(nextSeat, Payments));
+            nextSeat += Payments;
+            await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+            {
+                while (seats.TryDequeue(out var seat))
+                {
+                    var visitor = await Rig.NewVisitor(service).AdmittedAsync(show);
+                    (await visitor.ChargeAsync(10)).Expect(201);
+                    var reservation = (await visitor.HoldAsync(show, seat)).Expect(201).Value("reservationId");
+                    var started = Stopwatch.GetTimestamp();
+                    (await visitor.PayAsync(reservation)).Expect(201);
+                    var time = Stopwatch.GetElapsedTime(started);
+                    lock (times)
+                        times.Add(time);
+                }
+            })));
         }
     }
 
     private static byte[] Request(string line, Visitor visitor, string body = "") => Encoding.ASCII.GetBytes(
         $"{line} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {visitor.AccessToken}\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}");
-
-    /// <summary>How long paying takes, for four at a time.</summary>
-    private async Task<TimeSpan[]> PayAsync(Instance service, Show show, int firstSeat)
-    {
-        var times = new ConcurrentBag<TimeSpan>();
-        await Task.WhenAll(Enumerable.Range(0, 4).Select(payer => Task.Run(async () =>
-        {
-            for (var seat = firstSeat + (payer * PaymentsEach); seat < firstSeat + ((payer + 1) * PaymentsEach); seat++)
-            {
-                var visitor = await Rig.NewVisitor(service).AdmittedAsync(show);
-                (await visitor.ChargeAsync(10)).Expect(201);
-                var reservation = (await visitor.HoldAsync(show, seat)).Expect(201).Value("reservationId");
-                var started = Stopwatch.GetTimestamp();
-                (await visitor.PayAsync(reservation)).Expect(201);
-                times.Add(Stopwatch.GetElapsedTime(started));
-            }
-        })));
-        return [.. times.Order()];
-    }
 
     private static async Task<TimeSpan[]> TimesAsync(TimeSpan time, Func<Task<Reply>> ask, int status)
     {
@@ -160,17 +169,17 @@ public sealed class FloodTests : SharedRigTests
                 await Task.Delay(10);
             }
         })));
-        return [.. times.Order()];
+        return [.. times];
     }
 
-    private static TimeSpan Part(TimeSpan[] ordered, double part) => ordered[(int)(ordered.Length * part)];
+    private static TimeSpan Part(IReadOnlyCollection<TimeSpan> times, double part) => times.Order().ElementAt((int)(times.Count * part));
 }
 
 /// <summary>
 /// Clients that ask again as soon as they are answered, each on a connection of its own, all on one thread that has
 /// the last turn at the processors: who floods has some of his own, and takes none from the service or its servers.
 /// </summary>
-internal sealed partial class Flood : IDisposable
+internal sealed class Flood : IDisposable
 {
     private readonly Dictionary<Socket, byte[]> _clients;
     private readonly Thread _thread;
@@ -201,14 +210,9 @@ internal sealed partial class Flood : IDisposable
             client.Dispose();
     }
 
-    /// <summary>Of Linux, where 0 and 0 mean the calling thread and 19 is the last turn.</summary>
-    [LibraryImport("libc", EntryPoint = "setpriority")]
-    private static partial int SetPriority(int which, uint who, int nice);
-
     private void Ask()
     {
-        if (OperatingSystem.IsLinux()) // elsewhere it would be the whole process
-            _ = SetPriority(0, 0, 19);
+        Scheduling.TakeTheLastTurn();
         var answer = new byte[64 * 1024];
         foreach (var (client, request) in _clients)
             client.Send(request);
