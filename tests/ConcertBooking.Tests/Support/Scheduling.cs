@@ -1,3 +1,5 @@
+using System.ComponentModel;
+using System.Numerics;
 using System.Runtime.InteropServices;
 
 namespace ConcertBooking.Tests.Support;
@@ -21,18 +23,24 @@ internal static partial class Scheduling
         if (!OperatingSystem.IsLinux())
             return start();
         var all = new ulong[Words];
-        _ = GetAffinity(0, Words * sizeof(ulong), all);
+        Check(GetAffinity(0, Words * sizeof(ulong), all));
         var one = new ulong[Words];
         var word = Array.FindIndex(all, static word => word != 0);
-        one[word] = all[word] & (~all[word] + 1); // the first of those that are ours
-        _ = SetAffinity(0, Words * sizeof(ulong), one);
+        one[word] = 1UL << BitOperations.TrailingZeroCount(all[word]); // the first of those that are ours
+        Check(SetAffinity(0, Words * sizeof(ulong), one));
         try
         {
             return start();
         }
         finally
         {
-            _ = SetAffinity(0, Words * sizeof(ulong), all);
+            Check(SetAffinity(0, Words * sizeof(ulong), all));
+        }
+
+        static void Check(int result)
+        {
+            if (result < 0)
+                throw new Win32Exception(Marshal.GetLastPInvokeError());
         }
     }
 
@@ -40,9 +48,9 @@ internal static partial class Scheduling
     [LibraryImport("libc", EntryPoint = "setpriority")]
     private static partial int SetPriority(int which, uint who, int nice);
 
-    [LibraryImport("libc", EntryPoint = "sched_getaffinity")]
+    [LibraryImport("libc", EntryPoint = "sched_getaffinity", SetLastError = true)]
     private static partial int GetAffinity(int thread, nuint size, [Out] ulong[] processors);
 
-    [LibraryImport("libc", EntryPoint = "sched_setaffinity")]
+    [LibraryImport("libc", EntryPoint = "sched_setaffinity", SetLastError = true)]
     private static partial int SetAffinity(int thread, nuint size, ulong[] processors);
 }
