@@ -120,9 +120,12 @@ internal sealed class Settings
         try
         {
             var parsed = new MySqlConnectionStringBuilder(text);
-            return parsed.Server.Length > 0 && parsed.Database.Length > 0
-                ? text
-                : throw new SettingException("ConnectionStrings__MySql", "must name a Server and a Database");
+            if (parsed.Server.Length == 0 || parsed.Database.Length == 0)
+            {
+                throw new SettingException("ConnectionStrings__MySql", "must name a Server and a Database");
+            }
+
+            return MySqlSession.Refusal(parsed) is { } refusal ? throw new SettingException("ConnectionStrings__MySql", refusal) : text;
         }
         catch (Exception malformed) when (malformed is ArgumentException or FormatException or InvalidCastException or OverflowException)
         {

@@ -63,8 +63,9 @@ internal static class Verify
     public static async Task<int> Run(IConfiguration configuration)
     {
         var options = Settings.LoadRedis(configuration);
-        var settings = new MySqlConnectionStringBuilder(Settings.LoadMySql(configuration)) { DefaultCommandTimeout = 120, MaximumPoolSize = AtOnce };
-        await using var mysql = new MySqlDataSource(settings.ConnectionString);
+        var settings = MySqlSession.Settings(Settings.LoadMySql(configuration));
+        (settings.DefaultCommandTimeout, settings.MaximumPoolSize) = (120, AtOnce);
+        await using var mysql = MySqlSession.Source(settings);
         using var free = new SemaphoreSlim(AtOnce);
         var counts = Invariants.Select(invariant => Count(mysql, free, invariant)).ToArray();
         var broken = 0L;
