@@ -101,12 +101,12 @@ internal sealed class Metrics : IDisposable
     public void Dependency(string dependency, bool up) => _dependencies[dependency] = up;
 
     /// <summary>The connections of the pool: in use, and free to be used or opened.</summary>
-    public void WatchPool(int size, Func<int> free) => Gauge("booking.db.connections", () =>
+    public void WatchPool(Func<int> size, Func<int> free) => Gauge("booking.db.connections", () =>
     {
         var idle = free();
         return
         [
-            new Measurement<long>(size - idle, new KeyValuePair<string, object?>("state", "used")),
+            new Measurement<long>(size() - idle, new KeyValuePair<string, object?>("state", "used")),
             new Measurement<long>(idle, new KeyValuePair<string, object?>("state", "idle")),
         ];
     });

@@ -47,21 +47,32 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, M
         metrics.Dependency("kafka", kafka.Up);
     }
 
-    /// <summary>MySQL is up when it answers and holds the schema and procedures that this build was written for.</summary>
+    /// <summary>
+    /// MySQL is up when it takes writes and holds the schema and procedures that this build was written for. What
+    /// cannot change while a build runs is asked at first and after a failure only.
+    /// </summary>
     private async Task<string?> AskMySql(CancellationToken cancellationToken)
     {
         try
         {
-            var schema = await database.Probe(Migrations.StateSql, cancellationToken);
-            return schema >= Migrations.Latest ? null
-                : schema < 0 ? "a procedure of this build is missing: run concert-booking migrate"
-                : $"the schema is at {schema}, this build needs {Migrations.Latest}: run concert-booking migrate";
+            if (!_mysql.Up)
+            {
+                var schema = await database.Probe(Migrations.StateSql, cancellationToken);
+                if (schema < Migrations.Latest)
+                {
+                    return schema < 0 ? "a procedure of this build is missing: run concert-booking migrate"
+                        : $"the schema is at {schema}, this build needs {Migrations.Latest}: run concert-booking migrate";
+                }
+            }
+
+            await database.CheckWrites(cancellationToken);
+            return null;
         }
         catch (MySqlException missing) when (missing.ErrorCode == MySqlErrorCode.NoSuchTable)
         {
             return "the schema is missing: run concert-booking migrate";
         }
-        catch (MySqlException exception)
+        catch (Exception exception) when (exception is MySqlException || MySqlErrors.FaultOf(exception) is not MySqlFault.None)
         {
             return exception.Message;
         }

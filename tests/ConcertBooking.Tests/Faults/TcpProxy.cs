@@ -17,7 +17,7 @@ internal sealed class TcpProxy : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _accepting;
     private readonly string _host;
-    private readonly int _port;
+    private volatile int _port;
     private volatile Func<TimeSpan>? _cutAfter;
     private volatile bool _loseAnswers;
     private volatile bool _refuse;
@@ -44,6 +44,9 @@ internal sealed class TcpProxy : IAsyncDisposable
 
     /// <summary>When set: each connection is cut that long after bytes were passed on to the server.</summary>
     public Func<TimeSpan>? CutAfter { set => _cutAfter = value; }
+
+    /// <summary>Where new connections lead from now on; those that are there stay where they are.</summary>
+    public int ServerPort { set => _port = value; }
 
     /// <summary>New connections are cut at once.</summary>
     public bool Refuse { set => _refuse = value; }
