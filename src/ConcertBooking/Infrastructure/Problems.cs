@@ -98,6 +98,7 @@ internal static class Problems
     public static readonly Problem ReservationNotFound = new(404, "reservation_not_found", "There is no such reservation.");
     public static readonly Problem PaymentNotFound = new(404, "payment_not_found", "There is no such payment.");
     public static readonly Problem MethodNotAllowed = new(405, "method_not_allowed", "This path does not take that method.");
+    public static readonly Problem RequestTimeout = new(408, "request_timeout", "The request did not arrive in time.");
     public static readonly Problem SeatTaken = new(409, "seat_taken", "The seat is taken.");
     public static readonly Problem ScheduleClosed = new(409, "schedule_closed", "The concert has already started.");
     public static readonly Problem HoldLimitReached = new(409, "hold_limit_reached", "This user holds as many seats as allowed.");
@@ -142,6 +143,7 @@ internal static class Problems
         403 => Forbidden,
         404 => NotFound,
         405 => MethodNotAllowed,
+        408 => RequestTimeout,
         413 => BodyTooLarge,
         415 => UnsupportedMediaType,
         429 => TooManyRequests,
