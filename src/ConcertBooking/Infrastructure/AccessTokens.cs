@@ -1,14 +1,12 @@
 using System.Globalization;
 using Microsoft.IdentityModel.JsonWebTokens;
-using Microsoft.IdentityModel.Protocols;
-using Microsoft.IdentityModel.Protocols.OpenIdConnect;
 using Microsoft.IdentityModel.Tokens;
 
 namespace ConcertBooking.Infrastructure;
 
 /// <summary>
 /// Reads the JWT of the <c>Authorization</c> header: HS256 with our own key, or signed by one of the keys that the
-/// configured authority publishes, which are fetched again when an unknown one appears.
+/// configured authority publishes.
 /// </summary>
 internal sealed class AccessTokens
 {
@@ -16,31 +14,29 @@ internal sealed class AccessTokens
 
     private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(30);
 
-    /// <summary>How soon after an unknown key the issuer is asked again: strangers' tokens must not become a flood there.</summary>
-    private static readonly TimeSpan KeysAskedAgain = TimeSpan.FromSeconds(5);
-
-    /// <summary>How long a key that the issuer has withdrawn may go on opening doors.</summary>
-    private static readonly TimeSpan KeysKept = TimeSpan.FromMinutes(5);
-
     private readonly JsonWebTokenHandler _handler = new() { MapInboundClaims = false };
     private readonly TokenValidationParameters _parameters;
 
     /// <summary>Null in the issuer's mode.</summary>
     private readonly VerifiedTokens? _verified;
 
-    public AccessTokens(Settings settings, TimeProvider time)
+    /// <summary>Null where the key is our own.</summary>
+    private readonly IssuerKeys? _issuer;
+
+    public AccessTokens(Settings settings, TimeProvider time, IssuerKeys? issuer = null)
     {
+        _issuer = issuer;
         _parameters = new TokenValidationParameters
         {
             RequireExpirationTime = true,
             RequireSignedTokens = true,
             ClockSkew = ClockSkew,
-            ValidateIssuer = settings.AuthIssuer is not null || settings.AuthAuthority is not null,
+            ValidateIssuer = settings.AuthIssuer is not null || issuer is not null,
             ValidIssuer = settings.AuthIssuer,
             ValidateAudience = settings.AuthAudience is not null,
             ValidAudience = settings.AuthAudience,
         };
-        if (settings.AuthAuthority is { } authority)
+        if (issuer is not null)
         {
             // A published key is no shared secret: only signatures that need its private half.
             _parameters.ValidAlgorithms =
@@ -49,17 +45,6 @@ internal sealed class AccessTokens
                 SecurityAlgorithms.RsaSsaPssSha256, SecurityAlgorithms.RsaSsaPssSha384, SecurityAlgorithms.RsaSsaPssSha512,
                 SecurityAlgorithms.EcdsaSha256, SecurityAlgorithms.EcdsaSha384, SecurityAlgorithms.EcdsaSha512,
             ];
-            _parameters.ConfigurationManager = new ConfigurationManager<OpenIdConnectConfiguration>(
-                $"{authority.TrimEnd('/')}/.well-known/openid-configuration",
-                new OpenIdConnectConfigurationRetriever(),
-                new HttpDocumentRetriever(new HttpClient { Timeout = TimeSpan.FromSeconds(5) }) { RequireHttps = !settings.Development })
-            {
-                RefreshInterval = KeysAskedAgain,
-                AutomaticRefreshInterval = KeysKept,
-
-                // The last known good keys would let a withdrawn one in for another hour.
-                UseLastKnownGoodConfiguration = false,
-            };
         }
         else
         {
@@ -71,32 +56,75 @@ internal sealed class AccessTokens
         }
     }
 
-    /// <summary>The user that the request's token names, or null when there is no valid one.</summary>
-    public async ValueTask<User?> Read(HttpContext context)
+    /// <summary>The user that the request's token names, or the problem: there is no valid one, or nobody can say yet.</summary>
+    public async ValueTask<(User? User, Problem? Problem)> Read(HttpContext context)
     {
         var headers = context.Request.Headers.Authorization;
         if (headers.Count != 1 || headers[0] is not { } header || !header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
         {
-            return null;
+            return (null, Problems.Unauthorized);
         }
 
         // Remembered without what was put around it, or one user could fill the memory with as many forms of one token.
         if (_verified?.Find(header.AsSpan(Scheme.Length).Trim()) is { } known)
         {
-            return known;
+            return (known, null);
         }
 
         var text = header[Scheme.Length..].Trim();
-        var result = await _handler.ValidateTokenAsync(text, _parameters);
+        if (!_handler.CanReadToken(text))
+        {
+            return (null, Problems.Unauthorized);
+        }
+
+        if (await Validate(text, context.RequestAborted) is not { } result)
+        {
+            return (null, Problems.IssuerUnavailable);
+        }
+
         if (result is not { IsValid: true, SecurityToken: JsonWebToken token }
             || !long.TryParse(token.Subject, NumberStyles.None, CultureInfo.InvariantCulture, out var userId) || userId <= 0)
         {
-            return null;
+            return (null, Problems.Unauthorized);
         }
 
         var user = new User(userId, token.Claims.Any(static claim => claim is { Type: "role", Value: "admin" }));
         _verified?.Add(text, user, token.ValidTo);
-        return user;
+        return (user, null);
+    }
+
+    /// <summary>Null when the keys that it would need cannot be had: whether the token is valid, nobody can say.</summary>
+    private async ValueTask<TokenValidationResult?> Validate(string text, CancellationToken cancellationToken)
+    {
+        if (_issuer is null)
+        {
+            return await _handler.ValidateTokenAsync(text, _parameters);
+        }
+
+        if (await _issuer.Get(cancellationToken) is not { } keys)
+        {
+            return null;
+        }
+
+        var result = await _handler.ValidateTokenAsync(text, With(keys));
+        if (result.Exception is not SecurityTokenInvalidSignatureException)
+        {
+            return result;
+        }
+
+        // Perhaps by a key that is new.
+        var newer = await _issuer.GetNewer(keys, cancellationToken);
+        return newer is null ? null
+            : newer == keys ? result
+            : await _handler.ValidateTokenAsync(text, With(newer));
+    }
+
+    private TokenValidationParameters With(PublishedKeys keys)
+    {
+        var parameters = _parameters.Clone();
+        parameters.IssuerSigningKeys = keys.Keys;
+        parameters.ValidIssuers = [keys.Issuer];
+        return parameters;
     }
 }
 

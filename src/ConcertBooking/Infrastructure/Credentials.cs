@@ -36,11 +36,15 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                 context.Features.Set(new QueueCaller(queueToken));
                 break;
             case { } needed:
-                var user = await accessTokens.Read(context);
+                var (user, refusal) = await accessTokens.Read(context);
                 if (user is null)
                 {
-                    context.Response.Headers.WWWAuthenticate = "Bearer";
-                    await Problems.Unauthorized.ExecuteAsync(context);
+                    if (refusal == Problems.Unauthorized)
+                    {
+                        context.Response.Headers.WWWAuthenticate = "Bearer";
+                    }
+
+                    await refusal!.ExecuteAsync(context);
                     return;
                 }
 

@@ -26,10 +26,10 @@ internal static class OpenApi
     public static RouteHandlerBuilder ValidatedByHand(this RouteHandlerBuilder route) => route.DisableValidation();
 
     public static RouteHandlerBuilder WithAccessToken(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new CredentialUse(Credential.AccessToken)).WithProblems(Problems.Unauthorized, Problems.TooManyRequests);
+        route.WithMetadata(new CredentialUse(Credential.AccessToken)).WithProblems(Problems.Unauthorized, Problems.TooManyRequests, Problems.IssuerUnavailable);
 
     public static RouteHandlerBuilder WithAdmin(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new CredentialUse(Credential.Admin)).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.TooManyRequests, Problems.DatabaseUnavailable);
+        route.WithMetadata(new CredentialUse(Credential.Admin)).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.TooManyRequests, Problems.IssuerUnavailable, Problems.DatabaseUnavailable);
 
     public static RouteHandlerBuilder WithQueueToken(this RouteHandlerBuilder route) =>
         route.WithMetadata(new CredentialUse(Credential.QueueToken))

@@ -115,6 +115,7 @@ internal static class Problems
     public static readonly Problem QueueUnavailable = new(503, "queue_unavailable", "The waiting room cannot be reached; try again.") { RetryAfterSeconds = 2 };
     public static readonly Problem QueueFull = new(503, "queue_full", "The waiting room is full; try again later.") { RetryAfterSeconds = 30 };
     public static readonly Problem RankingsUnavailable = new(503, "rankings_unavailable", "The rankings cannot be reached; try again.") { RetryAfterSeconds = 2 };
+    public static readonly Problem IssuerUnavailable = new(503, "issuer_unavailable", "The issuer of access tokens cannot be reached; try again.") { RetryAfterSeconds = 2 };
     public static readonly Problem DatabaseUnavailable = new(503, "database_unavailable", "The database cannot be reached; try again.") { RetryAfterSeconds = 1 };
 
     /// <summary>Gives the framework's own validation answer the members of all others.</summary>

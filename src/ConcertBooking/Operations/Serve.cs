@@ -73,6 +73,12 @@ internal static class Serve
 
         services.AddTelemetry(settings);
         services.AddSingleton<AccessTokens>();
+        if (settings.AuthAuthority is not null)
+        {
+            services.AddSingleton<IssuerKeys>();
+            services.AddHostedService(static provider => provider.GetRequiredService<IssuerKeys>());
+        }
+
         services.AddJson();
         services.AddValidation();
         services.AddProblemDetails(static problems => problems.CustomizeProblemDetails = Problems.Complete);
