@@ -22,13 +22,13 @@ internal static class Gates
 
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
-    public static void SetLimits(this KestrelServerOptions kestrel, SecuritySettings settings)
+    public static void SetLimits(this KestrelServerOptions kestrel, Settings settings)
     {
         kestrel.AddServerHeader = false;
         // Without TLS there is no HTTP/2 but by prior knowledge, which nobody here needs.
         kestrel.ConfigureEndpointDefaults(static endpoint => endpoint.Protocols = HttpProtocols.Http1);
         var limits = kestrel.Limits;
-        limits.MaxConcurrentConnections = settings.MaxConnections;
+        limits.MaxConcurrentConnections = OpenFiles.Connections(settings);
         limits.MaxRequestLineSize = 8 * 1024;
         limits.MaxRequestHeaderCount = 64;
         limits.MaxRequestHeadersTotalSize = 16 * 1024;

@@ -19,9 +19,12 @@ internal static class Serve
     public static async Task<int> Run(WebApplicationBuilder builder)
     {
         var settings = Settings.Load(builder.Configuration, builder.Environment);
+        ListenAddresses.Check(settings.Addresses);
         AddServices(builder, settings);
         await using var app = builder.Build();
+        app.Services.CheckTracing(settings, builder.Configuration);
         Configure(app, settings);
+        OpenFiles.WarnOfFewer(settings, app.Logger);
         app.Lifetime.ApplicationStarted.Register(StartupMemory.Release);
         await app.RunAsync();
         return 0;
@@ -30,8 +33,8 @@ internal static class Serve
     private static void AddServices(WebApplicationBuilder builder, Settings settings)
     {
         builder.Logging.AddLogs(settings);
-        builder.WebHost.UseUrls(settings.Urls).UseSetting(WebHostDefaults.HttpPortsKey, ""); // they are among the addresses
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings.Security));
+        builder.WebHost.UseUrls([.. settings.Addresses.Select(static address => address.Url)]).UseSetting(WebHostDefaults.HttpPortsKey, ""); // they are among the addresses
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings));
         var services = builder.Services;
         services.Configure<HostOptions>(static host => host.ShutdownTimeout = Drain.Limit);
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
