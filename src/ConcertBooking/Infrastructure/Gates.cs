@@ -22,6 +22,9 @@ internal static class Gates
 
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
+    /// <summary>Endpoint metadata: a page that runs scripts of its own.</summary>
+    public sealed class OwnScripts;
+
     public static void SetLimits(this KestrelServerOptions kestrel, SecuritySettings settings)
     {
         kestrel.AddServerHeader = false;
@@ -105,6 +108,6 @@ internal static class Gates
         headers.XFrameOptions = Deny;
         headers["Referrer-Policy"] = NoReferrer;
         headers["Cross-Origin-Resource-Policy"] = SameOrigin;
-        headers.ContentSecurityPolicy = context.Request.Path.StartsWithSegments("/scalar") ? OwnPage : Nothing;
+        headers.ContentSecurityPolicy = context.GetEndpoint()?.Metadata.GetMetadata<OwnScripts>() is null ? Nothing : OwnPage;
     }
 }
