@@ -41,6 +41,7 @@ internal static class OpenApi
 
     public static IServiceCollection AddDocument(this IServiceCollection services) => services.AddOpenApi("v1", options =>
     {
+        options.ShouldInclude = static call => !HttpMethods.IsHead(call.HttpMethod ?? ""); // said once, by GET
         options.AddDocumentTransformer(static (document, _, _) =>
         {
             document.Info.Title = "ConcertBooking";
