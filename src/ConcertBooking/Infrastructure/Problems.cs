@@ -107,7 +107,7 @@ internal static class Problems
     public static readonly Problem QueueTokenExpired = new(410, "queue_token_expired", "The place in the queue has ended.");
     public static readonly Problem HoldExpired = new(410, "hold_expired", "The hold has ended.");
     public static readonly Problem BodyTooLarge = new(413, "body_too_large", "The body is larger than 16 KiB.");
-    public static readonly Problem UnsupportedMediaType = new(415, "unsupported_media_type", "The body must be application/json.");
+    public static readonly Problem UnsupportedMediaType = new(415, "unsupported_media_type", "The body must be application/json in UTF-8.");
     public static readonly Problem IdempotencyKeyReused = new(422, "idempotency_key_reused", "The key was used with another body.");
     public static readonly Problem TooManyRequests = new(429, "too_many_requests", "Too many requests.") { RetryAfterSeconds = 1 };
     public static readonly Problem Internal = new(500, "internal_error", "Something went wrong on our side.");

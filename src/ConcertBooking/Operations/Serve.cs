@@ -101,6 +101,7 @@ internal static class Serve
         app.UseFarewell();
         app.UseFairUse();
         app.UseMiddleware<CredentialsMiddleware>();
+        app.UseMediaTypes();
         var routes = app.MapGroup("").WithHead();
         // Whatever else is asked, health is told, and who has a place or a seat goes on.
         var first = routes.MapGroup("").WithMetadata(new Turns.First());

@@ -60,9 +60,24 @@ public sealed class ProblemTests : SharedRigTests
         var headers = caller.InQueue(("Idempotency-Key", Visitor.NewKey()));
 
         (await caller.SendAsync(verb, path, s_over16KiB, headers)).ExpectProblem(413, "body_too_large");
-        foreach (var contentType in (string[])["text/plain", "application/x-www-form-urlencoded", "application/xml"])
-            (await caller.SendAsync(verb, path, "{}", [.. headers, ("Content-Type", contentType)])).ExpectProblem(415, "unsupported_media_type");
+        string[] kinds =
+        [
+            "text/plain", "application/x-www-form-urlencoded", "application/xml", "application/problem+json", "text/json",
+            .. s_otherCharsets.Select(static charset => $"application/json; charset={charset}"),
+            "application/json; charset=utf-8; charset=utf-16", "application/json; Charset=utf8; q=1", "application/json, text/plain",
+        ];
+        foreach (var kind in kinds)
+        {
+            var reply = await caller.SendAsync(verb, path, "{}", [.. headers, ("Content-Type", kind)]);
+            if (reply.Code != "unsupported_media_type")
+                Assert.Fail($"{kind}: {reply}");
+            reply.ExpectProblem(415, "unsupported_media_type");
+        }
     }
+
+    /// <summary>What is not UTF-8, whether there is such an encoding or not.</summary>
+    private static readonly string[] s_otherCharsets =
+        ["utf8", "UTF8", "utf-7", "utf-16", "utf-32", "us-ascii", "iso-8859-1", "windows-1252", "latin1", "none", "\"\"", "", "\"utf-8", "\"utf-16\"", "utf-8x", "*"];
 
     [Test]
     public async Task Body_JustUnder16KiB_IsTaken()
@@ -89,8 +104,13 @@ public sealed class ProblemTests : SharedRigTests
     }
 
     [Test]
-    public async Task Body_JsonWithCharset_IsTaken() => (await Rig.NewVisitor().PostAsync(
-        "/v1/points/charges", """{"amount":1}""", ("Idempotency-Key", Visitor.NewKey()), ("Content-Type", "application/json; charset=utf-8"))).Expect(201);
+    [Arguments("application/json; charset=utf-8")]
+    [Arguments("application/json;charset=UTF-8")]
+    [Arguments("Application/JSON; CHARSET=\"Utf-8\"")]
+    [Arguments("application/json; profile=x; charset=utf-8")]
+    [Arguments("application/json; profile=\"charset=utf-16\"")]
+    public async Task Body_JsonInUtf8_IsTaken(string contentType) => (await Rig.NewVisitor().PostAsync(
+        "/v1/points/charges", """{"amount":1}""", ("Idempotency-Key", Visitor.NewKey()), ("Content-Type", contentType))).Expect(201);
 
     [Test]
     public async Task Problem_TwoRequests_HaveTwoTraceIds()
