@@ -75,7 +75,8 @@ internal static class Serve
         services.AddSingleton<AccessTokens>();
         services.AddJson();
         services.AddValidation();
-        services.AddProblemDetails(static problems => problems.CustomizeProblemDetails = Problems.Complete);
+        services.AddSingleton<IProblemDetailsWriter, FrameworkProblems>();
+        services.AddProblemDetails();
         services.AddDocument();
         services.AddSingleton<MatcherPolicy, PortPolicy>();
         services.AddGates(settings.Security);

@@ -112,6 +112,42 @@ public sealed class ProblemTests : SharedRigTests
     public async Task Body_JsonInUtf8_IsTaken(string contentType) => (await Rig.NewVisitor().PostAsync(
         "/v1/points/charges", """{"amount":1}""", ("Idempotency-Key", Visitor.NewKey()), ("Content-Type", contentType))).Expect(201);
 
+    /// <summary>What the framework's filter finds, what a slice looks for itself, and what the reader of JSON does.</summary>
+    [Test]
+    [Arguments("text/html")]
+    [Arguments("application/xml, text/*;q=0.5")]
+    [Arguments("application/problem+json;q=0")]
+    [Arguments("*/*;q=0")]
+    [Arguments("nonsense")]
+    [Arguments("")]
+    [Arguments("application/json")]
+    public async Task Validation_WhateverIsAccepted_IsAProblem(string accept)
+    {
+        var queue = await Rig.Catalogue.AddQueueAsync();
+        var concertId = await Rig.Catalogue.AddConcertAsync(queue);
+        (string Method, string Path, string Body, string Field)[] calls =
+        [
+            ("POST", "/v1/points/charges", """{"amount":0}""", "amount"),
+            ("POST", "/v1/points/charges", """{"amount":"x"}""", "amount"),
+            ("POST", "/v1/admin/concerts", """{"title":""}""", "title"),
+            ("PATCH", $"/v1/admin/concerts/{concertId}", """{"title":""}""", "title"),
+            ("POST", $"/v1/admin/concerts/{concertId}/schedules", """{"startsAt":"2031-03-04T12:00:00Z","seatCount":0,"price":-1}""", "seatCount"),
+            ("PATCH", "/v1/admin/schedules/1", """{"price":-1}""", "price"),
+            ("PUT", $"/v1/admin/queues/{queue}", """{"maxActive":0,"activeSeconds":600}""", "maxActive"),
+            ("POST", "/v1/admin/events/replay", """{"state":"alive"}""", "state"),
+            ("GET", "/v1/concerts?limit=0", "", "limit"),
+            ("GET", "/v1/reservations?cursor=x", "", "cursor"),
+        ];
+        foreach (var (method, path, body, field) in calls)
+        {
+            var reply = await Rig.Admin.SendAsync(
+                new HttpMethod(method), path, body.Length == 0 ? null : body, ("Idempotency-Key", Visitor.NewKey()), ("Accept", accept));
+            reply.ExpectInvalid(field);
+            await Assert.That(reply.Value("type")).IsEqualTo("urn:concert-booking:problem:invalid_request").Because($"{method} {path}");
+            await Assert.That(reply.Header("Cache-Control")).IsEqualTo("no-store");
+        }
+    }
+
     [Test]
     public async Task Problem_TwoRequests_HaveTwoTraceIds()
     {
