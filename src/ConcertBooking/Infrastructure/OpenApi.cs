@@ -63,6 +63,11 @@ internal static class OpenApi
             document.Components.Schemas["Problem"] = ProblemSchema();
             return Task.CompletedTask;
         });
+        options.AddSchemaTransformer(static (schema, context, _) =>
+        {
+            schema.AdditionalPropertiesAllowed &= !context.JsonTypeInfo.Type.IsAssignableTo(typeof(Admin.IPatch));
+            return Task.CompletedTask;
+        });
         options.AddOperationTransformer(static (operation, context, _) =>
         {
             var metadata = context.Description.ActionDescriptor.EndpointMetadata;
