@@ -86,8 +86,28 @@ internal static class Gates
 
         if (settings.AllowedOrigins.Length > 0)
         {
+            app.Use(static (context, next) =>
+            {
+                context.Response.OnStarting(VaryByOrigin, context.Response);
+                return next(context);
+            });
             app.UseCors();
         }
+    }
+
+    /// <summary>
+    /// Who may read an answer stands in its headers, so a cache must keep one for each origin, also of answers that
+    /// nobody's page asked for. Runs after what the CORS middleware adds, which for one origin is nothing.
+    /// </summary>
+    private static Task VaryByOrigin(object response)
+    {
+        var headers = ((HttpResponse)response).Headers;
+        if (!headers.GetCommaSeparatedValues("Vary").Contains("Origin", StringComparer.OrdinalIgnoreCase))
+        {
+            headers.Append("Vary", "Origin");
+        }
+
+        return Task.CompletedTask;
     }
 
     private static readonly StringValues NoSniff = "nosniff";
