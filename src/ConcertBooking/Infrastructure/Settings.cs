@@ -54,7 +54,7 @@ internal sealed class Settings
 
     /// <summary>Where traces go (OTLP); null: there are none.</summary>
     public required string? TraceCollector { get; init; }
-    /// <summary>Key of the HMAC in <c>X-Signature-256</c>.</summary>
+    /// <summary>Key of the HMAC in <c>X-Signature-256</c>, which covers <c>X-Signature-Timestamp</c>.</summary>
     public required byte[] NotificationsSigningKey { get; init; }
 
     public required bool Api { get; init; }
