@@ -33,7 +33,7 @@ internal static class Serve
         builder.WebHost.UseUrls(settings.Urls).UseSetting(WebHostDefaults.HttpPortsKey, ""); // they are among the addresses
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings.Security));
         var services = builder.Services;
-        services.Configure<HostOptions>(static host => host.ShutdownTimeout = Drain.Limit);
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = Drain.Limit(settings));
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         services.AddSingleton(settings);
         services.AddSingleton(TimeProvider.System);
