@@ -121,7 +121,7 @@ public sealed partial class RunbookTests : SharedRigTests
         (await waiting.EnterAsync(show.Queue)).Expect(201);
 
         await rig.Redis.KillAsync();
-        await ExpectMetricAsync(rig.Fleet, "booking_dependency_up", 0, "redis");
+        await OutageTable.ExpectAsync("Redis gone", rig.Fleet.Members[0].Instance);
         var told = await onCall.ShellAsync(1);
         (await rig.Fleet.NewVisitor().EnterAsync(show.Queue)).ExpectProblem(503, "queue_unavailable").ExpectRetryAfter();
         (await admitted.PayAsync(await admitted.HeldAsync(show))).Expect(201);
@@ -145,6 +145,7 @@ public sealed partial class RunbookTests : SharedRigTests
         await rig.Kafka.KillAsync();
 
         await rig.SellAsync(show, seats: 2, from: 2);
+        await OutageTable.ExpectAsync("Kafka gone", rig.Fleet.Members[0].Instance);
         var told = JsonElement.Parse(await onCall.ShellAsync(1));
         var waiting = (await onCall.SqlAsync(2)).Single();
         await rig.Kafka.StartAsync();
