@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
@@ -82,7 +83,7 @@ internal sealed class AccessTokens
             return (null, Problems.IssuerUnavailable);
         }
 
-        if (result is not { IsValid: true, SecurityToken: JsonWebToken token }
+        if (result is not { IsValid: true, SecurityToken: JsonWebToken token } || HasCriticalExtensions(token)
             || !long.TryParse(token.Subject, NumberStyles.None, CultureInfo.InvariantCulture, out var userId) || userId <= 0)
         {
             return (null, Problems.Unauthorized);
@@ -125,6 +126,16 @@ internal sealed class AccessTokens
         parameters.IssuerSigningKeys = keys.Keys;
         parameters.ValidIssuers = [keys.Issuer];
         return parameters;
+    }
+
+    /// <summary>
+    /// <c>crit</c> names header members without which the token must not be taken (RFC 7515, 4.1.11), for instance one
+    /// that binds it to a sender. None is understood here, and the library does not look.
+    /// </summary>
+    private static bool HasCriticalExtensions(JsonWebToken token)
+    {
+        using var header = JsonDocument.Parse(Base64UrlEncoder.DecodeBytes(token.EncodedHeader));
+        return header.RootElement.TryGetProperty("crit", out _);
     }
 }
 

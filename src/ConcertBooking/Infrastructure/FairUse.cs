@@ -163,12 +163,12 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
 
 internal static class FairUseRoutes
 {
-    /// <summary>Counts what an address asks, health apart, before anything of it is worked on.</summary>
+    /// <summary>Counts what an address asks, what operators ask apart, before anything of it is worked on.</summary>
     public static void UseFairUse(this WebApplication app)
     {
         var fairUse = app.Services.GetRequiredService<FairUse>();
         app.Use((context, next) =>
-            context.Request.Path.Value is "/livez" or "/readyz" || fairUse.Take(Caller.Address(context.Connection.RemoteIpAddress)) is not (> 0 and var seconds)
+            ServedOn.Of(context.GetEndpoint()).Management || fairUse.Take(Caller.Address(context.Connection.RemoteIpAddress)) is not (> 0 and var seconds)
                 ? next(context)
                 : (Problems.TooManyRequests with { RetryAfterSeconds = seconds }).ExecuteAsync(context));
     }

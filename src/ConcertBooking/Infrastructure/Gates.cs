@@ -22,6 +22,9 @@ internal static class Gates
 
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
+    /// <summary>Endpoint metadata: a page that runs scripts of its own.</summary>
+    public sealed class OwnScripts;
+
     public static void SetLimits(this KestrelServerOptions kestrel, Settings settings)
     {
         kestrel.AddServerHeader = false;
@@ -83,8 +86,28 @@ internal static class Gates
 
         if (settings.AllowedOrigins.Length > 0)
         {
+            app.Use(static (context, next) =>
+            {
+                context.Response.OnStarting(VaryByOrigin, context.Response);
+                return next(context);
+            });
             app.UseCors();
         }
+    }
+
+    /// <summary>
+    /// Who may read an answer stands in its headers, so a cache must keep one for each origin, also of answers that
+    /// nobody's page asked for. Runs after what the CORS middleware adds, which for one origin is nothing.
+    /// </summary>
+    private static Task VaryByOrigin(object response)
+    {
+        var headers = ((HttpResponse)response).Headers;
+        if (!headers.GetCommaSeparatedValues("Vary").Contains("Origin", StringComparer.OrdinalIgnoreCase))
+        {
+            headers.Append("Vary", "Origin");
+        }
+
+        return Task.CompletedTask;
     }
 
     private static readonly StringValues NoSniff = "nosniff";
@@ -105,6 +128,6 @@ internal static class Gates
         headers.XFrameOptions = Deny;
         headers["Referrer-Policy"] = NoReferrer;
         headers["Cross-Origin-Resource-Policy"] = SameOrigin;
-        headers.ContentSecurityPolicy = context.Request.Path.StartsWithSegments("/scalar") ? OwnPage : Nothing;
+        headers.ContentSecurityPolicy = context.GetEndpoint()?.Metadata.GetMetadata<OwnScripts>() is null ? Nothing : OwnPage;
     }
 }

@@ -41,6 +41,7 @@ internal static class OpenApi
 
     public static IServiceCollection AddDocument(this IServiceCollection services) => services.AddOpenApi("v1", options =>
     {
+        options.ShouldInclude = static call => !HttpMethods.IsHead(call.HttpMethod ?? ""); // said once, by GET
         options.AddDocumentTransformer(static (document, _, _) =>
         {
             document.Info.Title = "ConcertBooking";
@@ -60,6 +61,11 @@ internal static class OpenApi
             };
             document.Components.Schemas ??= new Dictionary<string, IOpenApiSchema>();
             document.Components.Schemas["Problem"] = ProblemSchema();
+            return Task.CompletedTask;
+        });
+        options.AddSchemaTransformer(static (schema, context, _) =>
+        {
+            schema.AdditionalPropertiesAllowed &= !context.JsonTypeInfo.Type.IsAssignableTo(typeof(Admin.IPatch));
             return Task.CompletedTask;
         });
         options.AddOperationTransformer(static (operation, context, _) =>

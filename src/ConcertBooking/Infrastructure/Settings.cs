@@ -50,12 +50,15 @@ internal sealed class Settings
     public required TimeSpan Hold { get; init; }
     public required int HoldsPerUser { get; init; }
 
+    /// <summary>At SIGTERM requests are still served for this long, while readiness fails.</summary>
+    public required TimeSpan Drain { get; init; }
+
     /// <summary>Where paid seats are told of; null: nobody is.</summary>
     public required string? NotificationsWebhookUrl { get; init; }
 
     /// <summary>Where traces go (OTLP); null: there are none.</summary>
     public required string? TraceCollector { get; init; }
-    /// <summary>Key of the HMAC in <c>X-Signature-256</c>.</summary>
+    /// <summary>Key of the HMAC in <c>X-Signature-256</c>, which covers <c>X-Signature-Timestamp</c>.</summary>
     public required byte[] NotificationsSigningKey { get; init; }
 
     public required bool Api { get; init; }
@@ -104,6 +107,7 @@ internal sealed class Settings
             QueueSlowHold = TimeSpan.FromMilliseconds(read.Integer("Queue:SlowHoldMs", 1000, 1, 60_000)),
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
+            Drain = TimeSpan.FromSeconds(read.Integer("Drain:Seconds", 2, 0, 300)),
             TraceCollector = read.OptionalUri("OTEL_EXPORTER_OTLP_ENDPOINT"),
             NotificationsWebhookUrl = webhook,
             NotificationsSigningKey = webhook is null ? [] : read.Key("Notifications:SigningKey", development),
