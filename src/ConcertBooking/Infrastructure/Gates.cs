@@ -26,7 +26,11 @@ internal static class Gates
     {
         kestrel.AddServerHeader = false;
         // Without TLS there is no HTTP/2 but by prior knowledge, which nobody here needs.
-        kestrel.ConfigureEndpointDefaults(static endpoint => endpoint.Protocols = HttpProtocols.Http1);
+        kestrel.ConfigureEndpointDefaults(endpoint =>
+        {
+            endpoint.Protocols = HttpProtocols.Http1;
+            endpoint.Use(new ConnectionLimiter(settings, Grace).Limit);
+        });
         var limits = kestrel.Limits;
         limits.MaxConcurrentConnections = settings.MaxConnections;
         limits.MaxRequestLineSize = 8 * 1024;

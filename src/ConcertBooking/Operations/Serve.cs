@@ -43,6 +43,7 @@ internal static class Serve
         services.AddSingleton<Redis>();
         services.AddSingleton<RedisClock>();
         services.AddSingleton<InFlight>();
+        services.AddSingleton<StoredAnswers>();
         services.AddSingleton<Kafka>();
         services.AddHostedService(static provider => provider.GetRequiredService<Kafka>());
         services.AddSingleton<OutboxSignal>();
@@ -73,6 +74,7 @@ internal static class Serve
 
         services.AddTelemetry(settings);
         services.AddSingleton<AccessTokens>();
+        services.AddSingleton<CallPriority>();
         services.AddJson();
         services.AddValidation();
         services.AddProblemDetails(static problems => problems.CustomizeProblemDetails = Problems.Complete);
@@ -101,6 +103,7 @@ internal static class Serve
         app.UseFarewell();
         app.UseFairUse();
         app.UseMiddleware<CredentialsMiddleware>();
+        app.UseUserWriteLimiter();
         // Whatever else is asked, health is told, and who has a place or a seat goes on.
         var first = app.MapGroup("").WithMetadata(new Turns.First());
         HealthRoutes.Map(first);
