@@ -18,8 +18,10 @@ internal sealed class AccessTokens
     private readonly JsonWebTokenHandler _handler = new() { MapInboundClaims = false };
     private readonly TokenValidationParameters _parameters;
 
-    /// <summary>Null in the issuer's mode.</summary>
-    private readonly VerifiedTokens? _verified;
+    private readonly VerifiedTokens _verified;
+
+    /// <summary>Not in the issuer's mode: it may withdraw a key at any time.</summary>
+    private readonly bool _verifiedIsEnough;
 
     /// <summary>Null where the key is our own.</summary>
     private readonly IssuerKeys? _issuer;
@@ -27,6 +29,8 @@ internal sealed class AccessTokens
     public AccessTokens(Settings settings, TimeProvider time, IssuerKeys? issuer = null)
     {
         _issuer = issuer;
+        _verified = new VerifiedTokens(time, ClockSkew);
+        _verifiedIsEnough = issuer is null;
         _parameters = new TokenValidationParameters
         {
             RequireExpirationTime = true,
@@ -53,26 +57,34 @@ internal sealed class AccessTokens
             _parameters.IssuerSigningKeys = [.. new[] { settings.AuthSigningKey, settings.Security.AuthPreviousSigningKey }
                 .OfType<byte[]>().Select(static key => new SymmetricSecurityKey(key))];
             _parameters.ValidAlgorithms = [SecurityAlgorithms.HmacSha256];
-            _verified = new VerifiedTokens(time, ClockSkew);
         }
+    }
+
+    /// <summary>Whether the request's token was verified lately, which says whom to serve first and nothing more.</summary>
+    public bool WasVerified(HttpContext context) => Text(context) is { } text && _verified.Find(text) is not null;
+
+    /// <summary>The token as it was signed: without what was put around it, or one user could fill the memory with as many forms of one.</summary>
+    private static string? Text(HttpContext context)
+    {
+        var headers = context.Request.Headers.Authorization;
+        return headers.Count == 1 && headers[0] is { } header && header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
+            ? header[Scheme.Length..].Trim()
+            : null;
     }
 
     /// <summary>The user that the request's token names, or the problem: there is no valid one, or nobody can say yet.</summary>
     public async ValueTask<(User? User, Problem? Problem)> Read(HttpContext context)
     {
-        var headers = context.Request.Headers.Authorization;
-        if (headers.Count != 1 || headers[0] is not { } header || !header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+        if (Text(context) is not { } text)
         {
             return (null, Problems.Unauthorized);
         }
 
-        // Remembered without what was put around it, or one user could fill the memory with as many forms of one token.
-        if (_verified?.Find(header.AsSpan(Scheme.Length).Trim()) is { } known)
+        if (_verifiedIsEnough && _verified.Find(text) is { } known)
         {
             return (known, null);
         }
 
-        var text = header[Scheme.Length..].Trim();
         if (!_handler.CanReadToken(text))
         {
             return (null, Problems.Unauthorized);
@@ -90,7 +102,7 @@ internal sealed class AccessTokens
         }
 
         var user = new User(userId, token.Claims.Any(static claim => claim is { Type: "role", Value: "admin" }));
-        _verified?.Add(text, user, token.ValidTo);
+        _verified.Add(text, user, token.ValidTo);
         return (user, null);
     }
 

@@ -29,7 +29,11 @@ internal static class Gates
     {
         kestrel.AddServerHeader = false;
         // Without TLS there is no HTTP/2 but by prior knowledge, which nobody here needs.
-        kestrel.ConfigureEndpointDefaults(static endpoint => endpoint.Protocols = HttpProtocols.Http1);
+        kestrel.ConfigureEndpointDefaults(endpoint =>
+        {
+            endpoint.Protocols = HttpProtocols.Http1;
+            endpoint.Use(new ConnectionLimiter(settings.Security, Grace).Limit);
+        });
         var limits = kestrel.Limits;
         limits.MaxConcurrentConnections = OpenFiles.Connections(settings);
         limits.MaxRequestLineSize = 8 * 1024;

@@ -46,6 +46,7 @@ internal static class Serve
         services.AddSingleton<Redis>();
         services.AddSingleton<RedisClock>();
         services.AddSingleton<InFlight>();
+        services.AddSingleton<StoredAnswers>();
         services.AddSingleton<Kafka>();
         services.AddHostedService(static provider => provider.GetRequiredService<Kafka>());
         services.AddSingleton<OutboxSignal>();
@@ -76,6 +77,7 @@ internal static class Serve
 
         services.AddTelemetry(settings);
         services.AddSingleton<AccessTokens>();
+        services.AddSingleton<CallPriority>();
         if (settings.AuthAuthority is not null)
         {
             services.AddSingleton<IssuerKeys>();
@@ -112,6 +114,7 @@ internal static class Serve
         app.UseFairUse();
         app.UseMiddleware<CredentialsMiddleware>();
         app.UseMediaTypes();
+        app.UseUserWriteLimiter();
         var routes = app.MapGroup("").WithHead();
         // Whatever else is asked, health is told, and who has a place or a seat goes on.
         var first = routes.MapGroup("").WithMetadata(new Turns.First());
