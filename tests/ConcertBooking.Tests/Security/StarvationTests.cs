@@ -33,7 +33,8 @@ public sealed class StarvationTests : SharedRigTests
         {
             lockRow.Parameters.AddWithValue("@user", greedy.UserId);
             await lockRow.ExecuteScalarAsync();
-            lockRow.CommandText = "SELECT status FROM reservation WHERE user_id = @user FOR UPDATE";
+            lockRow.CommandText = "SELECT status FROM reservation WHERE reservation_id = @reservation FOR UPDATE"; // by its key: no gaps are locked
+            lockRow.Parameters.AddWithValue("@reservation", Guid.Parse(reservation));
             await lockRow.ExecuteScalarAsync();
         }
 
