@@ -20,6 +20,10 @@ internal sealed class Settings
     /// <summary>Bootstrap servers; empty means that events wait in the outbox.</summary>
     public required string Kafka { get; init; }
 
+    /// <summary>Of topics that the worker creates; a replication factor of -1 is the broker's default.</summary>
+    public required int KafkaPartitions { get; init; }
+    public required short KafkaReplicationFactor { get; init; }
+
     /// <summary>Connections to MySQL at most, for the whole process.</summary>
     public required int MaxPoolSize { get; init; }
 
@@ -92,6 +96,8 @@ internal sealed class Settings
             MySql = LoadMySql(configuration),
             Redis = LoadRedis(configuration),
             Kafka = LoadKafka(read),
+            KafkaPartitions = read.Integer("Kafka:Partitions", 6, 1, 10_000),
+            KafkaReplicationFactor = (short)read.Integer("Kafka:ReplicationFactor", -1, 1, 100),
             MaxPoolSize = read.Integer("Database:MaxPoolSize", 30, 1, 1000),
             Addresses = ListenAddresses.Load(configuration),
             AuthSigningKey = authority is null ? read.Key("Auth:SigningKey", development) : [],
