@@ -84,17 +84,28 @@ internal sealed class Metrics : IDisposable
 
     public void Admitted(TimeSpan waited) => _admission.Record(waited.TotalSeconds);
 
-    /// <summary>An empty queue is forgotten; beyond the first hundred that are not, queues are not told apart any more and left out.</summary>
+    /// <summary>A queue that nobody has counted yet has nobody.</summary>
+    public void KnowQueue(string queue)
+    {
+        if (_queues.Count < MaximumQueues)
+        {
+            _queues.TryAdd(queue, (0, 0));
+        }
+    }
+
+    /// <summary>Beyond a hundred queues an empty one makes room; beyond a hundred that are not, queues are left out.</summary>
     public void Queue(string queue, long waiting, long active)
     {
-        if (waiting + active == 0)
+        if (!_queues.ContainsKey(queue) && _queues.Count >= MaximumQueues)
         {
-            _queues.TryRemove(queue, out _);
+            if (waiting + active == 0
+                || _queues.FirstOrDefault(static known => known.Value is (0, 0)) is not { Key: { } empty } || !_queues.TryRemove(empty, out _))
+            {
+                return;
+            }
         }
-        else if (_queues.ContainsKey(queue) || _queues.Count < MaximumQueues)
-        {
-            _queues[queue] = (waiting, active);
-        }
+
+        _queues[queue] = (waiting, active);
     }
 
     public void Dependency(string dependency, bool up) => _dependencies[dependency] = up;

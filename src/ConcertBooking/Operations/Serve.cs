@@ -56,6 +56,7 @@ internal static class Serve
         services.AddHostedService<Drain>();
         services.AddHostedService<Gauges>();
         services.AddSingleton<Queues>();
+        services.AddSingleton<UsedPasses>();
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<QueueTokens>();
         services.AddSingleton<ProofOfWork>();
@@ -63,7 +64,11 @@ internal static class Serve
         services.AddSingleton<Balances>();
         services.AddSingleton<Ranking>();
         services.AddSingleton<Holds>();
-        services.AddHostedService<SweepQueues>();
+        if (settings.Api)
+        {
+            services.AddHostedService<SweepQueues>(); // where nobody can ask, nobody's time passes
+        }
+
         services.AddSingleton<PlaceStreams>();
         services.AddHostedService(static provider => provider.GetRequiredService<PlaceStreams>());
         if (settings.Worker)

@@ -17,7 +17,7 @@ internal sealed partial class PlaceStreams(
     /// <summary>Places asked for in one call: Redis is busy for a millisecond.</summary>
     private const int AtOnce = 250;
 
-    /// <summary>Streams that one user may have open here; the oldest makes room.</summary>
+    /// <summary>Streams that one user may have open here; the oldest makes room, and is told so.</summary>
     private const int PerUser = 4;
 
     private readonly Lock _lock = new();
@@ -168,7 +168,7 @@ internal sealed partial class PlaceStreams(
 
             if (streams.Count == PerUser)
             {
-                streams[0].Close();
+                streams[0].Supersede();
                 streams.RemoveAt(0);
             }
 

@@ -5,7 +5,7 @@ namespace ConcertBooking.Queue;
 /// <summary>
 /// Ten times a second every queue with a line is looked at, so that places ending by time are handed on when nobody
 /// asks; the settings are read again every second, and every two seconds all queues are counted, because other
-/// instances may have filled them. Any instance may do it, and each does.
+/// instances may have filled them. Any instance that can be asked may do it, and each does.
 /// </summary>
 internal sealed class SweepQueues(Queues queues, WaitingRoom room, Throttle throttle, Metrics metrics, TimeProvider time, ILogger<SweepQueues> logger)
     : PeriodicService(TimeSpan.FromMilliseconds(100), time, logger)
@@ -36,8 +36,21 @@ internal sealed class SweepQueues(Queues queues, WaitingRoom room, Throttle thro
         if (round % RoundsPerRefresh == 0 && _refreshing.IsCompleted)
         {
             var last = _refreshing;
-            _refreshing = queues.Refresh(stoppingToken);
+            _refreshing = Refresh(stoppingToken);
             await last;
+        }
+    }
+
+    private async Task Refresh(CancellationToken stoppingToken)
+    {
+        await queues.Refresh(stoppingToken);
+        foreach (var queue in queues.Known)
+        {
+            metrics.KnowQueue(queue.Name);
+            if (queue.IsNew && room.HasPeople(queue.Name))
+            {
+                await queues.MarkEntered(queue.Name, stoppingToken);
+            }
         }
     }
 }
