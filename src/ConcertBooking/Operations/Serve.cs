@@ -64,6 +64,7 @@ internal static class Serve
         services.AddSingleton<Balances>();
         services.AddSingleton<Ranking>();
         services.AddSingleton<Holds>();
+        services.AddSingleton<HoldLimits>();
         if (settings.Api)
         {
             services.AddHostedService<SweepQueues>(); // where nobody can ask, nobody's time passes
