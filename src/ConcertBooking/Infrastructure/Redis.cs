@@ -30,11 +30,13 @@ internal sealed class Redis : IAsyncDisposable
 
     private readonly CancellationTokenSource _stop = new();
     private readonly Task<ConnectionMultiplexer> _connecting;
+    private readonly string _prefix;
     private readonly ResiliencePipeline<RedisResult> _breaker;
 
     public Redis(Settings settings)
     {
-        var options = settings.Redis;
+        _prefix = settings.Redis.KeyPrefix;
+        var options = settings.Redis.Options;
         options.AbortOnConnectFail = false;
         options.BacklogPolicy = BacklogPolicy.FailFast;
         options.ConnectTimeout = 2000;
@@ -90,7 +92,7 @@ internal sealed class Redis : IAsyncDisposable
         {
             try
             {
-                await redis.GetSubscriber().SubscribeAsync(RedisChannel.Literal(channel), (_, message) => heard(message.ToString()));
+                await redis.GetSubscriber().SubscribeAsync(RedisChannel.Literal(_prefix + channel), (_, message) => heard(message.ToString()));
                 return;
             }
             catch (Exception exception) when (IsOutage(exception))
@@ -105,6 +107,7 @@ internal sealed class Redis : IAsyncDisposable
     public async Task<RedisResult> Eval(RedisScript script, RedisKey[] keys, RedisValue[] arguments)
     {
         using var span = Activity.Current is null ? null : Telemetry.Source.StartActivity(SpanName, ActivityKind.Client);
+        var prefixed = _prefix.Length == 0 ? keys : Array.ConvertAll(keys, key => key.Prepend(_prefix));
         try
         {
             return await _breaker.ExecuteAsync(
@@ -122,7 +125,7 @@ internal sealed class Redis : IAsyncDisposable
                         return await redis.ScriptEvaluateAsync(call.Script.Text, call.Keys, call.Arguments).WaitAsync(WaitLimit, token);
                     }
                 },
-                (Connecting: _connecting, Script: script, Keys: keys, Arguments: arguments));
+                (Connecting: _connecting, Script: script, Keys: prefixed, Arguments: arguments));
         }
         catch (Exception exception) when (IsOutage(exception) || exception is BrokenCircuitException)
         {

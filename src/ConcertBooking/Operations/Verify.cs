@@ -62,7 +62,7 @@ internal static class Verify
 
     public static async Task<int> Run(IConfiguration configuration)
     {
-        var options = Settings.LoadRedis(configuration);
+        var redis = RedisSettings.Load(configuration);
         var settings = new MySqlConnectionStringBuilder(Settings.LoadMySql(configuration)) { DefaultCommandTimeout = 120, MaximumPoolSize = AtOnce };
         await using var mysql = new MySqlDataSource(settings.ConnectionString);
         using var free = new SemaphoreSlim(AtOnce);
@@ -75,7 +75,7 @@ internal static class Verify
         }
 
         await TellOfDeadEvents(mysql);
-        broken += await VerifyQueues(mysql, options);
+        broken += await VerifyQueues(mysql, redis);
         Console.WriteLine(broken == 0 ? "all invariants hold" : $"{broken} violations");
         return broken == 0 ? 0 : 1;
     }
@@ -122,7 +122,7 @@ internal static class Verify
         return {math.max(0, active - limit), active, redis.call('ZCOUNT', KEYS[1], '-inf', now - 2000)}
         """;
 
-    private static async Task<long> VerifyQueues(MySqlDataSource mysql, ConfigurationOptions options)
+    private static async Task<long> VerifyQueues(MySqlDataSource mysql, RedisSettings settings)
     {
         var names = new List<string>();
         await using (var command = mysql.CreateCommand("SELECT queue_name FROM queue"))
@@ -136,12 +136,12 @@ internal static class Verify
 
         try
         {
-            await using var redis = await ConnectionMultiplexer.ConnectAsync(options);
+            await using var redis = await ConnectionMultiplexer.ConnectAsync(settings.Options);
             var (over, past, active) = (0L, 0L, 0L);
             foreach (var name in names)
             {
-                var reply = (RedisResult[])(await redis.GetDatabase().ScriptEvaluateAsync(
-                    QueueLua, [$"{{q:{name}}}:active", $"{{q:{name}}}:meta"], []))!;
+                var key = $"{settings.KeyPrefix}{{q:{name}}}:";
+                var reply = (RedisResult[])(await redis.GetDatabase().ScriptEvaluateAsync(QueueLua, [key + "active", key + "meta"], []))!;
                 over += (long)reply[0];
                 active += (long)reply[1];
                 past += (long)reply[2];

@@ -3,7 +3,8 @@ using ConcertBooking.Infrastructure;
 namespace ConcertBooking.Queue;
 
 /// <summary>
-/// The waiting room's scripts: one call for all who ask at the same moment, all keys of a queue under one hash tag.
+/// The waiting room's scripts: one call for all who ask at the same moment, all keys of a queue under one hash tag, and
+/// each, like the channel, with the prefix of this installation before it.
 /// <code>
 /// {q:main}:waiting  zset  user → ticket number (µs since 1970, rising)
 /// {q:main}:active   zset  user → end of admission (ms); whatever is past is dropped by the next call that looks
@@ -28,7 +29,7 @@ internal static class WaitingRoomLua
     /// Every script starts with this: the newest settings win, places past their end go, owners who stopped asking go.
     /// ARGV: maxActive, activeMs, version, rate, idleMs, settleMs, 1 if the caller knew somebody here, share, queue.
     /// </summary>
-    private const string Prelude = $"local admittedChannel = '{AdmittedChannel}'\n" + """
+    private const string Prelude = $"local admittedChannel = KEYS[1]:match('^[^{{]*') .. '{AdmittedChannel}'\n" + """
         local waiting, active, seen, gone, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
         local time = redis.call('TIME')
         local nowUs = time[1] * 1000000 + time[2]
