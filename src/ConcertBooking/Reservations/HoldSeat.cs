@@ -23,6 +23,7 @@ internal static class HoldSeat
         routes.MapPost("/v1/reservations", Handle)
             .WithName("HoldSeat").WithTags("Reservations").WithSummary("Hold a seat")
             .WithQueueToken()
+            .LimitedPerUser()
             .ValidatedByHand()
             .CountedAs(static metrics => metrics.Holds, success: "held")
             .Produces<ReservationResponse>(StatusCodes.Status201Created)
