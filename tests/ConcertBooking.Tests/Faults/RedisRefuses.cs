@@ -116,7 +116,7 @@ public sealed class RedisRefuses : FaultTests
             line => line.Contains("Redis is down", StringComparison.Ordinal) && line.Contains(code, StringComparison.Ordinal)),
         s_noticed);
 
-    private static Task ExpectClosedAsync(Fleet fleet, Show show) => Eventually.GetAsync(
+    private static async Task ExpectClosedAsync(Fleet fleet, Show show) => await Eventually.GetAsync(
         () => fleet.NewVisitor().EnterAsync(show.Queue), entered => entered.Code == "queue_unavailable", s_noticed);
 
     private static async Task ExpectBackAsync(Fleet fleet, Show show)
@@ -132,15 +132,22 @@ public sealed class RedisRefuses : FaultTests
     /// <summary>A folder has the name that the file would get.</summary>
     private static async Task SavingFailsAsync(RedisFleet redis)
     {
-        var folder = (await redis.AskAsync(redis.Nodes[0], ["config", "get", "dir"])).Split('\n')[1];
-        Directory.CreateDirectory(Path.Combine(folder, "blocked.rdb", "by-a-folder"));
-        await SetAsync(redis, "dbfilename", "blocked.rdb");
+        var file = await FileAsync(redis);
+        File.Delete(file);
+        Directory.CreateDirectory(Path.Combine(file, "in-the-way"));
         await SetAsync(redis, "save", "3600 1");
         await redis.AskAsync(redis.Nodes[0], ["bgsave"]);
         await redis.UntilAsync(redis.Nodes[0], ["info", "persistence"], answer => answer.Contains("rdb_last_bgsave_status:err", StringComparison.Ordinal));
     }
 
-    private static Task SavingWorksAsync(RedisFleet redis) => SetAsync(redis, "save", "");
+    private static async Task SavingWorksAsync(RedisFleet redis)
+    {
+        await SetAsync(redis, "save", "");
+        Directory.Delete(await FileAsync(redis), recursive: true);
+    }
+
+    private static async Task<string> FileAsync(RedisFleet redis) =>
+        Path.Combine((await redis.AskAsync(redis.Nodes[0], ["config", "get", "dir"])).Split('\n')[1], "dump.rdb");
 
     /// <summary>Takes the data of the other, a millisecond for each of its keys.</summary>
     private static async Task LoadAsync(RedisFleet redis)
