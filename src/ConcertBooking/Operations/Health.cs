@@ -12,7 +12,7 @@ public sealed record ReadyResponse(string Status, Checks Checks);
 public sealed record LiveResponse(string Status);
 
 /// <summary>
-/// Knows which servers answer. It asks them every second in the background, so that readyz costs nothing and the
+/// Knows which servers answer, and whether Redis takes writes. It asks them every second in the background, so that readyz costs nothing and the
 /// service starts without them; a change is logged once, an outage again every ten seconds.
 /// </summary>
 internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, Metrics metrics, TimeProvider time, ILogger<Health> logger)
@@ -40,7 +40,7 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, M
     /// <summary>Nobody is sent here before the first round is over: a Redis that is about to answer is not degraded.</summary>
     protected override async Task Round(CancellationToken stoppingToken)
     {
-        await Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, AskRedis, stoppingToken));
+        await Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, redis.Probe, stoppingToken));
         _asked = true;
         metrics.Dependency("mysql", _mysql.Up);
         metrics.Dependency("redis", _redis.Up);
@@ -77,9 +77,6 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, M
             return exception.Message;
         }
     }
-
-    private async Task<string?> AskRedis(CancellationToken cancellationToken) =>
-        await redis.Answers(cancellationToken) ? null : "no answer to PING";
 
     private async Task Ask(Dependency dependency, Func<CancellationToken, Task<string?>> ask, CancellationToken stoppingToken)
     {

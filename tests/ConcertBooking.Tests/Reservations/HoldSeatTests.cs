@@ -1,3 +1,4 @@
+using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Reservations;
@@ -303,7 +304,7 @@ public sealed class HoldSeatTests : SharedRigTests
     [Test]
     public async Task HoldSeat_BesideOneAtTheLimit_IsNotRefusedForThem()
     {
-        var show = await Rig.Catalogue.AddShowAsync();
+        var show = await Rig.Catalogue.AddShowAsync(seats: 50);
         var greedy = await Rig.NewVisitorAsync(show);
         for (var seatNo = 1; seatNo <= 4; seatNo++)
             await greedy.HeldAsync(show, seatNo);
