@@ -90,7 +90,8 @@ public sealed class ListeningTests : SharedRigTests
             () => service.Log.Lines().Any(static line => line.Contains("Limits__MaxConnections", StringComparison.Ordinal)
                 && line.Contains($"ulimit -n) is {Files}", StringComparison.Ordinal)),
             TimeSpan.FromSeconds(60));
-        await Eventually.TrueAsync(() => !Ports.IsFree(api.Port) && !Ports.IsFree(management.Address.Port), TimeSpan.FromSeconds(60));
+        await Eventually.TrueAsync(
+            () => service.Log.Lines().Any(static line => line.Contains("Application started", StringComparison.Ordinal)), TimeSpan.FromSeconds(60));
         var clients = new List<TcpClient>();
         try
         {
