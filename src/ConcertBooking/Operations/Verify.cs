@@ -1,5 +1,6 @@
 using System.Globalization;
 using ConcertBooking.Infrastructure;
+using ConcertBooking.Queue;
 using MySqlConnector;
 using StackExchange.Redis;
 
@@ -62,9 +63,10 @@ internal static class Verify
 
     public static async Task<int> Run(IConfiguration configuration)
     {
-        var options = Settings.LoadRedis(configuration);
-        var settings = new MySqlConnectionStringBuilder(Settings.LoadMySql(configuration)) { DefaultCommandTimeout = 120, MaximumPoolSize = AtOnce };
-        await using var mysql = new MySqlDataSource(settings.ConnectionString);
+        var redis = RedisSettings.Load(configuration);
+        var settings = MySqlSession.Settings(Settings.LoadMySql(configuration));
+        (settings.DefaultCommandTimeout, settings.MaximumPoolSize) = (120, AtOnce);
+        await using var mysql = MySqlSession.Source(settings);
         using var free = new SemaphoreSlim(AtOnce);
         var counts = Invariants.Select(invariant => Count(mysql, free, invariant)).ToArray();
         var broken = 0L;
@@ -75,7 +77,7 @@ internal static class Verify
         }
 
         await TellOfDeadEvents(mysql);
-        broken += await VerifyQueues.Run(mysql, options);
+        broken += await VerifyQueues.Run(mysql, redis);
         Console.WriteLine(broken == 0 ? "all invariants hold" : $"{broken} violations");
         return broken == 0 ? 0 : 1;
     }

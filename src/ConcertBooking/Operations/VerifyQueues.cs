@@ -1,3 +1,4 @@
+using ConcertBooking.Infrastructure;
 using ConcertBooking.Queue;
 using MySqlConnector;
 using StackExchange.Redis;
@@ -29,18 +30,28 @@ internal static class VerifyQueues
         public long Past { get; set; }
         public long UsedUp { get; set; }
         public long Shown { get; set; }
+        public long Silent { get; set; }
+        public long Queues { get; set; }
     }
 
     /// <returns>How many violations there are.</returns>
-    public static async Task<long> Run(MySqlDataSource mysql, ConfigurationOptions options)
+    public static async Task<long> Run(MySqlDataSource mysql, RedisSettings settings)
     {
         var sums = new Sums();
         try
         {
-            await using var redis = await ConnectionMultiplexer.ConnectAsync(options);
+            await using var redis = await ConnectionMultiplexer.ConnectAsync(settings.Options);
             foreach (var name in await Names(mysql))
             {
-                await Look(mysql, redis.GetDatabase(), name, sums);
+                sums.Queues++;
+                try
+                {
+                    await Look(mysql, redis.GetDatabase(), name, settings.KeyPrefix, sums);
+                }
+                catch (Exception exception) when (RedisErrors.IsOutage(exception))
+                {
+                    sums.Silent++; // in a cluster, others may answer
+                }
             }
         }
         catch (RedisException exception)
@@ -51,7 +62,8 @@ internal static class VerifyQueues
 
         return Verify.Tell("no queue is over its maxActive, but by passes that were shown after a loss", sums.Over, sums.Active)
             + Verify.Tell("no active place is past its end", sums.Past, sums.Active)
-            + Verify.Tell("no admission that was used up before a loss is active again", sums.UsedUp, sums.Shown);
+            + Verify.Tell("no admission that was used up before a loss is active again", sums.UsedUp, sums.Shown)
+            + (sums.Silent == 0 ? 0 : Verify.Tell("queues whose Redis does not answer", sums.Silent, sums.Queues));
     }
 
     private static async Task<List<string>> Names(MySqlDataSource mysql)
@@ -67,10 +79,11 @@ internal static class VerifyQueues
         return names;
     }
 
-    private static async Task Look(MySqlDataSource mysql, IDatabase redis, string name, Sums sums)
+    private static async Task Look(MySqlDataSource mysql, IDatabase redis, string name, string keyPrefix, Sums sums)
     {
-        RedisKey active = $"{{q:{name}}}:active", shown = $"{{q:{name}}}:shown";
-        var reply = (RedisResult[])(await redis.ScriptEvaluateAsync(CountLua, [active, $"{{q:{name}}}:meta"], []))!;
+        var queue = $"{keyPrefix}{{q:{name}}}:";
+        RedisKey active = queue + "active", shown = queue + "shown";
+        var reply = (RedisResult[])(await redis.ScriptEvaluateAsync(CountLua, [active, queue + "meta"], []))!;
         var (count, limit, now, lostAt) = ((long)reply[0], (long)reply[2], (double)(long)reply[3], (long)reply[4]);
         sums.Active += count;
         sums.Past += (long)reply[1];

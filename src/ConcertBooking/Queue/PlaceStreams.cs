@@ -76,28 +76,28 @@ internal sealed partial class PlaceStreams(
         await listening;
     }
 
-    private async Task Ask(List<PlaceStream> streams)
+    private Task Ask(List<PlaceStream> streams) =>
+        EachQueue.Run(streams.GroupBy(static stream => stream.Owner.Queue), AskQueue);
+
+    private async Task AskQueue(IGrouping<string, PlaceStream> queue)
     {
-        foreach (var queue in streams.GroupBy(static stream => stream.Owner.Queue))
+        foreach (var some in queue.Chunk(AtOnce))
         {
-            foreach (var some in queue.Chunk(AtOnce))
+            try
             {
-                try
+                var places = await room.Watch(queue.Key, Array.ConvertAll(some, static stream => stream.Token));
+                for (var index = 0; index < some.Length; index++)
                 {
-                    var places = await room.Watch(queue.Key, Array.ConvertAll(some, static stream => stream.Token));
-                    for (var index = 0; index < some.Length; index++)
-                    {
-                        some[index].Tell(places[index], Answer);
-                    }
+                    some[index].Tell(places[index], Answer);
                 }
-                catch (RedisUnavailableException)
-                {
-                    return; // The streams stay, and are told when Redis is back.
-                }
-                catch (Exception exception)
-                {
-                    LogFailed(exception.Message);
-                }
+            }
+            catch (RedisUnavailableException)
+            {
+                return; // This queue's streams stay, and are told when its Redis is back.
+            }
+            catch (Exception exception)
+            {
+                LogFailed(exception.Message);
             }
         }
     }

@@ -13,7 +13,6 @@ internal sealed class SweepQueues(Queues queues, WaitingRoom room, Throttle thro
     private const int RoundsPerJudgement = 5;
     private const int RoundsPerRefresh = 10;
     private const int RoundsPerCount = 20;
-    private const int AtOnce = 50;
     private int _round;
     private Task _refreshing = Task.CompletedTask;
 
@@ -27,18 +26,17 @@ internal sealed class SweepQueues(Queues queues, WaitingRoom room, Throttle thro
         }
 
         var all = round % RoundsPerCount == 0;
-        foreach (var some in queues.Known.Where(queue => all || room.HasLine(queue.Name)).Chunk(AtOnce))
-        {
-            await Task.WhenAll(some.Select(room.Count));
-        }
+        var counting = EachQueue.Run(queues.Known.Where(queue => all || room.HasLine(queue.Name)), room.Count);
 
         // A slow MySQL holds up its own reading only, not the line.
+        var last = Task.CompletedTask;
         if (round % RoundsPerRefresh == 0 && _refreshing.IsCompleted)
         {
-            var last = _refreshing;
+            last = _refreshing;
             _refreshing = Refresh(stoppingToken);
-            await last;
         }
+
+        await Task.WhenAll(counting, last);
     }
 
     private async Task Refresh(CancellationToken stoppingToken)

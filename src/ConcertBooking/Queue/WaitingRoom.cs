@@ -144,8 +144,9 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
         return _people[queue.Name] = counts;
     }
 
+    /// <summary>Buyers have a pass; with the token of somebody who waits a call to hold or pay is most likely refused, and is among those who look.</summary>
     private Task<Visited> Ask(string want, QueueToken token, RedisKey? seat = null) => Ask(
-        token.Queue, buying: want is not "look", new Visit(want, token.UserId, token.Ticket, token.IssuedAt, token.AdmittedUntil, seat));
+        token.Queue, buying: want is not "look" && token.AdmittedUntil > 0, new Visit(want, token.UserId, token.Ticket, token.IssuedAt, token.AdmittedUntil, seat));
 
     private async Task<Visited> Ask(string queue, bool buying, Visit visit)
     {

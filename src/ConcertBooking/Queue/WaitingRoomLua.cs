@@ -3,7 +3,8 @@ using ConcertBooking.Infrastructure;
 namespace ConcertBooking.Queue;
 
 /// <summary>
-/// The waiting room's scripts: one call for all who ask at the same moment, all keys of a queue under one hash tag.
+/// The waiting room's scripts: one call for all who ask at the same moment, all keys of a queue under one hash tag, and
+/// each, like the channel, with the prefix of this installation before it.
 /// <code>
 /// {q:main}:waiting  zset  user → ticket number (µs since 1970, rising)
 /// {q:main}:active   zset  user → end of admission (ms); whatever is past is dropped by the next call that looks

@@ -210,6 +210,6 @@ internal static class WaitingRoomPrelude
         """;
 
     /// <summary>ARGV: maxActive, activeMs, version, rate, idleMs, settleMs, the latest clock that the caller has seen here (0: none), share, queue, 1 if nobody has ever entered it.</summary>
-    public const string Text = $"local admittedChannel = '{WaitingRoomLua.AdmittedChannel}'\n"
+    public const string Text = $"local admittedChannel = KEYS[1]:match('^[^{{]*') .. '{WaitingRoomLua.AdmittedChannel}'\n"
         + Limits + Clock + Losses + Settings + Sweep + Admission;
 }

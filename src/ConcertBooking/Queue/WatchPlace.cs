@@ -35,6 +35,11 @@ internal static class WatchPlace
         context.Response.ContentType = "text/event-stream";
         context.Response.Headers.CacheControl = "no-store";
         context.Response.Headers["X-Accel-Buffering"] = "no"; // or nginx would collect events
+        if (HttpMethods.IsHead(context.Request.Method))
+        {
+            return TypedResults.Empty; // nothing would be read from a stream
+        }
+
         context.Features.Get<IHttpResponseBodyFeature>()!.DisableBuffering();
         await streams.Follow(new PlaceStream(context, token, time), place);
         return TypedResults.Empty;
