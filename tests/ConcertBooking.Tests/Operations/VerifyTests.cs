@@ -72,7 +72,7 @@ public sealed class VerifyTests : SharedRigTests
     public async Task Verify_UsedUpAdmissionIsActiveAgain_Ends1AndTellsSo()
     {
         var (database, show, userId) = await UsedDatabaseAsync();
-        var keys = new[] { "active", "shown", "meta" }.Select(key => (RedisKey)$"{{q:{show.Queue}}}:{key}").ToArray();
+        RedisKey[] keys = [$"{{q:{show.Queue}}}:active", $"{{q:{show.Queue}}}:shown", $"{{q:{show.Queue}}}:meta"];
         await using var connection = await ConnectionMultiplexer.ConnectAsync(Rig.Servers.Redis.ConnectionString);
         var redis = connection.GetDatabase();
         var now = TimeProvider.System.GetUtcNow();
