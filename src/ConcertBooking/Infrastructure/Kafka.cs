@@ -31,11 +31,37 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
         : Task.Factory.StartNew(
             () =>
             {
-                var producer = Build();
-                _producer = producer;
-                Watch(producer, stoppingToken);
+                if (LoadLibrary(stoppingToken))
+                {
+                    var producer = Build();
+                    _producer = producer;
+                    Watch(producer, stoppingToken);
+                }
             },
             CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    /// <summary>Until it can be loaded, Kafka is down: nothing is sent or consumed.</summary>
+    private bool LoadLibrary(CancellationToken stoppingToken)
+    {
+        do
+        {
+            try
+            {
+                var library = KafkaLibrary.Load();
+                LogLibrary(library);
+                return true;
+            }
+            catch (KafkaLibraryException exception)
+            {
+                if (_downReminder.IsDue())
+                {
+                    LogDown(exception.Message);
+                }
+            }
+        }
+        while (!stoppingToken.WaitHandle.WaitOne(Interval));
+        return false;
+    }
 
     private IProducer<byte[], byte[]> Build() =>
         new ProducerBuilder<byte[], byte[]>(new ProducerConfig
@@ -68,8 +94,14 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
     /// </summary>
     /// <param name="group">The name of the group.</param>
     /// <param name="revoked">Called within Consume and Close with the partitions that others have from then on.</param>
-    public IConsumer<byte[], byte[]> Consumer(string group, Action<IEnumerable<TopicPartition>> revoked) =>
-        new ConsumerBuilder<byte[], byte[]>(new ConsumerConfig
+    /// <param name="joined">Called within Consume when the group has given it its partitions.</param>
+    /// <param name="failed">Called within Consume with an error that is no outage: the watch reports those.</param>
+    /// <exception cref="KafkaLibraryException">librdkafka cannot be used.</exception>
+    public IConsumer<byte[], byte[]> Consumer(
+        string group, Action<IEnumerable<TopicPartition>> revoked, Action? joined = null, Action<Error>? failed = null)
+    {
+        KafkaLibrary.Load();
+        return new ConsumerBuilder<byte[], byte[]>(new ConsumerConfig
         {
             BootstrapServers = settings.Kafka,
             ClientId = "concert-booking",
@@ -88,10 +120,35 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
             MaxPartitionFetchBytes = 256 * 1024,
         })
         .SetLogHandler(static (_, _) => { })
-        .SetErrorHandler(static (_, _) => { }) // the producer's watch tells of outages
+        .SetErrorHandler((_, error) =>
+        {
+            if (error.IsFatal)
+            {
+                failed?.Invoke(error);
+            }
+        })
+        .SetPartitionsAssignedHandler((_, _) => joined?.Invoke())
         .SetPartitionsRevokedHandler((_, partitions) => revoked(partitions.Select(static partition => partition.TopicPartition)))
         .SetPartitionsLostHandler((_, partitions) => revoked(partitions.Select(static partition => partition.TopicPartition)))
         .Build();
+    }
+
+    /// <summary>A client that only asks.</summary>
+    /// <exception cref="KafkaLibraryException">librdkafka cannot be used.</exception>
+    public IAdminClient AdminClient()
+    {
+        KafkaLibrary.Load();
+        return new AdminClientBuilder(new AdminClientConfig
+        {
+            BootstrapServers = settings.Kafka,
+            ClientId = "concert-booking",
+            SocketTimeoutMs = 10_000,
+            ReconnectBackoffMaxMs = 2_000,
+        })
+        .SetLogHandler(static (_, _) => { })
+        .SetErrorHandler(static (_, _) => { })
+        .Build();
+    }
 
     private void Watch(IProducer<byte[], byte[]> producer, CancellationToken stoppingToken)
     {
@@ -136,6 +193,9 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
         _producer?.Dispose();
         base.Dispose();
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Loaded librdkafka {Library}")]
+    private partial void LogLibrary(string library);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Kafka answers")]
     private partial void LogUp();
