@@ -6,7 +6,7 @@ namespace ConcertBooking.DevHost.Servers;
 /// librdkafka's mock cluster inside this process. Stopping or killing it closes its connections and refuses new
 /// ones; port and messages stay, as they would with a broker that comes back.
 /// </summary>
-public sealed class MockKafka : Server
+public sealed partial class MockKafka : Server
 {
     private const int Broker = 1;
 
