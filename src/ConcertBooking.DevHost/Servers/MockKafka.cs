@@ -17,6 +17,7 @@ public sealed partial class MockKafka : Server
     public MockKafka()
     {
         _cluster = Librdkafka.NewCluster(_client, brokers: 1);
+        Librdkafka.SetController(_cluster, Broker); // else it names none, and whoever wants to create a topic waits for one
         ConnectionString = Librdkafka.BootstrapServers(_cluster);
     }
 

@@ -48,7 +48,8 @@ internal sealed class ConsumerClient : IDisposable
         }
         catch (KafkaException exception)
         {
-            if (exception is ConsumeException)
+            // A topic that is not there is reported, and created, by the watch.
+            if (exception is ConsumeException && exception.Error.Code is not (ErrorCode.UnknownTopicOrPart or ErrorCode.Local_UnknownTopic))
             {
                 Fail(exception.Error, exception.Error.IsFatal);
             }

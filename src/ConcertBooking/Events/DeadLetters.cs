@@ -9,7 +9,7 @@ namespace ConcertBooking.Events;
 /// </summary>
 internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProvider time, ILogger<DeadLetters> logger) : IDisposable
 {
-    private const string Topic = Outbox.PaymentsTopic + ".dlq";
+    private const string Topic = Outbox.DeadLettersTopic;
     private const string ReplayGroup = "concert-booking.replay";
     private const int ChunkSize = 500;
     private static readonly TimeSpan AskLimit = TimeSpan.FromSeconds(5);

@@ -20,53 +20,45 @@ internal sealed partial class MySql : IAsyncDisposable
     /// <summary>A connection lost later than this was not lost to a restart: asking again would only add to the wait.</summary>
     private static readonly TimeSpan RepeatLimit = TimeSpan.FromSeconds(1);
 
-    private readonly MySqlDataSource _source;
-    private readonly MySqlDataSource _probes;
+    private readonly MySqlPool _source;
+    private readonly MySqlPool _probes;
     private readonly SemaphoreSlim _free;
 
     /// <summary>What reads may take of it; the rest waits for those who hold and pay.</summary>
     private readonly SemaphoreSlim _freeForReads;
     private readonly ResiliencePipeline _retry;
-    private readonly ResiliencePipeline _retryDeadlocks;
+    private readonly ResiliencePipeline _retryUndone;
     private readonly Throttle _throttle;
+    private readonly PoolLimit _limit;
     private readonly ILogger<MySql> _logger;
 
-    public MySql(Settings settings, Metrics metrics, Throttle throttle, ILogger<MySql> logger)
+    /// <summary>Connections that the server takes in all.</summary>
+    private volatile int _allowed = int.MaxValue;
+
+    public MySql(Settings settings, Metrics metrics, Throttle throttle, TimeProvider time, ILogger<MySql> logger)
     {
         _throttle = throttle;
         _logger = logger;
         _free = new SemaphoreSlim(settings.MaxPoolSize);
         _freeForReads = new SemaphoreSlim(Math.Max(1, settings.MaxPoolSize / 5));
-        metrics.WatchPool(settings.MaxPoolSize, () => _free.CurrentCount);
-        var connection = new MySqlConnectionStringBuilder(settings.MySql)
-        {
-            MaximumPoolSize = (uint)settings.MaxPoolSize,
-            ConnectionTimeout = 2,
-            DefaultCommandTimeout = 4,
-            CancellationTimeout = -1, // a statement past its limit costs its connection, not a second one to kill it
-            ConnectionReset = false, // saves a round trip a request; Run leaves no transaction or variable behind
-            GuidFormat = MySqlGuidFormat.Binary16,
-            DateTimeKind = MySqlDateTimeKind.Utc,
-            UseAffectedRows = true,
-            AllowUserVariables = true, // set and read within one batch
-            ApplicationName = "concert-booking",
-        };
-        var builder = new MySqlDataSourceBuilder(connection.ConnectionString);
-        builder.UseConnectionOpenedCallback(static async (context, cancellationToken) =>
-        {
-            if (context.Conditions.HasFlag(MySqlConnectionOpenedConditions.New))
-            {
-                await using var command = new MySqlCommand(SessionSql, context.Connection);
-                await command.ExecuteNonQueryAsync(cancellationToken);
-            }
-        });
-        _source = builder.Build();
+        _limit = new PoolLimit(_free, settings.MaxPoolSize, time, logger);
+        metrics.WatchPool(() => _limit.Size, () => _free.CurrentCount);
+        var connection = MySqlSession.Settings(settings.MySql);
+        connection.MaximumPoolSize = (uint)settings.MaxPoolSize;
+        connection.ConnectionTimeout = 2;
+        connection.DefaultCommandTimeout = 4;
+        connection.CancellationTimeout = -1; // a statement past its limit costs its connection, not a second one to kill it
+        connection.ConnectionReset = false; // saves a round trip a request; Run leaves no transaction or variable behind
+        connection.ConnectionLifeTime = 300; // a server that was replaced without a word is left in minutes
+        var requests = connection.ConnectionString;
+        _source = new MySqlPool(() => MySqlSession.Source(requests, LockWaitSql, null));
         connection.MaximumPoolSize = 1;
         connection.DefaultCommandTimeout = 2;
         connection.ApplicationName = "concert-booking health";
-        _probes = new MySqlDataSource(connection.ConnectionString);
-        _retry = Retry(static exception => IsDeadlock(exception) || IsConnectionLost(exception));
-        _retryDeadlocks = Retry(IsDeadlock);
+        var probes = connection.ConnectionString;
+        _probes = new MySqlPool(() => MySqlSession.Source(probes, LockWaitSql, ReadLimits));
+        _retry = Retry(MySqlErrors.IsTransient);
+        _retryUndone = Retry(MySqlErrors.LeftNothing);
     }
 
     private ResiliencePipeline Retry(Func<Exception, bool> isWorthIt) =>
@@ -82,11 +74,10 @@ internal sealed partial class MySql : IAsyncDisposable
                 OnRetry = async arguments =>
                 {
                     var exception = arguments.Outcome.Exception!;
-                    if (IsConnectionLost(exception))
+                    if (MySqlErrors.FaultOf(exception) is MySqlFault.ConnectionLost or MySqlFault.IdleDisconnect or MySqlFault.NotPrimary)
                     {
-                        // The others in the pool have most likely died with it.
-                        await using var any = _source.CreateConnection();
-                        await MySqlConnection.ClearPoolAsync(any);
+                        // The others in the pool have most likely died with it, or lead to the same server.
+                        await LeaveServer();
                     }
 
                     LogRetry(exception.Message);
@@ -94,14 +85,15 @@ internal sealed partial class MySql : IAsyncDisposable
             })
             .Build();
 
-    /// <summary>
-    /// READ COMMITTED: every statement sees what is committed when it starts, so a statement that waited for a lock
-    /// judges the present. The time zone makes TIMESTAMP columns read as UTC.
-    /// </summary>
-    private const string SessionSql = """
-        SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        SET time_zone = '+00:00', innodb_lock_wait_timeout = 2;
-        """;
+    private const string LockWaitSql = "SET innodb_lock_wait_timeout = 2";
+
+    /// <summary>Each new connection of the probes asks, since it may have reached another server.</summary>
+    private async Task ReadLimits(MySqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new MySqlCommand(
+            "SELECT LEAST(@@max_connections, IF(@@max_user_connections > 0, @@max_user_connections, @@max_connections))", connection);
+        _allowed = Convert.ToInt32(await command.ExecuteScalarAsync(cancellationToken), System.Globalization.CultureInfo.InvariantCulture);
+    }
 
     /// <summary>
     /// Runs one unit of work on a connection of its own. The work may run more than once: it must make its ids anew
@@ -131,12 +123,12 @@ internal sealed partial class MySql : IAsyncDisposable
     }
 
     /// <summary>
-    /// The same for work that must not be done twice: a deadlock undid it, so that is repeated, but a lost connection
-    /// leaves its outcome unknown.
+    /// The same for work that must not be done twice: it is repeated when nothing of it was done (a deadlock undid it,
+    /// the server refused it), but a lost connection leaves its outcome unknown.
     /// </summary>
     /// <exception cref="DatabaseUnavailableException">No connection in time, or the connection was lost.</exception>
     public Task<T> RunOnce<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
-        Run(_retryDeadlocks, work, cancellationToken);
+        Run(_retryUndone, work, cancellationToken);
 
     private async Task<T> Run<T>(
         ResiliencePipeline retry, Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
@@ -146,9 +138,9 @@ internal sealed partial class MySql : IAsyncDisposable
             return await retry.ExecuteAsync(
                 static async (state, token) => await state.Self.Attempt(state.Work, token), (Self: this, Work: work), cancellationToken);
         }
-        catch (Exception exception) when (IsDeadlock(exception) || IsConnectionLost(exception)
-            || exception is MySqlException { ErrorCode: MySqlErrorCode.LockWaitTimeout or MySqlErrorCode.CommandTimeoutExpired })
+        catch (Exception exception) when (MySqlErrors.FaultOf(exception) is not MySqlFault.None)
         {
+            Doubt(MySqlErrors.FaultOf(exception));
             throw new DatabaseUnavailableException(exception.Message, exception);
         }
     }
@@ -174,6 +166,7 @@ internal sealed partial class MySql : IAsyncDisposable
         }
 
         var started = Stopwatch.GetTimestamp();
+        var exhausted = false;
         try
         {
             await using var connection = await _source.OpenConnectionAsync(cancellationToken);
@@ -192,13 +185,25 @@ internal sealed partial class MySql : IAsyncDisposable
                 throw;
             }
         }
-        catch (Exception exception) when (IsConnectionLost(exception) && Stopwatch.GetElapsedTime(started) > RepeatLimit)
+        catch (MySqlException exception) when (MySqlErrors.FaultOf(exception) is MySqlFault.ConnectionsExhausted)
+        {
+            exhausted = true;
+            throw;
+        }
+        catch (Exception exception) when (MySqlErrors.FaultOf(exception) is MySqlFault.ConnectionLost && Stopwatch.GetElapsedTime(started) > RepeatLimit)
         {
             throw new DatabaseUnavailableException(exception.Message, exception);
         }
         finally
         {
-            _free.Release();
+            if (exhausted)
+            {
+                _ = _limit.ReleaseLater();
+            }
+            else
+            {
+                _free.Release();
+            }
         }
     }
 
@@ -213,7 +218,7 @@ internal sealed partial class MySql : IAsyncDisposable
                 await command.ExecuteNonQueryAsync();
             }
         }
-        catch (Exception exception) when (exception is MySqlException || IsConnectionLost(exception))
+        catch (Exception exception) when (exception is MySqlException || MySqlErrors.FaultOf(exception) is not MySqlFault.None)
         {
             // The connection is gone, and with it the transaction.
         }
@@ -225,34 +230,6 @@ internal sealed partial class MySql : IAsyncDisposable
         _freeForReads.Dispose();
         await _probes.DisposeAsync();
         await _source.DisposeAsync();
-    }
-
-    private static bool IsDeadlock(Exception exception) =>
-        exception is MySqlException { ErrorCode: MySqlErrorCode.LockDeadlock };
-
-    private const int ConnectionKilledOnMariaDb = 1927;
-    private const int SessionKilledOnMySql = 3169;
-
-    /// <summary>The connector lets a failed write to a connection that died in the pool through as it is, not as its own exception.</summary>
-    private static bool IsConnectionLost(Exception exception)
-    {
-        if (exception is DatabaseUnavailableException)
-        {
-            return false; // It carries the lost connection inside, and was given up.
-        }
-
-        for (Exception? cause = exception; cause is not null; cause = cause.InnerException)
-        {
-            if (cause is IOException or System.Net.Sockets.SocketException)
-            {
-                return true;
-            }
-        }
-
-        return exception is MySqlException mysql
-            && (mysql.ErrorCode is MySqlErrorCode.UnableToConnectToHost or MySqlErrorCode.ServerShutdown
-                or MySqlErrorCode.ConnectionCountError or MySqlErrorCode.QueryInterrupted
-                || mysql.Number is ConnectionKilledOnMariaDb or SessionKilledOnMySql);
     }
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Repeating a transaction: {Reason}")]
