@@ -24,6 +24,7 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
     private readonly OnceAMinute _downReminder = new(time);
     private readonly OnceAMinute _missingReminder = new(time);
     private bool _upIsNews = true;
+    private string? _library;
 
     public bool IsConfigured => settings.Kafka.Length > 0;
 
@@ -62,6 +63,7 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
             string problem;
             try
             {
+                LoadLibrary();
                 session = new KafkaSession(settings);
                 _producer = session.Producer;
                 Watch(session, trial, stoppingToken);
@@ -90,6 +92,15 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
             {
                 stoppingToken.WaitHandle.WaitOne(left);
             }
+        }
+    }
+
+    private void LoadLibrary()
+    {
+        var library = KafkaLibrary.Load();
+        if (library != _library)
+        {
+            LogLibrary(_library = library);
         }
     }
 
@@ -196,43 +207,14 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
         }
     }
 
-    /// <summary>
-    /// A member of a group, sparing with memory. It commits, every second and when it leaves, the offsets that were
-    /// stored after the effect; what is fetched but not stored comes again.
-    /// </summary>
-    /// <param name="group">The name of the group.</param>
-    /// <param name="revoked">Called within Consume and Close with the partitions that others have from then on.</param>
-    public IConsumer<byte[], byte[]> Consumer(string group, Action<IEnumerable<TopicPartition>> revoked) =>
-        new ConsumerBuilder<byte[], byte[]>(new ConsumerConfig
-        {
-            BootstrapServers = settings.Kafka,
-            ClientId = "concert-booking",
-            GroupId = group,
-            AutoOffsetReset = AutoOffsetReset.Earliest,
-            EnableAutoCommit = true,
-            AutoCommitIntervalMs = 1_000,
-            EnableAutoOffsetStore = false,
-            AllowAutoCreateTopics = false, // they would get the broker's number of partitions
-            TopicMetadataRefreshIntervalMs = 2_000, // a topic that appears later is found soon
-            SessionTimeoutMs = 10_000,
-            SocketTimeoutMs = 10_000,
-            ReconnectBackoffMaxMs = 2_000,
-            QueuedMinMessages = 1_000,
-            QueuedMaxMessagesKbytes = 1_024,
-            FetchMaxBytes = 1024 * 1024,
-            MaxPartitionFetchBytes = 256 * 1024,
-        })
-        .SetLogHandler(static (_, _) => { })
-        .SetErrorHandler(static (_, _) => { }) // the producer's watch tells of outages
-        .SetPartitionsRevokedHandler((_, partitions) => revoked(partitions.Select(static partition => partition.TopicPartition)))
-        .SetPartitionsLostHandler((_, partitions) => revoked(partitions.Select(static partition => partition.TopicPartition)))
-        .Build();
-
     public override void Dispose()
     {
         _producer?.Dispose();
         base.Dispose();
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Loaded librdkafka {Library}")]
+    private partial void LogLibrary(string library);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Kafka answers")]
     private partial void LogUp();

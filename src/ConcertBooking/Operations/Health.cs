@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using ConcertBooking.Events;
 using ConcertBooking.Infrastructure;
 using MySqlConnector;
 
@@ -15,7 +16,8 @@ public sealed record LiveResponse(string Status);
 /// Knows which servers answer, and whether Redis takes writes. It asks them every second in the background, so that readyz costs nothing and the
 /// service starts without them; a change is logged once, an outage again every ten seconds.
 /// </summary>
-internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, Metrics metrics, TimeProvider time, ILogger<Health> logger)
+internal sealed partial class Health(
+    MySql database, Redis redis, Kafka kafka, ConsumerGroups consumers, Metrics metrics, TimeProvider time, ILogger<Health> logger)
     : PeriodicService(TimeSpan.FromSeconds(1), time, logger)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
@@ -32,8 +34,11 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, M
     public void StopBeingReady() => _stopping = true;
 
     public ReadyResponse Report() => new(
-        _stopping || !_asked || !_mysql.Up ? "unready" : _redis.Up && kafka.Up ? "ready" : "degraded",
-        new Checks(Word(_mysql.Up), Word(_redis.Up), Word(kafka.Up)));
+        _stopping || !_asked || !_mysql.Up ? "unready" : _redis.Up && KafkaUp ? "ready" : "degraded",
+        new Checks(Word(_mysql.Up), Word(_redis.Up), Word(KafkaUp)));
+
+    /// <summary>Brokers answer, and every consumer group of this instance can take events.</summary>
+    private bool KafkaUp => kafka.Up && consumers.AllRun;
 
     private static string Word(bool up) => up ? "up" : "down";
 

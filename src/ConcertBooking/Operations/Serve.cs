@@ -51,6 +51,7 @@ internal static class Serve
         services.AddHostedService(static provider => provider.GetRequiredService<Kafka>());
         services.AddSingleton<OutboxSignal>();
         services.AddSingleton<DeadLetters>();
+        services.AddSingleton<ConsumerGroups>();
         services.AddSingleton<Health>();
         services.AddHostedService(static provider => provider.GetRequiredService<Health>());
         services.AddHostedService<Drain>();
@@ -101,7 +102,9 @@ internal static class Serve
 
     private static void AddConsumers(this IServiceCollection services, Settings settings)
     {
+        services.AddSingleton<ConsumerParts>();
         services.AddHostedService<ConsumedEvents>();
+        services.AddHostedService<ConsumerLag>();
         services.AddHostedService<CountSales>();
         services.AddHostedService<Rank>();
         services.AddHostedService<RebuildRankings>();
