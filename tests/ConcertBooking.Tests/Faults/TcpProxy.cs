@@ -45,9 +45,6 @@ internal sealed class TcpProxy : IAsyncDisposable
     /// <summary>When set: each connection is cut that long after bytes were passed on to the server.</summary>
     public Func<TimeSpan>? CutAfter { set => _cutAfter = value; }
 
-    /// <summary>Where new connections lead from now on; those that are there stay where they are.</summary>
-    public int ServerPort { set => _port = value; }
-
     /// <summary>New connections are cut at once.</summary>
     public bool Refuse { set => _refuse = value; }
 
