@@ -50,6 +50,7 @@ internal static class PutQueue
             return AdminProblems.QueueName;
         }
 
+        var deadline = MySqlLimits.Request; // for both statements together
         await database.Run(
             (connection, _) => connection.ExecuteAsync(
                 UpsertSql,
@@ -60,9 +61,10 @@ internal static class PutQueue
                     activeSeconds = request.ActiveSeconds,
                     admitPerSecond = request.AdmitPerSecond,
                     proofOfWorkBits = request.ProofOfWorkBits,
-                }),
-            CancellationToken.None);
-        await queues.Refresh(cancellationToken);
+                },
+                commandTimeout: MySqlLimits.StatementSeconds),
+            CancellationToken.None, deadline);
+        await queues.Refresh(cancellationToken, deadline);
         var queue = queues.OfToken(name);
         return TypedResults.Ok(QueueResponse.Of(name, await room.Count(queue)));
     }

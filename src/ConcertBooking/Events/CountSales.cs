@@ -37,6 +37,6 @@ internal sealed class CountSales(MySql database, Kafka kafka, DeadLetters deadLe
                 await transaction.CommitAsync(token);
                 return fresh.Count;
             },
-            CancellationToken.None);
+            CancellationToken.None, MySqlLimits.Background);
     }
 }

@@ -65,7 +65,7 @@ internal sealed class Notify(
         try
         {
             var ids = events.Select(static received => Guid.TryParse(received.Header("ce_id"), out var id) ? id : Guid.Empty).ToList();
-            return await database.Run((connection, token) => ConsumedEvents.Known(connection, Name, ids, token), CancellationToken.None);
+            return await database.Run((connection, token) => ConsumedEvents.Known(connection, Name, ids, token), CancellationToken.None, MySqlLimits.Background);
         }
         catch (DatabaseUnavailableException exception)
         {
@@ -90,7 +90,7 @@ internal sealed class Notify(
 
         try
         {
-            await database.Run((connection, token) => ConsumedEvents.Remember(connection, null, Name, done, token), CancellationToken.None);
+            await database.Run((connection, token) => ConsumedEvents.Remember(connection, null, Name, done, token), CancellationToken.None, MySqlLimits.Background);
         }
         catch (DatabaseUnavailableException)
         {

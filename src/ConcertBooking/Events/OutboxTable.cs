@@ -47,7 +47,7 @@ internal sealed class OutboxTable(MySql database)
             await claim.ExecuteNonQueryAsync(token);
             return due;
         },
-        cancellationToken);
+        cancellationToken, MySqlLimits.Background);
 
     private static async Task<List<OutboxEvent>> Find(MySqlConnection connection, int limit, CancellationToken cancellationToken)
     {
@@ -103,7 +103,7 @@ internal sealed class OutboxTable(MySql database)
             AddIds(command, sent);
             return await command.ExecuteNonQueryAsync(token);
         },
-        CancellationToken.None);
+        CancellationToken.None, MySqlLimits.Background);
 
     private const string ReleaseSql = """
         UPDATE outbox SET next_attempt_at = NOW(6) WHERE event_id = @event AND state = 'PENDING'
@@ -145,5 +145,5 @@ internal sealed class OutboxTable(MySql database)
 
             return await batch.ExecuteNonQueryAsync(token);
         },
-        CancellationToken.None);
+        CancellationToken.None, MySqlLimits.Background);
 }

@@ -45,7 +45,7 @@ internal static class Migrations
     /// <exception cref="InvalidOperationException">An applied migration is not the one that this build knows.</exception>
     public static async Task<int> Apply(string connectionString, Action<string> tell, CancellationToken cancellationToken)
     {
-        var settings = new MySqlConnectionStringBuilder(connectionString) { Pooling = false, DefaultCommandTimeout = 0, ConnectionTimeout = 5, AllowUserVariables = true };
+        var settings = new MySqlConnectionStringBuilder(connectionString) { Pooling = false, DefaultCommandTimeout = MySqlLimits.MigrationSeconds, ConnectionTimeout = 5, AllowUserVariables = true };
         await using var connection = new MySqlConnection(settings.ConnectionString);
         await connection.OpenAsync(cancellationToken);
 

@@ -9,40 +9,31 @@ namespace ConcertBooking.Infrastructure;
 internal sealed class DatabaseUnavailableException(string message, Exception? inner = null) : Exception(message, inner);
 
 /// <summary>
-/// The one way to MySQL: a bounded pool with a wait limit, a time limit on every statement, and a retry of the
-/// whole unit of work when the server chose it as a deadlock's victim or the connection was lost.
+/// The one way to MySQL: a bounded pool, a deadline for each unit of work (<see cref="MySqlLimits"/>), and a retry of
+/// the whole of it when the server chose it as a deadlock's victim or the connection was lost.
 /// </summary>
 internal sealed partial class MySql : IAsyncDisposable
 {
-    /// <summary>How long a request may wait for a connection; with connecting it stays under the promised 2 s.</summary>
-    private static readonly TimeSpan WaitLimit = TimeSpan.FromMilliseconds(1500);
-
-    /// <summary>A connection lost later than this was not lost to a restart: asking again would only add to the wait.</summary>
-    private static readonly TimeSpan RepeatLimit = TimeSpan.FromSeconds(1);
-
     private readonly MySqlDataSource _source;
     private readonly MySqlDataSource _probes;
-    private readonly SemaphoreSlim _free;
-
-    /// <summary>What reads may take of it; the rest waits for those who hold and pay.</summary>
-    private readonly SemaphoreSlim _freeForReads;
+    private readonly MySqlSlots _slots;
     private readonly ResiliencePipeline _retry;
     private readonly ResiliencePipeline _retryDeadlocks;
     private readonly Throttle _throttle;
     private readonly ILogger<MySql> _logger;
+    private long _cleared;
 
     public MySql(Settings settings, Metrics metrics, Throttle throttle, ILogger<MySql> logger)
     {
         _throttle = throttle;
         _logger = logger;
-        _free = new SemaphoreSlim(settings.MaxPoolSize);
-        _freeForReads = new SemaphoreSlim(Math.Max(1, settings.MaxPoolSize / 5));
-        metrics.WatchPool(settings.MaxPoolSize, () => _free.CurrentCount);
+        _slots = new MySqlSlots(settings.MaxPoolSize);
+        metrics.WatchPool(settings.MaxPoolSize, () => _slots.Free);
         var connection = new MySqlConnectionStringBuilder(settings.MySql)
         {
-            MaximumPoolSize = (uint)settings.MaxPoolSize,
-            ConnectionTimeout = 2,
-            DefaultCommandTimeout = 4,
+            MaximumPoolSize = 2 * (uint)settings.MaxPoolSize, // the slots are the limit; the rest is for connections that hang after their slot was given away
+            ConnectionTimeout = MySqlLimits.ConnectSeconds,
+            DefaultCommandTimeout = MySqlLimits.StatementSeconds,
             CancellationTimeout = -1, // a statement past its limit costs its connection, not a second one to kill it
             ConnectionReset = false, // saves a round trip a request; Run leaves no transaction or variable behind
             GuidFormat = MySqlGuidFormat.Binary16,
@@ -56,13 +47,13 @@ internal sealed partial class MySql : IAsyncDisposable
         {
             if (context.Conditions.HasFlag(MySqlConnectionOpenedConditions.New))
             {
-                await using var command = new MySqlCommand(SessionSql, context.Connection);
+                await using var command = new MySqlCommand(SessionSql + MySqlLimits.SessionSql, context.Connection);
                 await command.ExecuteNonQueryAsync(cancellationToken);
             }
         });
         _source = builder.Build();
         connection.MaximumPoolSize = 1;
-        connection.DefaultCommandTimeout = 2;
+        connection.DefaultCommandTimeout = MySqlLimits.ConnectSeconds;
         connection.ApplicationName = "concert-booking health";
         _probes = new MySqlDataSource(connection.ConnectionString);
         _retry = Retry(static exception => IsDeadlock(exception) || IsConnectionLost(exception));
@@ -106,45 +97,39 @@ internal sealed partial class MySql : IAsyncDisposable
     /// <summary>
     /// Runs one unit of work on a connection of its own. The work may run more than once: it must make its ids anew
     /// each time and hold either plain reads or one transaction that is safe to repeat after an unknown outcome.
+    /// Whoever gives up waiting, by the deadline or the token, leaves work that is under way to its end.
     /// </summary>
-    /// <exception cref="DatabaseUnavailableException">No connection in time, or the connection was lost again and again.</exception>
-    public Task<T> Run<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
-        Run(_retry, work, cancellationToken);
+    /// <param name="work">Gets a token that is never cancelled: the connector would kill the statement by a second connection, and block a thread until that is open.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <param name="deadline">A request's, from now, when it is not given.</param>
+    /// <exception cref="DatabaseUnavailableException">No answer by the deadline, or the connection was lost again and again.</exception>
+    public Task<T> Run<T>(
+        Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
+        Run(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retry, cancellationToken);
 
     /// <summary>The same for a plain read, which gets a fifth of the connections at most.</summary>
     /// <exception cref="DatabaseUnavailableException">As <see cref="Run"/>.</exception>
-    public async Task<T> Read<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
-    {
-        if (!await _freeForReads.WaitAsync(WaitLimit, cancellationToken))
-        {
-            throw new DatabaseUnavailableException("All connections for reads are in use.");
-        }
-
-        try
-        {
-            return await Run(_retry, work, cancellationToken);
-        }
-        finally
-        {
-            _freeForReads.Release();
-        }
-    }
+    public Task<T> Read<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
+        Run(new Unit<T>(this, work, MySqlLimits.Request, IsRead: true), _retry, cancellationToken);
 
     /// <summary>
     /// The same for work that must not be done twice: a deadlock undid it, so that is repeated, but a lost connection
     /// leaves its outcome unknown.
     /// </summary>
-    /// <exception cref="DatabaseUnavailableException">No connection in time, or the connection was lost.</exception>
-    public Task<T> RunOnce<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
-        Run(_retryDeadlocks, work, cancellationToken);
+    /// <exception cref="DatabaseUnavailableException">As <see cref="Run"/>, or the connection was lost.</exception>
+    public Task<T> RunOnce<T>(
+        Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
+        Run(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retryDeadlocks, cancellationToken);
 
-    private async Task<T> Run<T>(
-        ResiliencePipeline retry, Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    private readonly record struct Unit<T>(
+        MySql Self, Func<MySqlConnection, CancellationToken, Task<T>> Work, Deadline Deadline, bool IsRead = false);
+
+    private static async Task<T> Run<T>(Unit<T> unit, ResiliencePipeline retry, CancellationToken cancellationToken)
     {
         try
         {
             return await retry.ExecuteAsync(
-                static async (state, token) => await state.Self.Attempt(state.Work, token), (Self: this, Work: work), cancellationToken);
+                static async (unit, token) => await unit.Self.Attempt(unit, token), unit, cancellationToken);
         }
         catch (Exception exception) when (IsDeadlock(exception) || IsConnectionLost(exception)
             || exception is MySqlException { ErrorCode: MySqlErrorCode.LockWaitTimeout or MySqlErrorCode.CommandTimeoutExpired })
@@ -158,47 +143,68 @@ internal sealed partial class MySql : IAsyncDisposable
     {
         await using var connection = await _probes.OpenConnectionAsync(cancellationToken);
         await using var command = new MySqlCommand(sql, connection);
-        return await command.ExecuteScalarAsync(cancellationToken) is { } number and not DBNull
+        return await command.ExecuteScalarAsync(CancellationToken.None).WaitAsync(cancellationToken) is { } number and not DBNull
             ? Convert.ToInt32(number, System.Globalization.CultureInfo.InvariantCulture)
             : 0;
     }
 
-    private async Task<T> Attempt<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    private async Task<T> Attempt<T>(Unit<T> unit, CancellationToken cancellationToken)
     {
-        var asked = Stopwatch.GetTimestamp();
-        var granted = await _free.WaitAsync(WaitLimit, cancellationToken);
-        _throttle.WaitedForConnection(Stopwatch.GetElapsedTime(asked));
-        if (!granted)
-        {
-            throw new DatabaseUnavailableException("All connections to the database are in use.");
-        }
-
-        var started = Stopwatch.GetTimestamp();
+        await _slots.Take(unit.IsRead, unit.Deadline, _throttle, cancellationToken);
+        var attempt = RunOnConnection(unit);
         try
         {
-            await using var connection = await _source.OpenConnectionAsync(cancellationToken);
-            try
-            {
-                return await work(connection, cancellationToken);
-            }
-            catch (InvalidOperationException exception) when (connection.State is not System.Data.ConnectionState.Open)
+            return await unit.Deadline.Await(attempt, cancellationToken);
+        }
+        finally
+        {
+            _ = _slots.Release(attempt, unit.IsRead);
+        }
+    }
+
+    private async Task<T> RunOnConnection<T>(Unit<T> unit)
+    {
+        await using var connection = await _source.OpenConnectionAsync();
+        var leased = Environment.TickCount64;
+        if (unit.Deadline.HasPassed)
+        {
+            throw new DatabaseUnavailableException("No connection in time.");
+        }
+
+        try
+        {
+            return await unit.Work(connection, CancellationToken.None);
+        }
+        catch (Exception exception) when (connection.State is not System.Data.ConnectionState.Open)
+        {
+            await ClearOldConnections(leased);
+            if (exception is InvalidOperationException)
             {
                 // A reader that is closed after its connection broke tells no more than that.
                 throw new IOException(exception.Message, exception);
             }
-            catch
-            {
-                await Rollback(connection);
-                throw;
-            }
+
+            throw;
         }
-        catch (Exception exception) when (IsConnectionLost(exception) && Stopwatch.GetElapsedTime(started) > RepeatLimit)
+        catch
         {
-            throw new DatabaseUnavailableException(exception.Message, exception);
+            await Rollback(connection);
+            throw;
         }
-        finally
+    }
+
+    /// <summary>
+    /// A connection that broke or fell silent is seldom the only one: those that are idle leave the pool as well. Once
+    /// for all that fail together, since those that are opened afterwards are good.
+    /// </summary>
+    private async Task ClearOldConnections(long leased)
+    {
+        var cleared = Interlocked.Read(ref _cleared);
+        if (leased >= cleared && Interlocked.CompareExchange(ref _cleared, Environment.TickCount64, cleared) == cleared)
         {
-            _free.Release();
+            LogCleared();
+            await using var any = _source.CreateConnection();
+            await MySqlConnection.ClearPoolAsync(any);
         }
     }
 
@@ -221,8 +227,7 @@ internal sealed partial class MySql : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        _free.Dispose();
-        _freeForReads.Dispose();
+        _slots.Dispose();
         await _probes.DisposeAsync();
         await _source.DisposeAsync();
     }
@@ -257,4 +262,7 @@ internal sealed partial class MySql : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Repeating a transaction: {Reason}")]
     private partial void LogRetry(string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A connection to MySQL broke or gave no answer; those that are idle are closed as well")]
+    private partial void LogCleared();
 }

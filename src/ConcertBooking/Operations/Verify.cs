@@ -63,7 +63,7 @@ internal static class Verify
     public static async Task<int> Run(IConfiguration configuration)
     {
         var options = Settings.LoadRedis(configuration);
-        var settings = new MySqlConnectionStringBuilder(Settings.LoadMySql(configuration)) { DefaultCommandTimeout = 120, MaximumPoolSize = AtOnce };
+        var settings = new MySqlConnectionStringBuilder(Settings.LoadMySql(configuration)) { DefaultCommandTimeout = MySqlLimits.VerifySeconds, MaximumPoolSize = AtOnce };
         await using var mysql = new MySqlDataSource(settings.ConnectionString);
         using var free = new SemaphoreSlim(AtOnce);
         var counts = Invariants.Select(invariant => Count(mysql, free, invariant)).ToArray();

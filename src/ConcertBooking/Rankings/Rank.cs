@@ -39,5 +39,5 @@ internal sealed class Rank(
 
             return counts;
         },
-        CancellationToken.None);
+        CancellationToken.None, MySqlLimits.Background);
 }

@@ -70,7 +70,7 @@ internal sealed partial class RebuildRankings(MySql database, Ranking ranking, T
 
             return (last, seats);
         },
-        cancellationToken);
+        cancellationToken, MySqlLimits.Background);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The rankings were rebuilt from {Count} payments")]
     private partial void LogRebuilt(int count);

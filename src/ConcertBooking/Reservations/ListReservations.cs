@@ -40,7 +40,7 @@ internal static class ListReservations
         var userId = context.UserId();
         var rows = await database.Read(
             async (connection, token) =>
-                (await connection.QueryAsync<ReservationRow>(SelectSql, new { userId, before = key.Id, count = size + 1 })).ToList(),
+                (await connection.QueryAsync<ReservationRow>(SelectSql, new { userId, before = key.Id, count = size + 1 }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
             cancellationToken);
         var items = rows.Take(size).Select(row => row.ToResponse()).ToList();
         return TypedResults.Ok(new ReservationList(items, rows.Count > size ? Paging.Write(List, 0, rows[size - 1].Id) : null));
