@@ -61,6 +61,16 @@ internal sealed class TcpProxy : IAsyncDisposable
             relay.Cut();
     }
 
+    /// <summary>
+    /// Those connections that are there stay open and lose every byte from now on, as behind a firewall that forgot
+    /// them; new ones work.
+    /// </summary>
+    public void SilenceOld()
+    {
+        foreach (var relay in _relays.Keys)
+            relay.Silence();
+    }
+
     /// <summary>The database's connection string with the proxy in the server's place.</summary>
     public string InPlaceOf(Database database) =>
         new MySqlConnectionStringBuilder(database.ConnectionString) { Server = "127.0.0.1", Port = (uint)Port }.ConnectionString;
@@ -96,6 +106,9 @@ internal sealed class TcpProxy : IAsyncDisposable
     {
         private readonly Socket _server = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         private int _ended;
+        private volatile bool _silent;
+
+        public void Silence() => _silent = true;
 
         public async Task RunAsync()
         {
@@ -136,6 +149,8 @@ internal sealed class TcpProxy : IAsyncDisposable
                 while ((length = await from.ReceiveAsync(buffer)) > 0)
                 {
                     await proxy._open.Task;
+                    if (_silent)
+                        continue;
                     if (!toServer && proxy._loseAnswers)
                     {
                         Cut();
