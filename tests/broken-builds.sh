@@ -77,6 +77,6 @@ broken wait-limit "a request waits for a connection as long as it takes" \
 broken redis-limit "a request waits for Redis as long as it takes" \
   '/*/*/RedisFaults/*Paused*' Infrastructure/Redis.cs 's/WaitLimit = TimeSpan\.FromMilliseconds\(250\)/WaitLimit = TimeSpan.FromSeconds(60)/; s/AsyncTimeout = 1000/AsyncTimeout = 60000/'
 broken drain "SIGTERM stops the service at once" \
-  '/*/*/Shutdown/*' Operations/Drain.cs 's/Notice = TimeSpan\.FromSeconds\(2\)/Notice = TimeSpan.Zero/'
+  '/*/*/Shutdown/*' Operations/Drain.cs 's/Task\.Delay\(settings\.Drain, time/Task.Delay(TimeSpan.Zero, time/'
 
 exit $status

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Reflection;
 using ConcertBooking.Infrastructure;
 using ConcertBooking.Operations;
@@ -50,7 +51,7 @@ catch (SettingException problem)
     Console.Error.WriteLine($"concert-booking: {problem.Message}");
     return 1;
 }
-catch (Exception problem) when (problem is MySqlException or InvalidOperationException or IOException)
+catch (Exception problem) when (problem is MySqlException or InvalidOperationException or IOException or SocketException)
 {
     Console.Error.WriteLine($"concert-booking: {problem.Message}");
     return 1;

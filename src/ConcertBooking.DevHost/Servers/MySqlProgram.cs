@@ -66,6 +66,7 @@ internal sealed partial record MySqlProgram(string Path, string Version, bool Is
         .. (string[])(IsMariaDb ? [] : ["--mysqlx=OFF"]),
         .. (string[])(options.Persistent ? [] : ["--innodb-flush-log-at-trx-commit=2"]),
         .. (string[])(options.TlsFolder is { } tls ? [$"--ssl-ca={tls}/ca.pem", $"--ssl-cert={tls}/server.pem", $"--ssl-key={tls}/server.key"] : []),
+        .. options.MySqlArguments,
     ];
 
     /// <summary>

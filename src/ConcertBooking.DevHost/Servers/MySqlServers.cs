@@ -29,7 +29,7 @@ public static class MySqlServers
             token => StartLocalAsync(named, options, progress, token),
             $"No MySQL: start Docker, or install mysqld or mariadbd{Apt.Hint(Apt.MariaDb)}, or name a server in {Setting}.")
         {
-            LocalOnly = !string.IsNullOrEmpty(named) || options.TlsFolder is not null,
+            LocalOnly = !string.IsNullOrEmpty(named) || options.TlsFolder is not null || options.MySqlArguments.Count > 0,
         };
         return ServerFinder.FindAsync(ways, options, progress, cancellationToken);
     }

@@ -23,6 +23,9 @@ public sealed record ServerOptions
 
     public int RedisTlsPort { get; init; }
 
+    /// <summary>Further arguments of mysqld or mariadbd, which is then a process on this machine.</summary>
+    public IReadOnlyList<string> MySqlArguments { get; init; } = [];
+
     internal bool Persistent => DataDirectory is not null;
 }
 

@@ -32,19 +32,6 @@ internal static class CreateConcert
     }
 }
 
-internal static class AdminProblems
-{
-    public static readonly Problem QueueName = Problem.Invalid("queue", "Must be 1 to 64 lower-case letters, digits, - or _.");
-    public static readonly Problem StartsAt = Problem.Invalid("startsAt", "Must be a moment in UTC between the years 2000 and 9999.");
-
-    /// <summary>Moments are kept in UTC; one without a zone is taken as UTC.</summary>
-    public static bool TryUtc(DateTimeOffset moment, out DateTime utc)
-    {
-        utc = moment.UtcDateTime;
-        return utc.Year >= 2000 && utc.Year <= 9999;
-    }
-}
-
 [JsonSerializable(typeof(CreateConcertRequest))]
 [JsonSerializable(typeof(ConcertItem))]
 internal sealed partial class CreateConcertJson : JsonSerializerContext;

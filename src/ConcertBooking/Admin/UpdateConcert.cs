@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using ConcertBooking.Concerts;
 using ConcertBooking.Infrastructure;
@@ -7,7 +8,11 @@ using Dapper;
 
 namespace ConcertBooking.Admin;
 
-public sealed record UpdateConcertRequest([property: StringLength(200, MinimumLength = 1)] string? Title = null, string? Queue = null);
+public sealed record UpdateConcertRequest([property: StringLength(200, MinimumLength = 1)] string? Title = null, string? Queue = null) : IPatch
+{
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
+}
 
 /// <summary>Changes the named members of a concert; what is left out stays.</summary>
 internal static class UpdateConcert
@@ -28,6 +33,11 @@ internal static class UpdateConcert
 
     private static async Task<IResult> Handle(long concertId, UpdateConcertRequest request, MySql database)
     {
+        if (AdminProblems.Unknown(request) is { } unknown)
+        {
+            return unknown;
+        }
+
         if (request.Queue is { } queue && !Queues.IsName(queue))
         {
             return AdminProblems.QueueName;

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using ConcertBooking.Concerts;
 using ConcertBooking.Infrastructure;
@@ -7,7 +8,11 @@ using Dapper;
 namespace ConcertBooking.Admin;
 
 /// <param name="Price">Whole points; holds keep the price at which they were made.</param>
-public sealed record UpdateScheduleRequest(DateTimeOffset? StartsAt = null, [property: Range(0L, CreateSchedule.MaximumPrice)] long? Price = null);
+public sealed record UpdateScheduleRequest(DateTimeOffset? StartsAt = null, [property: Range(0L, CreateSchedule.MaximumPrice)] long? Price = null) : IPatch
+{
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
+}
 
 /// <summary>Changes when a schedule starts or what it costs; its seats stay as they are.</summary>
 internal static class UpdateSchedule
@@ -29,6 +34,11 @@ internal static class UpdateSchedule
 
     private static async Task<IResult> Handle(long scheduleId, UpdateScheduleRequest request, MySql database)
     {
+        if (AdminProblems.Unknown(request) is { } unknown)
+        {
+            return unknown;
+        }
+
         DateTime? startsAt = null;
         if (request.StartsAt is { } moment)
         {

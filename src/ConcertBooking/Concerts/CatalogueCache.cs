@@ -190,7 +190,7 @@ internal sealed record CachedResult(CachedAnswer Answer, bool Hit) : IResult
 
         headers.ETag = Answer.ETag;
         headers.CacheControl = "no-cache"; // keep it, but ask each time: seats change
-        headers.Vary = "Accept-Encoding";
+        headers.Append("Vary", "Accept-Encoding");
         if (Matches(context.Request.Headers.IfNoneMatch))
         {
             context.Response.StatusCode = StatusCodes.Status304NotModified;

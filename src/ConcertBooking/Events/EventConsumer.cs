@@ -49,6 +49,8 @@ internal abstract partial class EventConsumer : BackgroundService
 
     protected string Name { get; }
 
+    protected TimeProvider Time => _time;
+
     protected string Group => $"concert-booking.{Name}";
 
     protected virtual int BatchSize => 500;

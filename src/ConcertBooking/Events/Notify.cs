@@ -1,6 +1,8 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
+using System.Text;
 using ConcertBooking.Infrastructure;
 
 namespace ConcertBooking.Events;
@@ -128,8 +130,9 @@ internal sealed class Notify(
         {
             Content = new ByteArrayContent(received.Value) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
         };
-        var signature = HMACSHA256.HashData(settings.NotificationsSigningKey, received.Value);
-        request.Headers.TryAddWithoutValidation("X-Signature-256", $"sha256={Convert.ToHexStringLower(signature)}");
+        var timestamp = Time.GetUtcNow().ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
+        request.Headers.TryAddWithoutValidation("X-Signature-Timestamp", timestamp);
+        request.Headers.TryAddWithoutValidation("X-Signature-256", $"sha256={Convert.ToHexStringLower(Sign(timestamp, received.Value))}");
         request.Headers.TryAddWithoutValidation("Idempotency-Key", received.Id.ToString());
         foreach (var attribute in (string[])["id", "source", "type", "specversion", "time"])
         {
@@ -137,6 +140,18 @@ internal sealed class Notify(
         }
 
         return request;
+    }
+
+    /// <summary>
+    /// Over the time of sending, a point and the body, so that what was once overheard is refused later. Each try is
+    /// signed anew.
+    /// </summary>
+    private byte[] Sign(string timestamp, byte[] body)
+    {
+        using var hash = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, settings.NotificationsSigningKey);
+        hash.AppendData(Encoding.ASCII.GetBytes($"{timestamp}."));
+        hash.AppendData(body);
+        return hash.GetHashAndReset();
     }
 
     /// <summary>Some statuses are of the receiver or of its address, some of the event; of a plain 500 nobody knows.</summary>

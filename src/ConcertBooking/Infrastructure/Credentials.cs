@@ -36,11 +36,15 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                 context.Features.Set(new QueueCaller(queueToken));
                 break;
             case { } needed:
-                var user = await accessTokens.Read(context);
+                var (user, refusal) = await accessTokens.Read(context);
                 if (user is null)
                 {
-                    context.Response.Headers.WWWAuthenticate = "Bearer";
-                    await Problems.Unauthorized.ExecuteAsync(context);
+                    if (refusal == Problems.Unauthorized)
+                    {
+                        context.Response.Headers.WWWAuthenticate = "Bearer";
+                    }
+
+                    await refusal!.ExecuteAsync(context);
                     return;
                 }
 
@@ -68,6 +72,23 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
 
 internal sealed record CredentialUse(Credential Needed);
 
+/// <summary>
+/// Who goes first (<see cref="Turns"/>): a call to an endpoint marked so, with a credential that is known to be good. A
+/// pass says by itself that its user was admitted; an access token has been verified before. So those who only wait, and
+/// strangers, get their refusal in the line of everybody else, however often they call.
+/// </summary>
+internal sealed class CallPriority(AccessTokens accessTokens, QueueTokens queueTokens, RedisClock clock)
+{
+    public bool IsFirst(HttpContext context) =>
+        context.GetEndpoint()?.Metadata is { } endpoint && endpoint.GetMetadata<Turns.First>() is not null
+        && endpoint.GetMetadata<CredentialUse>()?.Needed switch
+        {
+            null => true,
+            Credential.QueueToken => queueTokens.Read(context, out var token) is null && token.AdmittedUntil > clock.NowMilliseconds,
+            _ => accessTokens.WasVerified(context),
+        };
+}
+
 /// <summary>The verified queue token, as a feature of its request.</summary>
 internal sealed record QueueCaller(QueueToken Token);
 
@@ -75,6 +96,9 @@ internal static class Credentials
 {
     /// <summary>The caller of a route that needs an access token.</summary>
     public static long UserId(this HttpContext context) => context.Features.Get<User>()!.Id;
+
+    /// <summary>The caller of a route that needs either credential.</summary>
+    public static long CallerId(this HttpContext context) => context.Features.Get<User>()?.Id ?? context.QueueToken().UserId;
 
     /// <summary>The verified queue token of a route that needs one; whether it still holds a place is Redis's to say.</summary>
     public static QueueToken QueueToken(this HttpContext context) => context.Features.Get<QueueCaller>()!.Token;

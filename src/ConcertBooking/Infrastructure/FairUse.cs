@@ -40,7 +40,7 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
 {
     private const int WindowMilliseconds = 10_000;
 
-    /// <summary>Callers counted at once; who comes beyond them goes uncounted until the window ends.</summary>
+    /// <summary>Users, and addresses, counted at once; beyond them, those who asked least are forgotten.</summary>
     private const int MaximumCallers = 50_000;
 
     /// <summary>Whoever has used less than this part of a limit here is not worth a word to the others.</summary>
@@ -57,27 +57,69 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
         public int Total => Volatile.Read(ref Own) + Volatile.Read(ref Others);
     }
 
+    /// <summary>Users and addresses are counted apart, so that a flood of addresses makes no user forgotten.</summary>
     private sealed class Window(long number)
     {
-        private int _callers;
+        private readonly CallerCounts _users = new();
+        private readonly CallerCounts _addresses = new();
 
         public long Number => number;
 
-        public ConcurrentDictionary<Caller, Count> Counts { get; } = new();
+        public IEnumerable<KeyValuePair<Caller, Count>> All => _users.All.Concat(_addresses.All);
 
-        public Count? Of(Caller caller)
+        public Count Of(Caller caller) => Kind(caller).Of(caller);
+
+        public Count? Find(Caller caller) => Kind(caller).Find(caller);
+
+        private CallerCounts Kind(Caller caller) => caller.Kind == 'u' ? _users : _addresses;
+    }
+
+    private sealed class CallerCounts
+    {
+        private readonly ConcurrentDictionary<Caller, Count> _counts = new();
+        private readonly Lock _trimming = new();
+        private int _size;
+
+        public IEnumerable<KeyValuePair<Caller, Count>> All => _counts;
+
+        public Count? Find(Caller caller) => _counts.GetValueOrDefault(caller);
+
+        public Count Of(Caller caller)
         {
-            if (Counts.TryGetValue(caller, out var count))
+            if (Find(caller) is { } known)
             {
-                return count;
+                return known;
             }
 
-            if (Interlocked.Increment(ref _callers) > MaximumCallers)
+            var fresh = new Count();
+            var count = _counts.GetOrAdd(caller, fresh);
+            if (count == fresh && Interlocked.Increment(ref _size) > MaximumCallers)
             {
-                return null;
+                Trim();
             }
 
-            return Counts.GetOrAdd(caller, static _ => new Count());
+            return count;
+        }
+
+        /// <summary>Forgets the half that asked least. Those who are over a limit are in the other half, unless they are more than half.</summary>
+        private void Trim()
+        {
+            lock (_trimming)
+            {
+                if (Volatile.Read(ref _size) <= MaximumCallers)
+                {
+                    return;
+                }
+
+                var quietest = _counts.Select(static entry => (entry.Value.Total, entry.Key)).OrderBy(static entry => entry.Total).Take(MaximumCallers / 2);
+                foreach (var (_, caller) in quietest.ToList())
+                {
+                    if (_counts.TryRemove(caller, out _))
+                    {
+                        Interlocked.Decrement(ref _size);
+                    }
+                }
+            }
         }
     }
 
@@ -96,14 +138,11 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
 
         var now = clock.NowMilliseconds;
         var (current, previous) = At(now / WindowMilliseconds);
-        if (current.Of(caller) is not { } count)
-        {
-            return 0;
-        }
+        var count = current.Of(caller);
 
         // What the last window still weighs shrinks while this one grows, so that its end is no new start.
         var left = WindowMilliseconds - (int)(now % WindowMilliseconds);
-        var before = previous.Counts.TryGetValue(caller, out var old) ? (long)old.Total * left / WindowMilliseconds : 0;
+        var before = previous.Find(caller) is { } old ? (long)old.Total * left / WindowMilliseconds : 0;
         if (count.Total + before >= limit)
         {
             return 1 + (left / 1000);
@@ -142,7 +181,7 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
     protected override async Task Round(CancellationToken stoppingToken)
     {
         var window = Volatile.Read(ref _windows).Current;
-        var news = window.Counts
+        var news = window.All
             .Where(entry => entry.Value.Own > entry.Value.Sent && entry.Value.Own * QuietPart >= Limit(entry.Key));
         foreach (var batch in news.Chunk(BatchSize))
         {
@@ -163,12 +202,12 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
 
 internal static class FairUseRoutes
 {
-    /// <summary>Counts what an address asks, health apart, before anything of it is worked on.</summary>
+    /// <summary>Counts what an address asks, what operators ask apart, before anything of it is worked on.</summary>
     public static void UseFairUse(this WebApplication app)
     {
         var fairUse = app.Services.GetRequiredService<FairUse>();
         app.Use((context, next) =>
-            context.Request.Path.Value is "/livez" or "/readyz" || fairUse.Take(Caller.Address(context.Connection.RemoteIpAddress)) is not (> 0 and var seconds)
+            ServedOn.Of(context.GetEndpoint()).Management || fairUse.Take(Caller.Address(context.Connection.RemoteIpAddress)) is not (> 0 and var seconds)
                 ? next(context)
                 : (Problems.TooManyRequests with { RetryAfterSeconds = seconds }).ExecuteAsync(context));
     }

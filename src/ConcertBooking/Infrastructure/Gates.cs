@@ -22,13 +22,20 @@ internal static class Gates
 
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
-    public static void SetLimits(this KestrelServerOptions kestrel, SecuritySettings settings)
+    /// <summary>Endpoint metadata: a page that runs scripts of its own.</summary>
+    public sealed class OwnScripts;
+
+    public static void SetLimits(this KestrelServerOptions kestrel, Settings settings)
     {
         kestrel.AddServerHeader = false;
         // Without TLS there is no HTTP/2 but by prior knowledge, which nobody here needs.
-        kestrel.ConfigureEndpointDefaults(static endpoint => endpoint.Protocols = HttpProtocols.Http1);
+        kestrel.ConfigureEndpointDefaults(endpoint =>
+        {
+            endpoint.Protocols = HttpProtocols.Http1;
+            endpoint.Use(new ConnectionLimiter(settings.Security, Grace).Limit);
+        });
         var limits = kestrel.Limits;
-        limits.MaxConcurrentConnections = settings.MaxConnections;
+        limits.MaxConcurrentConnections = OpenFiles.Connections(settings);
         limits.MaxRequestLineSize = 8 * 1024;
         limits.MaxRequestHeaderCount = 64;
         limits.MaxRequestHeadersTotalSize = 16 * 1024;
@@ -83,8 +90,28 @@ internal static class Gates
 
         if (settings.AllowedOrigins.Length > 0)
         {
+            app.Use(static (context, next) =>
+            {
+                context.Response.OnStarting(VaryByOrigin, context.Response);
+                return next(context);
+            });
             app.UseCors();
         }
+    }
+
+    /// <summary>
+    /// Who may read an answer stands in its headers, so a cache must keep one for each origin, also of answers that
+    /// nobody's page asked for. Runs after what the CORS middleware adds, which for one origin is nothing.
+    /// </summary>
+    private static Task VaryByOrigin(object response)
+    {
+        var headers = ((HttpResponse)response).Headers;
+        if (!headers.GetCommaSeparatedValues("Vary").Contains("Origin", StringComparer.OrdinalIgnoreCase))
+        {
+            headers.Append("Vary", "Origin");
+        }
+
+        return Task.CompletedTask;
     }
 
     private static readonly StringValues NoSniff = "nosniff";
@@ -105,6 +132,6 @@ internal static class Gates
         headers.XFrameOptions = Deny;
         headers["Referrer-Policy"] = NoReferrer;
         headers["Cross-Origin-Resource-Policy"] = SameOrigin;
-        headers.ContentSecurityPolicy = context.Request.Path.StartsWithSegments("/scalar") ? OwnPage : Nothing;
+        headers.ContentSecurityPolicy = context.GetEndpoint()?.Metadata.GetMetadata<OwnScripts>() is null ? Nothing : OwnPage;
     }
 }

@@ -88,42 +88,22 @@ internal static class Idempotency
         DELETE FROM idempotency
           WHERE user_id = @user AND call_name = @call AND idempotency_key = @key AND attempt_id = @attempt AND answer IS NULL;
         COMMIT;
-
-        """ + Lookup;
-
-    public const string Lookup = """
         SELECT attempt_id, body_hash, answer FROM idempotency
           WHERE user_id = @user AND call_name = @call AND idempotency_key = @key;
 
         """;
 
-    /// <summary>Reads the row of <see cref="Lookup"/>: this request's answer, an earlier one, a reused key, or null.</summary>
+    /// <summary>Reads the row of <see cref="End"/>: this request's answer, an earlier one, a reused key, or null.</summary>
     public static async Task<IResult?> ReadAnswer(MySqlDataReader reader, IdempotentCall call, CancellationToken cancellationToken)
     {
-        if (!await reader.ReadAsync(cancellationToken))
-        {
-            return null;
-        }
-
-        if (!reader.GetFieldValue<byte[]>(1).AsSpan().SequenceEqual(call.BodyHash))
-        {
-            return Problems.IdempotencyKeyReused;
-        }
-
-        return new StoredAnswer(reader.GetString(2), Replayed: !call.Made(reader.GetGuid(0)));
+        return await reader.ReadAsync(cancellationToken) ? AnswerOf(reader, call) : null;
     }
 
-    /// <summary>The remembered answer of an earlier request with this key, if there is one.</summary>
-    public static Task<IResult?> Find(MySql database, IdempotentCall call, CancellationToken cancellationToken) =>
-        database.Run(
-            async (connection, token) =>
-            {
-                await using var command = new MySqlCommand(Lookup, connection);
-                call.AddTo(command);
-                await using var reader = await command.ExecuteReaderAsync(token);
-                return await ReadAnswer(reader, call, token);
-            },
-            cancellationToken);
+    /// <summary>The row that the reader is at: attempt_id, body_hash, answer.</summary>
+    public static IResult AnswerOf(MySqlDataReader row, IdempotentCall call) =>
+        row.GetFieldValue<byte[]>(1).AsSpan().SequenceEqual(call.BodyHash)
+            ? new StoredAnswer(row.GetString(2), Replayed: !call.Made(row.GetGuid(0)))
+            : Problems.IdempotencyKeyReused;
 }
 
 /// <summary>An answer as the database keeps it, byte for byte.</summary>

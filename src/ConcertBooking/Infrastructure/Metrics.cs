@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
-using System.Globalization;
 
 namespace ConcertBooking.Infrastructure;
 
@@ -44,7 +43,7 @@ internal sealed class Metrics : IDisposable
         _meter.CreateObservableGauge("booking.outbox.oldest", () => OutboxOldestSeconds, "s");
         Gauge("booking.dependency.up", () => _dependencies.Select(
             static known => new Measurement<long>(known.Value ? 1 : 0, new KeyValuePair<string, object?>("dependency", known.Key))));
-        var limit = MemoryLimit();
+        var limit = ControlGroup.MemoryLimit(ControlGroup.Root) ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         _meter.CreateObservableGauge("booking.memory.limit", () => limit, "By", "What the container or machine allows");
     }
 
@@ -85,47 +84,44 @@ internal sealed class Metrics : IDisposable
 
     public void Admitted(TimeSpan waited) => _admission.Record(waited.TotalSeconds);
 
-    /// <summary>An empty queue is forgotten; beyond the first hundred that are not, queues are not told apart any more and left out.</summary>
+    /// <summary>A queue that nobody has counted yet has nobody.</summary>
+    public void KnowQueue(string queue)
+    {
+        if (_queues.Count < MaximumQueues)
+        {
+            _queues.TryAdd(queue, (0, 0));
+        }
+    }
+
+    /// <summary>Beyond a hundred queues an empty one makes room; beyond a hundred that are not, queues are left out.</summary>
     public void Queue(string queue, long waiting, long active)
     {
-        if (waiting + active == 0)
+        if (!_queues.ContainsKey(queue) && _queues.Count >= MaximumQueues)
         {
-            _queues.TryRemove(queue, out _);
+            if (waiting + active == 0
+                || _queues.FirstOrDefault(static known => known.Value is (0, 0)) is not { Key: { } empty } || !_queues.TryRemove(empty, out _))
+            {
+                return;
+            }
         }
-        else if (_queues.ContainsKey(queue) || _queues.Count < MaximumQueues)
-        {
-            _queues[queue] = (waiting, active);
-        }
+
+        _queues[queue] = (waiting, active);
     }
 
     public void Dependency(string dependency, bool up) => _dependencies[dependency] = up;
 
     /// <summary>The connections of the pool: in use, and free to be used or opened.</summary>
-    public void WatchPool(int size, Func<int> free) => Gauge("booking.db.connections", () =>
+    public void WatchPool(Func<int> size, Func<int> free) => Gauge("booking.db.connections", () =>
     {
         var idle = free();
         return
         [
-            new Measurement<long>(size - idle, new KeyValuePair<string, object?>("state", "used")),
+            new Measurement<long>(size() - idle, new KeyValuePair<string, object?>("state", "used")),
             new Measurement<long>(idle, new KeyValuePair<string, object?>("state", "idle")),
         ];
     });
 
     public void Dispose() => _meter.Dispose();
-
-    /// <summary>The control group's limit; the collector's own idea of it is already less than that.</summary>
-    private static long MemoryLimit()
-    {
-        foreach (var file in (string[])["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"])
-        {
-            if (File.Exists(file) && long.TryParse(File.ReadAllText(file), NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit < 1L << 50)
-            {
-                return limit;
-            }
-        }
-
-        return GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-    }
 
     private IEnumerable<Measurement<long>> Queues(Func<(long Waiting, long Active), long> which) => _queues.Select(
         queue => new Measurement<long>(which(queue.Value), new KeyValuePair<string, object?>("queue", queue.Key)));

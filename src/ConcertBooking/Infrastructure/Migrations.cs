@@ -45,9 +45,10 @@ internal static class Migrations
     /// <exception cref="InvalidOperationException">An applied migration is not the one that this build knows.</exception>
     public static async Task<int> Apply(string connectionString, Action<string> tell, CancellationToken cancellationToken)
     {
-        var settings = new MySqlConnectionStringBuilder(connectionString) { Pooling = false, DefaultCommandTimeout = MySqlLimits.MigrationSeconds, ConnectionTimeout = 5, AllowUserVariables = true };
-        await using var connection = new MySqlConnection(settings.ConnectionString);
-        await connection.OpenAsync(cancellationToken);
+        var settings = MySqlSession.Settings(connectionString);
+        (settings.Pooling, settings.DefaultCommandTimeout, settings.ConnectionTimeout) = (false, MySqlLimits.MigrationSeconds, 5);
+        await using var source = MySqlSession.Source(settings);
+        await using var connection = await source.OpenConnectionAsync(cancellationToken);
 
         // The lock ends with the connection, so a killed migration blocks nobody.
         var lockName = $"concert_booking.migrate.{settings.Database}";

@@ -14,50 +14,39 @@ internal sealed class DatabaseUnavailableException(string message, Exception? in
 /// </summary>
 internal sealed partial class MySql : IAsyncDisposable
 {
-    private readonly MySqlDataSource _source;
-    private readonly MySqlDataSource _probes;
+    private readonly MySqlPool _source;
+    private readonly MySqlPool _probes;
     private readonly MySqlSlots _slots;
     private readonly ResiliencePipeline _retry;
-    private readonly ResiliencePipeline _retryDeadlocks;
+    private readonly ResiliencePipeline _retryUndone;
     private readonly Throttle _throttle;
     private readonly ILogger<MySql> _logger;
-    private long _cleared;
 
-    public MySql(Settings settings, Metrics metrics, Throttle throttle, ILogger<MySql> logger)
+    /// <summary>Connections that the server takes in all.</summary>
+    private volatile int _allowed = int.MaxValue;
+
+    public MySql(Settings settings, Metrics metrics, Throttle throttle, TimeProvider time, ILogger<MySql> logger)
     {
         _throttle = throttle;
         _logger = logger;
-        _slots = new MySqlSlots(settings.MaxPoolSize);
-        metrics.WatchPool(settings.MaxPoolSize, () => _slots.Free);
-        var connection = new MySqlConnectionStringBuilder(settings.MySql)
-        {
-            MaximumPoolSize = 2 * (uint)settings.MaxPoolSize, // the slots are the limit; the rest is for connections that hang after their slot was given away
-            ConnectionTimeout = MySqlLimits.ConnectSeconds,
-            DefaultCommandTimeout = MySqlLimits.StatementSeconds,
-            CancellationTimeout = -1, // a statement past its limit costs its connection, not a second one to kill it
-            ConnectionReset = false, // saves a round trip a request; Run leaves no transaction or variable behind
-            GuidFormat = MySqlGuidFormat.Binary16,
-            DateTimeKind = MySqlDateTimeKind.Utc,
-            UseAffectedRows = true,
-            AllowUserVariables = true, // set and read within one batch
-            ApplicationName = "concert-booking",
-        };
-        var builder = new MySqlDataSourceBuilder(connection.ConnectionString);
-        builder.UseConnectionOpenedCallback(static async (context, cancellationToken) =>
-        {
-            if (context.Conditions.HasFlag(MySqlConnectionOpenedConditions.New))
-            {
-                await using var command = new MySqlCommand(SessionSql + MySqlLimits.SessionSql, context.Connection);
-                await command.ExecuteNonQueryAsync(cancellationToken);
-            }
-        });
-        _source = builder.Build();
+        _slots = new MySqlSlots(settings.MaxPoolSize, time, logger);
+        metrics.WatchPool(() => _slots.Size, () => _slots.Free);
+        var connection = MySqlSession.Settings(settings.MySql);
+        connection.MaximumPoolSize = 2 * (uint)settings.MaxPoolSize; // the slots are the limit; the rest is for connections that hang after their slot was given away
+        connection.ConnectionTimeout = MySqlLimits.ConnectSeconds;
+        connection.DefaultCommandTimeout = MySqlLimits.StatementSeconds;
+        connection.CancellationTimeout = -1; // a statement past its limit costs its connection, not a second one to kill it
+        connection.ConnectionReset = false; // saves a round trip a request; Run leaves no transaction or variable behind
+        connection.ConnectionLifeTime = 300; // a server that was replaced without a word is left in minutes
+        var requests = connection.ConnectionString;
+        _source = new MySqlPool(() => MySqlSession.Source(requests, MySqlLimits.SessionSql, null));
         connection.MaximumPoolSize = 1;
         connection.DefaultCommandTimeout = MySqlLimits.ConnectSeconds;
         connection.ApplicationName = "concert-booking health";
-        _probes = new MySqlDataSource(connection.ConnectionString);
-        _retry = Retry(static exception => IsDeadlock(exception) || IsConnectionLost(exception));
-        _retryDeadlocks = Retry(IsDeadlock);
+        var probes = connection.ConnectionString;
+        _probes = new MySqlPool(() => MySqlSession.Source(probes, MySqlLimits.SessionSql, ReadLimits));
+        _retry = Retry(MySqlErrors.IsTransient);
+        _retryUndone = Retry(MySqlErrors.LeftNothing);
     }
 
     private ResiliencePipeline Retry(Func<Exception, bool> isWorthIt) =>
@@ -73,11 +62,10 @@ internal sealed partial class MySql : IAsyncDisposable
                 OnRetry = async arguments =>
                 {
                     var exception = arguments.Outcome.Exception!;
-                    if (IsConnectionLost(exception))
+                    if (MySqlErrors.FaultOf(exception) is MySqlFault.ConnectionLost or MySqlFault.IdleDisconnect or MySqlFault.NotPrimary)
                     {
-                        // The others in the pool have most likely died with it.
-                        await using var any = _source.CreateConnection();
-                        await MySqlConnection.ClearPoolAsync(any);
+                        // The others in the pool have most likely died with it, or lead to the same server.
+                        await LeaveServer();
                     }
 
                     LogRetry(exception.Message);
@@ -85,14 +73,13 @@ internal sealed partial class MySql : IAsyncDisposable
             })
             .Build();
 
-    /// <summary>
-    /// READ COMMITTED: every statement sees what is committed when it starts, so a statement that waited for a lock
-    /// judges the present. The time zone makes TIMESTAMP columns read as UTC.
-    /// </summary>
-    private const string SessionSql = """
-        SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        SET time_zone = '+00:00', innodb_lock_wait_timeout = 2;
-        """;
+    /// <summary>Each new connection of the probes asks, since it may have reached another server.</summary>
+    private async Task ReadLimits(MySqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new MySqlCommand(
+            "SELECT LEAST(@@max_connections, IF(@@max_user_connections > 0, @@max_user_connections, @@max_connections))", connection);
+        _allowed = Convert.ToInt32(await command.ExecuteScalarAsync(cancellationToken), System.Globalization.CultureInfo.InvariantCulture);
+    }
 
     /// <summary>
     /// Runs one unit of work on a connection of its own. The work may run more than once: it must make its ids anew
@@ -113,13 +100,13 @@ internal sealed partial class MySql : IAsyncDisposable
         Run(new Unit<T>(this, work, MySqlLimits.Request, IsRead: true), _retry, cancellationToken);
 
     /// <summary>
-    /// The same for work that must not be done twice: a deadlock undid it, so that is repeated, but a lost connection
-    /// leaves its outcome unknown.
+    /// The same for work that must not be done twice: it is repeated when nothing of it was done (a deadlock undid it,
+    /// the server refused it), but a lost connection leaves its outcome unknown.
     /// </summary>
     /// <exception cref="DatabaseUnavailableException">As <see cref="Run"/>, or the connection was lost.</exception>
     public Task<T> RunOnce<T>(
         Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
-        Run(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retryDeadlocks, cancellationToken);
+        Run(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retryUndone, cancellationToken);
 
     private readonly record struct Unit<T>(
         MySql Self, Func<MySqlConnection, CancellationToken, Task<T>> Work, Deadline Deadline, bool IsRead = false);
@@ -131,9 +118,9 @@ internal sealed partial class MySql : IAsyncDisposable
             return await retry.ExecuteAsync(
                 static async (unit, token) => await unit.Self.Attempt(unit, token), unit, cancellationToken);
         }
-        catch (Exception exception) when (IsDeadlock(exception) || IsConnectionLost(exception)
-            || exception is MySqlException { ErrorCode: MySqlErrorCode.LockWaitTimeout or MySqlErrorCode.CommandTimeoutExpired })
+        catch (Exception exception) when (MySqlErrors.FaultOf(exception) is not MySqlFault.None)
         {
+            unit.Self.Doubt(MySqlErrors.FaultOf(exception));
             throw new DatabaseUnavailableException(exception.Message, exception);
         }
     }
@@ -164,8 +151,8 @@ internal sealed partial class MySql : IAsyncDisposable
 
     private async Task<T> RunOnConnection<T>(Unit<T> unit)
     {
-        await using var connection = await _source.OpenConnectionAsync();
-        var leased = Environment.TickCount64;
+        await using var connection = await _source.OpenConnectionAsync(CancellationToken.None);
+        var leased = Stopwatch.GetTimestamp();
         if (unit.Deadline.HasPassed)
         {
             throw new DatabaseUnavailableException("No connection in time.");
@@ -177,7 +164,7 @@ internal sealed partial class MySql : IAsyncDisposable
         }
         catch (Exception exception) when (connection.State is not System.Data.ConnectionState.Open)
         {
-            await ClearOldConnections(leased);
+            await LeaveOldConnections(leased);
             if (exception is InvalidOperationException)
             {
                 // A reader that is closed after its connection broke tells no more than that.
@@ -197,14 +184,12 @@ internal sealed partial class MySql : IAsyncDisposable
     /// A connection that broke or fell silent is seldom the only one: those that are idle leave the pool as well. Once
     /// for all that fail together, since those that are opened afterwards are good.
     /// </summary>
-    private async Task ClearOldConnections(long leased)
+    private async Task LeaveOldConnections(long leased)
     {
-        var cleared = Interlocked.Read(ref _cleared);
-        if (leased >= cleared && Interlocked.CompareExchange(ref _cleared, Environment.TickCount64, cleared) == cleared)
+        if (leased > Interlocked.Read(ref _left))
         {
-            LogCleared();
-            await using var any = _source.CreateConnection();
-            await MySqlConnection.ClearPoolAsync(any);
+            LogLeft();
+            await LeaveServer();
         }
     }
 
@@ -219,7 +204,7 @@ internal sealed partial class MySql : IAsyncDisposable
                 await command.ExecuteNonQueryAsync();
             }
         }
-        catch (Exception exception) when (exception is MySqlException || IsConnectionLost(exception))
+        catch (Exception exception) when (exception is MySqlException || MySqlErrors.FaultOf(exception) is not MySqlFault.None)
         {
             // The connection is gone, and with it the transaction.
         }
@@ -232,37 +217,9 @@ internal sealed partial class MySql : IAsyncDisposable
         await _source.DisposeAsync();
     }
 
-    private static bool IsDeadlock(Exception exception) =>
-        exception is MySqlException { ErrorCode: MySqlErrorCode.LockDeadlock };
-
-    private const int ConnectionKilledOnMariaDb = 1927;
-    private const int SessionKilledOnMySql = 3169;
-
-    /// <summary>The connector lets a failed write to a connection that died in the pool through as it is, not as its own exception.</summary>
-    private static bool IsConnectionLost(Exception exception)
-    {
-        if (exception is DatabaseUnavailableException)
-        {
-            return false; // It carries the lost connection inside, and was given up.
-        }
-
-        for (Exception? cause = exception; cause is not null; cause = cause.InnerException)
-        {
-            if (cause is IOException or System.Net.Sockets.SocketException)
-            {
-                return true;
-            }
-        }
-
-        return exception is MySqlException mysql
-            && (mysql.ErrorCode is MySqlErrorCode.UnableToConnectToHost or MySqlErrorCode.ServerShutdown
-                or MySqlErrorCode.ConnectionCountError or MySqlErrorCode.QueryInterrupted
-                || mysql.Number is ConnectionKilledOnMariaDb or SessionKilledOnMySql);
-    }
-
     [LoggerMessage(Level = LogLevel.Debug, Message = "Repeating a transaction: {Reason}")]
     private partial void LogRetry(string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A connection to MySQL broke or gave no answer; those that are idle are closed as well")]
-    private partial void LogCleared();
+    private partial void LogLeft();
 }

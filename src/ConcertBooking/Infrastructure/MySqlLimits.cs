@@ -52,8 +52,8 @@ internal static class MySqlLimits
     /// <summary>To connect, and one question of the health check.</summary>
     public const int ConnectSeconds = 2;
 
-    /// <summary>What the sessions of the service set: by default a statement waits a year for a locked table.</summary>
-    public const string SessionSql = "SET lock_wait_timeout = 1;";
+    /// <summary>What the sessions of the service set: by default a statement waits 50 s for a row, and a year for a table.</summary>
+    public const string SessionSql = "SET innodb_lock_wait_timeout = 2, lock_wait_timeout = 1";
 
     /// <summary>How long a free connection is waited for, out of the time there is; the rest is for the statements.</summary>
     public static readonly TimeSpan Slot = TimeSpan.FromMilliseconds(1500);

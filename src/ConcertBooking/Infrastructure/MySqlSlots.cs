@@ -3,14 +3,28 @@ using System.Diagnostics;
 namespace ConcertBooking.Infrastructure;
 
 /// <summary>Who may have a connection: so many units of work at a time, and a fifth of them reads.</summary>
-internal sealed class MySqlSlots(int size) : IDisposable
+internal sealed class MySqlSlots : IDisposable
 {
-    private readonly SemaphoreSlim _free = new(size);
+    private readonly SemaphoreSlim _free;
+    private readonly PoolLimit _limit;
 
     /// <summary>What reads may take of it; the rest waits for those who hold and pay.</summary>
-    private readonly SemaphoreSlim _freeForReads = new(Math.Max(1, size / 5));
+    private readonly SemaphoreSlim _freeForReads;
+
+    public MySqlSlots(int size, TimeProvider time, ILogger logger)
+    {
+        _free = new SemaphoreSlim(size);
+        _freeForReads = new SemaphoreSlim(Math.Max(1, size / 5));
+        _limit = new PoolLimit(_free, size, time, logger);
+    }
+
+    /// <summary>As many as the server takes.</summary>
+    public int Size => _limit.Size;
 
     public int Free => _free.CurrentCount;
+
+    /// <inheritdoc cref="PoolLimit.Fit"/>
+    public void Fit(int connections) => _limit.Fit(connections);
 
     /// <exception cref="DatabaseUnavailableException">None was free in time.</exception>
     public async Task Take(bool isRead, Deadline deadline, Throttle throttle, CancellationToken cancellationToken)
@@ -52,10 +66,18 @@ internal sealed class MySqlSlots(int size) : IDisposable
             await work.WaitAsync(MySqlLimits.Abandoned).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        _free.Release();
         if (isRead)
         {
             _freeForReads.Release();
+        }
+
+        if (work.Exception?.InnerException is { } failure && MySqlErrors.FaultOf(failure) is MySqlFault.ConnectionsExhausted)
+        {
+            await _limit.ReleaseLater();
+        }
+        else
+        {
+            _free.Release();
         }
     }
 

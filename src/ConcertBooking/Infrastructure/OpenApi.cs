@@ -26,10 +26,10 @@ internal static class OpenApi
     public static RouteHandlerBuilder ValidatedByHand(this RouteHandlerBuilder route) => route.DisableValidation();
 
     public static RouteHandlerBuilder WithAccessToken(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new CredentialUse(Credential.AccessToken)).WithProblems(Problems.Unauthorized, Problems.TooManyRequests);
+        route.WithMetadata(new CredentialUse(Credential.AccessToken)).WithProblems(Problems.Unauthorized, Problems.TooManyRequests, Problems.IssuerUnavailable);
 
     public static RouteHandlerBuilder WithAdmin(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new CredentialUse(Credential.Admin)).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.TooManyRequests, Problems.DatabaseUnavailable);
+        route.WithMetadata(new CredentialUse(Credential.Admin)).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.TooManyRequests, Problems.IssuerUnavailable, Problems.DatabaseUnavailable);
 
     public static RouteHandlerBuilder WithQueueToken(this RouteHandlerBuilder route) =>
         route.WithMetadata(new CredentialUse(Credential.QueueToken))
@@ -41,6 +41,7 @@ internal static class OpenApi
 
     public static IServiceCollection AddDocument(this IServiceCollection services) => services.AddOpenApi("v1", options =>
     {
+        options.ShouldInclude = static call => !HttpMethods.IsHead(call.HttpMethod ?? ""); // said once, by GET
         options.AddDocumentTransformer(static (document, _, _) =>
         {
             document.Info.Title = "ConcertBooking";
@@ -60,6 +61,11 @@ internal static class OpenApi
             };
             document.Components.Schemas ??= new Dictionary<string, IOpenApiSchema>();
             document.Components.Schemas["Problem"] = ProblemSchema();
+            return Task.CompletedTask;
+        });
+        options.AddSchemaTransformer(static (schema, context, _) =>
+        {
+            schema.AdditionalPropertiesAllowed &= !context.JsonTypeInfo.Type.IsAssignableTo(typeof(Admin.IPatch));
             return Task.CompletedTask;
         });
         options.AddOperationTransformer(static (operation, context, _) =>

@@ -98,6 +98,7 @@ internal static class Problems
     public static readonly Problem ReservationNotFound = new(404, "reservation_not_found", "There is no such reservation.");
     public static readonly Problem PaymentNotFound = new(404, "payment_not_found", "There is no such payment.");
     public static readonly Problem MethodNotAllowed = new(405, "method_not_allowed", "This path does not take that method.");
+    public static readonly Problem RequestTimeout = new(408, "request_timeout", "The request did not arrive in time.");
     public static readonly Problem SeatTaken = new(409, "seat_taken", "The seat is taken.");
     public static readonly Problem ScheduleClosed = new(409, "schedule_closed", "The concert has already started.");
     public static readonly Problem HoldLimitReached = new(409, "hold_limit_reached", "This user holds as many seats as allowed.");
@@ -107,32 +108,15 @@ internal static class Problems
     public static readonly Problem QueueTokenExpired = new(410, "queue_token_expired", "The place in the queue has ended.");
     public static readonly Problem HoldExpired = new(410, "hold_expired", "The hold has ended.");
     public static readonly Problem BodyTooLarge = new(413, "body_too_large", "The body is larger than 16 KiB.");
-    public static readonly Problem UnsupportedMediaType = new(415, "unsupported_media_type", "The body must be application/json.");
+    public static readonly Problem UnsupportedMediaType = new(415, "unsupported_media_type", "The body must be application/json in UTF-8.");
     public static readonly Problem IdempotencyKeyReused = new(422, "idempotency_key_reused", "The key was used with another body.");
     public static readonly Problem TooManyRequests = new(429, "too_many_requests", "Too many requests.") { RetryAfterSeconds = 1 };
     public static readonly Problem Internal = new(500, "internal_error", "Something went wrong on our side.");
     public static readonly Problem QueueUnavailable = new(503, "queue_unavailable", "The waiting room cannot be reached; try again.") { RetryAfterSeconds = 2 };
     public static readonly Problem QueueFull = new(503, "queue_full", "The waiting room is full; try again later.") { RetryAfterSeconds = 30 };
     public static readonly Problem RankingsUnavailable = new(503, "rankings_unavailable", "The rankings cannot be reached; try again.") { RetryAfterSeconds = 2 };
+    public static readonly Problem IssuerUnavailable = new(503, "issuer_unavailable", "The issuer of access tokens cannot be reached; try again.") { RetryAfterSeconds = 2 };
     public static readonly Problem DatabaseUnavailable = new(503, "database_unavailable", "The database cannot be reached; try again.") { RetryAfterSeconds = 1 };
-
-    /// <summary>Gives the framework's own validation answer the members of all others.</summary>
-    public static void Complete(ProblemDetailsContext context)
-    {
-        var details = context.ProblemDetails;
-        var problem = ForStatus(details.Status ?? context.HttpContext.Response.StatusCode);
-        if (details is HttpValidationProblemDetails validation)
-        {
-            validation.Errors = validation.Errors.ToDictionary(
-                static error => JsonNamingPolicy.CamelCase.ConvertName(error.Key), static error => error.Value);
-        }
-
-        details.Type = problem.Type;
-        details.Title = problem.Title;
-        details.Detail ??= problem.Title;
-        details.Extensions["code"] = problem.Code;
-        details.Extensions["traceId"] = Problem.TraceId(context.HttpContext);
-    }
 
     /// <summary>The problem for a status that the framework chose (unknown path, wrong verb, missing credential).</summary>
     public static Problem ForStatus(int status) => status switch
@@ -142,12 +126,34 @@ internal static class Problems
         403 => Forbidden,
         404 => NotFound,
         405 => MethodNotAllowed,
+        408 => RequestTimeout,
         413 => BodyTooLarge,
         415 => UnsupportedMediaType,
         429 => TooManyRequests,
         >= 500 => Internal with { Status = status },
         _ => new Problem(status, "unknown", "The request was refused."),
     };
+}
+
+/// <summary>
+/// Writes the problems that the framework finds, those of validation, like all others: whatever the request accepts,
+/// since a client that cannot read a refusal is still refused.
+/// </summary>
+internal sealed class FrameworkProblems : IProblemDetailsWriter
+{
+    public bool CanWrite(ProblemDetailsContext context) => true;
+
+    public async ValueTask WriteAsync(ProblemDetailsContext context)
+    {
+        var problem = Problems.ForStatus(context.ProblemDetails.Status ?? context.HttpContext.Response.StatusCode);
+        if (context.ProblemDetails is HttpValidationProblemDetails validation)
+        {
+            problem = problem.With(validation.Errors.ToDictionary(
+                static error => JsonNamingPolicy.CamelCase.ConvertName(error.Key), static error => error.Value));
+        }
+
+        await problem.ExecuteAsync(context.HttpContext);
+    }
 }
 
 /// <summary>The outermost layer: whatever leaves without a body or as an exception becomes problem+json.</summary>

@@ -16,7 +16,7 @@ internal sealed class Procedure(string name, string parameters, string sql)
 {
     private readonly string _body = $"({Plain(parameters)}) SQL SECURITY INVOKER BEGIN\n{Plain(sql)}\nEND";
 
-    public string Name => field ??= $"{name}_{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(_body)))[..12]}";
+    public string Name => field ??= $"{name}_{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(MySqlSession.SqlMode + _body)))[..12]}";
 
     public string CallSql => field ??= $"CALL {Name}({string.Join(",", parameters.Split(',').Select(static parameter => parameter.Trim().Split(' ')[0]))})";
 

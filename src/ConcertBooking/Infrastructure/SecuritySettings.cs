@@ -20,6 +20,9 @@ internal sealed class SecuritySettings
 
     public required int MaxConnections { get; init; }
 
+    /// <summary>Of one client address, at each of the two ports; known proxies have no such limit.</summary>
+    public required int MaxConnectionsPerAddress { get; init; }
+
     /// <summary>Zero bits that entering a queue costs where the queue states none; 0: nothing.</summary>
     public required int ProofOfWorkBits { get; init; }
 
@@ -27,19 +30,24 @@ internal sealed class SecuritySettings
     public required int RatePerUser { get; init; }
     public required int RatePerAddress { get; init; }
 
-    public static SecuritySettings Load(Settings.Reader read) => new()
+    public static SecuritySettings Load(Settings.Reader read)
     {
-        AuthPreviousSigningKey = read.OptionalKey("Auth:PreviousSigningKey"),
-        QueueTokenPreviousSigningKey = read.OptionalKey("QueueToken:PreviousSigningKey"),
-        AllowedOrigins = [.. read.List("Cors:AllowedOrigins").Select(static text => IsOrigin(text) ? text
-            : throw new SettingException("Cors__AllowedOrigins", "must be origins (https://host), separated by a comma"))],
-        KnownProxies = [.. read.List("ForwardedHeaders:KnownProxies").Select(static text => ReadNetwork(text)
-            ?? throw new SettingException("ForwardedHeaders__KnownProxies", "must be IP addresses or networks (10.0.0.0/8), separated by a comma"))],
-        MaxConnections = read.Integer("Limits:MaxConnections", 20_000, 1, 1_000_000),
-        ProofOfWorkBits = read.Integer("Queue:ProofOfWorkBits", 0, 0, MaximumProofOfWorkBits),
-        RatePerUser = read.Integer("RateLimits:PerUser", 1_000, 0, 100_000_000),
-        RatePerAddress = read.Integer("RateLimits:PerAddress", 100_000, 0, 100_000_000),
-    };
+        var connections = read.Integer("Limits:MaxConnections", 20_000, 1, 1_000_000);
+        return new SecuritySettings
+        {
+            AuthPreviousSigningKey = read.OptionalKey("Auth:PreviousSigningKey"),
+            QueueTokenPreviousSigningKey = read.OptionalKey("QueueToken:PreviousSigningKey"),
+            AllowedOrigins = [.. read.List("Cors:AllowedOrigins").Select(static text => IsOrigin(text) ? text
+                : throw new SettingException("Cors__AllowedOrigins", "must be origins (https://host), separated by a comma"))],
+            KnownProxies = [.. read.List("ForwardedHeaders:KnownProxies").Select(static text => ReadNetwork(text)
+                ?? throw new SettingException("ForwardedHeaders__KnownProxies", "must be IP addresses or networks (10.0.0.0/8), separated by a comma"))],
+            MaxConnections = connections,
+            MaxConnectionsPerAddress = read.Integer("Limits:MaxConnectionsPerAddress", Math.Max(1, connections / 4), 1, 1_000_000),
+            ProofOfWorkBits = read.Integer("Queue:ProofOfWorkBits", 0, 0, MaximumProofOfWorkBits),
+            RatePerUser = read.Integer("RateLimits:PerUser", 1_000, 0, 100_000_000),
+            RatePerAddress = read.Integer("RateLimits:PerAddress", 100_000, 0, 100_000_000),
+        };
+    }
 
     /// <summary>Scheme, host and port as a browser sends them: no path, not even a slash.</summary>
     private static bool IsOrigin(string text) =>

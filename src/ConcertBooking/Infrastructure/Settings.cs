@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using MySqlConnector;
-using StackExchange.Redis;
 
 namespace ConcertBooking.Infrastructure;
 
@@ -15,16 +14,21 @@ internal sealed class Settings
     public const int MinimumKeyBytes = 32;
 
     public required string MySql { get; init; }
-    public required ConfigurationOptions Redis { get; init; }
+    public required RedisSettings Redis { get; init; }
 
     /// <summary>Bootstrap servers; empty means that events wait in the outbox.</summary>
     public required string Kafka { get; init; }
 
+    /// <summary>Of topics that the worker creates; a replication factor of -1 is the broker's default.</summary>
+    public required int KafkaPartitions { get; init; }
+    public required short KafkaReplicationFactor { get; init; }
+
     /// <summary>Connections to MySQL at most, for the whole process.</summary>
     public required int MaxPoolSize { get; init; }
 
-    public required string[] Urls { get; init; }
-    public required int ManagementPort { get; init; }
+    /// <summary>The management address is the last.</summary>
+    public required ListenAddress[] Addresses { get; init; }
+    public int ManagementPort => Addresses[^1].Port;
 
     public required byte[] AuthSigningKey { get; init; }
     public required string? AuthAuthority { get; init; }
@@ -49,12 +53,15 @@ internal sealed class Settings
     public required TimeSpan Hold { get; init; }
     public required int HoldsPerUser { get; init; }
 
+    /// <summary>At SIGTERM requests are still served for this long, while readiness fails.</summary>
+    public required TimeSpan Drain { get; init; }
+
     /// <summary>Where paid seats are told of; null: nobody is.</summary>
     public required string? NotificationsWebhookUrl { get; init; }
 
     /// <summary>Where traces go (OTLP); null: there are none.</summary>
     public required string? TraceCollector { get; init; }
-    /// <summary>Key of the HMAC in <c>X-Signature-256</c>.</summary>
+    /// <summary>Key of the HMAC in <c>X-Signature-256</c>, which covers <c>X-Signature-Timestamp</c>.</summary>
     public required byte[] NotificationsSigningKey { get; init; }
 
     public required bool Api { get; init; }
@@ -69,13 +76,13 @@ internal sealed class Settings
     {
         var read = new Reader(configuration);
         var development = environment.IsDevelopment();
-        var managementPort = read.Integer("Management:Port", 8081, 1, 65535);
         var roles = read.Text("Roles", "api,worker").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         if (roles.Length == 0 || roles.Any(role => role is not ("api" or "worker")))
         {
             throw new SettingException("Roles", "must be api, worker or both, separated by a comma");
         }
 
+        Telemetry.CheckLogLevels(configuration.GetSection("Logging"));
         var authority = read.OptionalUri("Auth:Authority");
         var webhook = read.OptionalUri("Notifications:WebhookUrl");
         if (authority is not null && !development && !authority.StartsWith("https:", StringComparison.OrdinalIgnoreCase))
@@ -86,11 +93,12 @@ internal sealed class Settings
         return new Settings
         {
             MySql = LoadMySql(configuration),
-            Redis = LoadRedis(configuration),
-            Kafka = read.Text("ConnectionStrings:Kafka", ""),
+            Redis = RedisSettings.Load(configuration),
+            Kafka = LoadKafka(read),
+            KafkaPartitions = read.Integer("Kafka:Partitions", 6, 1, 10_000),
+            KafkaReplicationFactor = (short)read.Integer("Kafka:ReplicationFactor", -1, 1, 100),
             MaxPoolSize = read.Integer("Database:MaxPoolSize", 30, 1, 1000),
-            Urls = LoadUrls(configuration, managementPort),
-            ManagementPort = managementPort,
+            Addresses = ListenAddresses.Load(configuration),
             AuthSigningKey = authority is null ? read.Key("Auth:SigningKey", development) : [],
             AuthAuthority = authority,
             AuthIssuer = read.Optional("Auth:Issuer"),
@@ -104,6 +112,7 @@ internal sealed class Settings
             QueueSlowHold = TimeSpan.FromMilliseconds(read.Integer("Queue:SlowHoldMs", 1000, 1, 60_000)),
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
+            Drain = TimeSpan.FromSeconds(read.Integer("Drain:Seconds", 2, 0, 300)),
             TraceCollector = read.OptionalUri("OTEL_EXPORTER_OTLP_ENDPOINT"),
             NotificationsWebhookUrl = webhook,
             NotificationsSigningKey = webhook is null ? [] : read.Key("Notifications:SigningKey", development),
@@ -120,9 +129,12 @@ internal sealed class Settings
         try
         {
             var parsed = new MySqlConnectionStringBuilder(text);
-            return parsed.Server.Length > 0 && parsed.Database.Length > 0
-                ? text
-                : throw new SettingException("ConnectionStrings__MySql", "must name a Server and a Database");
+            if (parsed.Server.Length == 0 || parsed.Database.Length == 0)
+            {
+                throw new SettingException("ConnectionStrings__MySql", "must name a Server and a Database");
+            }
+
+            return MySqlSession.Refusal(parsed) is { } refusal ? throw new SettingException("ConnectionStrings__MySql", refusal) : text;
         }
         catch (Exception malformed) when (malformed is ArgumentException or FormatException or InvalidCastException or OverflowException)
         {
@@ -130,70 +142,33 @@ internal sealed class Settings
         }
     }
 
-    public static ConfigurationOptions LoadRedis(IConfiguration configuration)
+    /// <summary>librdkafka takes anything and would ask for it for ever.</summary>
+    private static string LoadKafka(Reader read)
     {
-        var text = new Reader(configuration).Required("ConnectionStrings:Redis");
-        try
-        {
-            var options = ConfigurationOptions.Parse(text);
-            return options.EndPoints.Count > 0
-                ? options
-                : throw new SettingException("ConnectionStrings__Redis", "must name at least one host:port");
-        }
-        catch (Exception malformed) when (malformed is ArgumentException or FormatException or OverflowException)
-        {
-            throw new SettingException("ConnectionStrings__Redis", "is not a Redis connection string (host:port[,option=value…])");
-        }
+        const string Key = "ConnectionStrings:Kafka";
+        var text = read.Text(Key, "");
+        return text.Length == 0 || (read.List(Key) is { Length: > 0 } brokers && brokers.All(IsBroker))
+            ? text
+            : throw new SettingException("ConnectionStrings__Kafka", "must be brokers (host:port), separated by a comma");
     }
 
-    /// <summary>The addresses to listen on, the management address last, on the host of the first.</summary>
-    public static string[] LoadUrls(IConfiguration configuration, int managementPort)
+    private static bool IsBroker(string text)
     {
-        string[] urls;
-        if (configuration["URLS"] is { Length: > 0 } text)
-        {
-            urls = text.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
-        }
-        else
-        {
-            var ports = configuration["HTTP_PORTS"] is { Length: > 0 } listed ? listed : "8080";
-            urls = [.. ports.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-                .Select(port => ushort.TryParse(port, CultureInfo.InvariantCulture, out _)
-                    ? $"http://*:{port}"
-                    : throw new SettingException("ASPNETCORE_HTTP_PORTS", "must be port numbers separated by ;"))];
-        }
-
-        foreach (var url in urls)
-        {
-            BindingAddress? address = null;
-            try
-            {
-                address = BindingAddress.Parse(url);
-            }
-            catch (FormatException)
-            {
-                // Named below, with the addresses that parse but cannot be served.
-            }
-
-            if (address is null || address.Scheme != "http")
-            {
-                throw new SettingException("ASPNETCORE_URLS", $"cannot listen on '{url}'; give http://host:port, separated by ;");
-            }
-
-            if (address.Port == managementPort)
-            {
-                throw new SettingException("Management__Port", $"{managementPort} is already the port of '{url}'");
-            }
-        }
-
-        return urls.Length == 0
-            ? throw new SettingException("ASPNETCORE_URLS", "names no address")
-            : [.. urls, $"http://{BindingAddress.Parse(urls[0]).Host}:{managementPort}"];
+        var parts = text.Split("://");
+        var address = parts[^1];
+        var colon = address.IndexOf(':', address.LastIndexOf(']') + 1);
+        return (parts.Length == 1 || (parts.Length == 2 && parts[0].ToUpperInvariant() is "PLAINTEXT" or "SSL" or "SASL_PLAINTEXT" or "SASL_SSL"))
+            && address.Length > 0 && colon != 0 && !address.Contains('/', StringComparison.Ordinal)
+            && (colon < 0 || (ushort.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port > 0));
     }
 
     internal sealed class Reader(IConfiguration configuration)
     {
-        public string? Optional(string key) => configuration[key] is { Length: > 0 } value ? value : null;
+        /// <summary>Without blanks around it: what comes out of a file ends with a newline.</summary>
+        public string? Optional(string key) => configuration[key]?.Trim() is { Length: > 0 } value ? value : null;
+
+        /// <summary>To the byte, which others sign with as well.</summary>
+        private string? OptionalSecret(string key) => configuration[key] is { Length: > 0 } value ? value : null;
 
         public string Text(string key, string fallback) => Optional(key) ?? fallback;
 
@@ -215,7 +190,7 @@ internal sealed class Settings
         /// <summary>In Development a missing key is made up: tokens then end with the process.</summary>
         public byte[] Key(string key, bool development)
         {
-            if (Optional(key) is not { } text)
+            if (OptionalSecret(key) is not { } text)
             {
                 return development
                     ? RandomNumberGenerator.GetBytes(MinimumKeyBytes)
@@ -225,7 +200,7 @@ internal sealed class Settings
             return CheckedKey(key, text);
         }
 
-        public byte[]? OptionalKey(string key) => Optional(key) is { } text ? CheckedKey(key, text) : null;
+        public byte[]? OptionalKey(string key) => OptionalSecret(key) is { } text ? CheckedKey(key, text) : null;
 
         /// <summary>Parts separated by commas; none when the setting is not there.</summary>
         public string[] List(string key) =>

@@ -44,6 +44,22 @@ internal static class Telemetry
         }
     }
 
+    /// <summary>Makes the exporter now: it reads variables of its own, and its refusal names none of them.</summary>
+    /// <exception cref="SettingException">Something is wrong with those that are set.</exception>
+    public static void CheckTracing(this IServiceProvider services, Settings settings, IConfiguration configuration)
+    {
+        try
+        {
+            _ = settings.TraceCollector is null ? null : services.GetRequiredService<TracerProvider>();
+        }
+        catch (Exception refusal)
+        {
+            var names = configuration.AsEnumerable().Select(static setting => setting.Key)
+                .Where(static key => key.StartsWith("OTEL_", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+            throw new SettingException(string.Join(", ", names), $"cannot be used together: {refusal.Message}");
+        }
+    }
+
     /// <summary>
     /// One JSON object a line, with the trace id of the request it belongs to. Messages never carry tokens, keys or
     /// bodies. In Development a person reads them.
@@ -61,6 +77,22 @@ internal static class Telemetry
                 json.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
                 json.JsonWriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
             });
+        }
+    }
+
+    /// <summary>Every level under <c>Logging</c>, for all providers or for one: the framework's own refusal names no setting.</summary>
+    /// <exception cref="SettingException">The first that is none.</exception>
+    public static void CheckLogLevels(IConfigurationSection section)
+    {
+        foreach (var child in section.GetChildren())
+        {
+            if (section.Key == "LogLevel" && child.Value is { Length: > 0 } level && !Enum.TryParse<LogLevel>(level, ignoreCase: true, out _))
+            {
+                throw new SettingException(
+                    child.Path.Replace(":", "__", StringComparison.Ordinal), $"must be one of {string.Join(", ", Enum.GetNames<LogLevel>())}");
+            }
+
+            CheckLogLevels(child);
         }
     }
 }

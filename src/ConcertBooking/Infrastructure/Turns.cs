@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 namespace ConcertBooking.Infrastructure;
 
 /// <summary>
-/// Lets those who hold and pay go first at the processors. What everybody else is ready to do waits in a line of its
+/// Lets those who hold and pay, and may, go first at the processors. What everybody else is ready to do waits in a line of its
 /// own here, and only the first few pieces of it are with the thread pool. So a payment, which goes through the pool
 /// about ten times, waits there for those few, however many are asking.
 /// </summary>
@@ -20,7 +20,7 @@ internal sealed class Turns : SynchronizationContext, IThreadPoolWorkItem
     private readonly ConcurrentQueue<(SendOrPostCallback Work, object? State)> _line = [];
     private int _working;
 
-    /// <summary>Marks an endpoint that waits in no line.</summary>
+    /// <summary>Marks an endpoint that waits in no line, if its caller's credential is good.</summary>
     public sealed class First;
 
     /// <summary>Answers the request in the line: it has a turn now, and another one after everything it waits for.</summary>
@@ -88,6 +88,7 @@ internal static class TurnsRoutes
     public static void UseTurns(this WebApplication app)
     {
         var turns = new Turns();
-        app.Use((context, next) => context.GetEndpoint()?.Metadata.GetMetadata<Turns.First>() is null ? turns.Answer(context, next) : next(context));
+        var priority = app.Services.GetRequiredService<CallPriority>();
+        app.Use((context, next) => priority.IsFirst(context) ? next(context) : turns.Answer(context, next));
     }
 }

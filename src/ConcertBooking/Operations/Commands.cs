@@ -1,4 +1,3 @@
-using System.Globalization;
 using ConcertBooking.Infrastructure;
 
 namespace ConcertBooking.Operations;
@@ -28,12 +27,12 @@ internal static class HealthCheck
 
     public static async Task<int> Run(IConfiguration configuration)
     {
-        // The management address is on the same host and serves livez whatever the role.
-        var port = int.TryParse(configuration["Management:Port"], NumberStyles.None, CultureInfo.InvariantCulture, out var set) ? set : 8081;
-        using var http = new HttpClient { Timeout = Limit };
+        // The management address serves livez whatever the role, and no proxy stands before this machine.
+        var management = ListenAddresses.Load(configuration)[^1];
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = Limit };
         try
         {
-            using var answer = await http.GetAsync(new Uri($"http://127.0.0.1:{port}/livez"));
+            using var answer = await http.GetAsync(new Uri(management.Reachable, "livez"));
             return answer.IsSuccessStatusCode ? 0 : 1;
         }
         catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)

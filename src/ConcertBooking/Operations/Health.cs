@@ -12,7 +12,7 @@ public sealed record ReadyResponse(string Status, Checks Checks);
 public sealed record LiveResponse(string Status);
 
 /// <summary>
-/// Knows which servers answer. It asks them every second in the background, so that readyz costs nothing and the
+/// Knows which servers answer, and whether Redis takes writes. It asks them every second in the background, so that readyz costs nothing and the
 /// service starts without them; a change is logged once, an outage again every ten seconds.
 /// </summary>
 internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, Metrics metrics, TimeProvider time, ILogger<Health> logger)
@@ -40,35 +40,43 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, M
     /// <summary>Nobody is sent here before the first round is over: a Redis that is about to answer is not degraded.</summary>
     protected override async Task Round(CancellationToken stoppingToken)
     {
-        await Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, AskRedis, stoppingToken));
+        await Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, redis.Probe, stoppingToken));
         _asked = true;
         metrics.Dependency("mysql", _mysql.Up);
         metrics.Dependency("redis", _redis.Up);
         metrics.Dependency("kafka", kafka.Up);
     }
 
-    /// <summary>MySQL is up when it answers and holds the schema and procedures that this build was written for.</summary>
+    /// <summary>
+    /// MySQL is up when it takes writes and holds the schema and procedures that this build was written for. What
+    /// cannot change while a build runs is asked at first and after a failure only.
+    /// </summary>
     private async Task<string?> AskMySql(CancellationToken cancellationToken)
     {
         try
         {
-            var schema = await database.Probe(Migrations.StateSql, cancellationToken);
-            return schema >= Migrations.Latest ? null
-                : schema < 0 ? "a procedure of this build is missing: run concert-booking migrate"
-                : $"the schema is at {schema}, this build needs {Migrations.Latest}: run concert-booking migrate";
+            if (!_mysql.Up)
+            {
+                var schema = await database.Probe(Migrations.StateSql, cancellationToken);
+                if (schema < Migrations.Latest)
+                {
+                    return schema < 0 ? "a procedure of this build is missing: run concert-booking migrate"
+                        : $"the schema is at {schema}, this build needs {Migrations.Latest}: run concert-booking migrate";
+                }
+            }
+
+            await database.CheckWrites(cancellationToken);
+            return null;
         }
         catch (MySqlException missing) when (missing.ErrorCode == MySqlErrorCode.NoSuchTable)
         {
             return "the schema is missing: run concert-booking migrate";
         }
-        catch (MySqlException exception)
+        catch (Exception exception) when (exception is MySqlException || MySqlErrors.FaultOf(exception) is not MySqlFault.None)
         {
             return exception.Message;
         }
     }
-
-    private async Task<string?> AskRedis(CancellationToken cancellationToken) =>
-        await redis.Answers(cancellationToken) ? null : "no answer to PING";
 
     private async Task Ask(Dependency dependency, Func<CancellationToken, Task<string?>> ask, CancellationToken stoppingToken)
     {

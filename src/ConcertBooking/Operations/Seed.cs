@@ -2,7 +2,6 @@ using System.Globalization;
 using ConcertBooking.Concerts;
 using ConcertBooking.Infrastructure;
 using ConcertBooking.Queue;
-using MySqlConnector;
 
 namespace ConcertBooking.Operations;
 
@@ -34,8 +33,8 @@ internal static class Seed
             }
         }
 
-        await using var connection = new MySqlConnection(Settings.LoadMySql(configuration));
-        await connection.OpenAsync();
+        await using var source = MySqlSession.Source(MySqlSession.Settings(Settings.LoadMySql(configuration)));
+        await using var connection = await source.OpenConnectionAsync();
         var first = DateTime.SpecifyKind(TimeProvider.System.GetUtcNow().UtcDateTime.Date.AddDays(30).AddHours(19), DateTimeKind.Utc);
         for (var concert = 0; concert < concerts; concert++)
         {

@@ -19,9 +19,12 @@ internal static class Serve
     public static async Task<int> Run(WebApplicationBuilder builder)
     {
         var settings = Settings.Load(builder.Configuration, builder.Environment);
+        ListenAddresses.Check(settings.Addresses);
         AddServices(builder, settings);
         await using var app = builder.Build();
+        app.Services.CheckTracing(settings, builder.Configuration);
         Configure(app, settings);
+        OpenFiles.WarnOfFewer(settings, app.Logger);
         app.Lifetime.ApplicationStarted.Register(StartupMemory.Release);
         await app.RunAsync();
         return 0;
@@ -30,10 +33,10 @@ internal static class Serve
     private static void AddServices(WebApplicationBuilder builder, Settings settings)
     {
         builder.Logging.AddLogs(settings);
-        builder.WebHost.UseUrls(settings.Urls).UseSetting(WebHostDefaults.HttpPortsKey, ""); // they are among the addresses
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings.Security));
+        builder.WebHost.UseUrls([.. settings.Addresses.Select(static address => address.Url)]).UseSetting(WebHostDefaults.HttpPortsKey, ""); // they are among the addresses
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings));
         var services = builder.Services;
-        services.Configure<HostOptions>(static host => host.ShutdownTimeout = Drain.Limit);
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = Drain.Limit(settings));
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         services.AddSingleton(settings);
         services.AddSingleton(TimeProvider.System);
@@ -43,6 +46,7 @@ internal static class Serve
         services.AddSingleton<Redis>();
         services.AddSingleton<RedisClock>();
         services.AddSingleton<InFlight>();
+        services.AddSingleton<StoredAnswers>();
         services.AddSingleton<Kafka>();
         services.AddHostedService(static provider => provider.GetRequiredService<Kafka>());
         services.AddSingleton<OutboxSignal>();
@@ -52,6 +56,7 @@ internal static class Serve
         services.AddHostedService<Drain>();
         services.AddHostedService<Gauges>();
         services.AddSingleton<Queues>();
+        services.AddSingleton<UsedPasses>();
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<QueueTokens>();
         services.AddSingleton<ProofOfWork>();
@@ -59,7 +64,12 @@ internal static class Serve
         services.AddSingleton<Balances>();
         services.AddSingleton<Ranking>();
         services.AddSingleton<Holds>();
-        services.AddHostedService<SweepQueues>();
+        services.AddSingleton<HoldLimits>();
+        if (settings.Api)
+        {
+            services.AddHostedService<SweepQueues>(); // where nobody can ask, nobody's time passes
+        }
+
         services.AddSingleton<PlaceStreams>();
         services.AddHostedService(static provider => provider.GetRequiredService<PlaceStreams>());
         if (settings.Worker)
@@ -73,10 +83,19 @@ internal static class Serve
 
         services.AddTelemetry(settings);
         services.AddSingleton<AccessTokens>();
+        services.AddSingleton<CallPriority>();
+        if (settings.AuthAuthority is not null)
+        {
+            services.AddSingleton<IssuerKeys>();
+            services.AddHostedService(static provider => provider.GetRequiredService<IssuerKeys>());
+        }
+
         services.AddJson();
         services.AddValidation();
-        services.AddProblemDetails(static problems => problems.CustomizeProblemDetails = Problems.Complete);
+        services.AddSingleton<IProblemDetailsWriter, FrameworkProblems>();
+        services.AddProblemDetails();
         services.AddDocument();
+        services.AddSingleton<MatcherPolicy, PortPolicy>();
         services.AddGates(settings.Security);
     }
 
@@ -97,14 +116,16 @@ internal static class Serve
         app.UseTurns();
         app.UseGates(settings.Security);
         app.UseMiddleware<ProblemMiddleware>();
-        app.UseManagementPort(settings.ManagementPort);
         app.UseFarewell();
         app.UseFairUse();
         app.UseMiddleware<CredentialsMiddleware>();
+        app.UseMediaTypes();
+        app.UseUserWriteLimiter();
+        var routes = app.MapGroup("").WithHead();
         // Whatever else is asked, health is told, and who has a place or a seat goes on.
-        var first = app.MapGroup("").WithMetadata(new Turns.First());
-        HealthRoutes.Map(first);
-        first.MapPrometheusScrapingEndpoint(MetricsPath).ExcludeFromDescription();
+        var first = routes.MapGroup("").WithMetadata(new Turns.First());
+        HealthRoutes.Map(first.MapGroup("").WithMetadata(ServedOn.BothPorts));
+        first.MapPrometheusScrapingEndpoint(MetricsPath).WithMetadata(ServedOn.ManagementPort).ExcludeFromDescription();
         if (!settings.Api)
         {
             return;
@@ -113,7 +134,7 @@ internal static class Serve
         // What carries no body has nothing to be validated, and a filter would only go through its HttpContext.
         Map(first.MapGroup("").DisableValidation(), ReleaseSeat.Map, LeaveQueue.Map);
         Map(
-            app.MapGroup("").DisableValidation(),
+            routes.MapGroup("").DisableValidation(),
             GetPlace.Map, WatchPlace.Map,
             ListConcerts.Map, ListSchedules.Map, ListSeats.Map, ListTopConcerts.Map, ListSoldOut.Map,
             GetReservation.Map, ListReservations.Map,
@@ -121,16 +142,17 @@ internal static class Serve
             GetQueue.Map, GetEvents.Map);
         Map(first, HoldSeat.Map, Pay.Map, ChargePoints.Map);
         Map(
-            app,
+            routes,
             IssueToken.Map,
             CreateConcert.Map, UpdateConcert.Map, CreateSchedule.Map, UpdateSchedule.Map, PutQueue.Map, ReplayEvents.Map);
         if (settings.Development && settings.AuthAuthority is null)
         {
-            SignIn.Map(app);
+            SignIn.Map(routes);
         }
 
-        app.MapOpenApi();
-        app.MapScalarApiReference("/scalar", static scalar => scalar.DisableDefaultFonts()); // they would come from elsewhere
+        routes.MapOpenApi();
+        routes.MapScalarApiReference("/scalar", static scalar => scalar.DisableDefaultFonts()) // they would come from elsewhere
+            .WithMetadata(new Gates.OwnScripts());
     }
 
     private static void Map(IEndpointRouteBuilder routes, params ReadOnlySpan<Action<IEndpointRouteBuilder>> slices)
@@ -155,17 +177,4 @@ internal static class Serve
             return next(context);
         });
     }
-
-    /// <summary>The management port answers operators only, and metrics are on it alone; livez and readyz are on both.</summary>
-    private static void UseManagementPort(this WebApplication app, int port) => app.Use((context, next) =>
-    {
-        var management = context.Connection.LocalPort == port;
-        if (context.Request.Path.Value is var path && (management ? path is not ("/livez" or "/readyz" or MetricsPath) : path is MetricsPath))
-        {
-            context.Response.StatusCode = StatusCodes.Status404NotFound;
-            return Task.CompletedTask;
-        }
-
-        return next(context);
-    });
 }

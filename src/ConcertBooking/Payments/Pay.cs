@@ -26,6 +26,7 @@ internal static class Pay
         routes.MapPost("/v1/payments", Handle)
             .WithName("Pay").WithTags("Payments").WithSummary("Pay a held seat")
             .WithQueueToken()
+            .LimitedPerUser()
             .ValidatedByHand()
             .CountedAs(static metrics => metrics.Payments, success: "paid")
             .WithHeader("Idempotency-Key", "1 to 255 printable ASCII characters; a repeat with the same body gets the first answer again.", required: true)
@@ -37,7 +38,7 @@ internal static class Pay
                 Problems.AlreadyPaid, Problems.IdempotencyKeyInUse, Problems.HoldExpired, Problems.IdempotencyKeyReused, Problems.DatabaseUnavailable);
 
     private static async Task<IResult> Handle(
-        PayRequest request, HttpContext context, WaitingRoom room, MySql database, InFlight inFlight, OutboxSignal outbox)
+        PayRequest request, HttpContext context, WaitingRoom room, MySql database, StoredAnswers answers, InFlight inFlight, OutboxSignal outbox)
     {
         if (string.IsNullOrWhiteSpace(request.ReservationId) || request.ReservationId.Length > LongestId)
         {
@@ -58,13 +59,13 @@ internal static class Pay
             if (pass is not PassStatus.Active)
             {
                 // The first payment used the token up; its repeat must still get the first answer.
-                return await Idempotency.Find(database, call!, context.RequestAborted)
+                return await answers.FindAsync(call!)
                     ?? (pass is PassStatus.Gone ? Problems.QueueTokenExpired : Problems.QueueTokenNotActive);
             }
 
             if (!isId)
             {
-                return await Idempotency.Find(database, call!, context.RequestAborted) ?? Problems.ReservationNotFound;
+                return await answers.FindAsync(call!) ?? Problems.ReservationNotFound;
             }
 
             var outcome = await database.Run(

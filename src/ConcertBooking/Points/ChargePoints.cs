@@ -23,6 +23,7 @@ public static class ChargePoints
         routes.MapPost("/v1/points/charges", Handle)
             .WithName("ChargePoints").WithTags("Points").WithSummary("Charge points")
             .WithAccessToken()
+            .LimitedPerUser()
             .WithHeader("Idempotency-Key", "1 to 255 printable ASCII characters; a repeat with the same body gets the first answer again.", required: true)
             .Produces<ChargePointsResponse>(StatusCodes.Status201Created)
             .WithHeader("Idempotency-Replayed", "true when this is the first answer again.", status: 201)

@@ -23,7 +23,7 @@ internal sealed record SoldSeat(long ConcertId, long ScheduleId, int SeatNo, Dat
 /// </summary>
 internal sealed class Ranking(Redis redis)
 {
-    private static readonly RedisKey[] Key = ["{rank}:built"]; // names the slot; all keys have its tag
+    private static readonly RedisKey[] Key = ["{rank}:"]; // all keys begin with it, and so with the prefix of this installation
 
     /// <summary>Repeatable: only a seat whose bit changes is counted.</summary>
     private static readonly RedisScript AddScript = new("""
@@ -31,19 +31,19 @@ internal sealed class Ranking(Redis redis)
         local now = time[1] * 1000 + math.floor(time[2] / 1000)
         for i = 1, #ARGV, 5 do
           local concert, schedule, paid = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 3])
-          if redis.call('SETBIT', '{rank}:seats:' .. schedule, ARGV[i + 2], 1) == 0 then
+          if redis.call('SETBIT', KEYS[1] .. 'seats:' .. schedule, ARGV[i + 2], 1) == 0 then
             local quarter = math.floor(paid / 900000)
             if paid > now - 87300000 then
-              local bucket = '{rank}:sold:' .. string.format('%d', quarter)
+              local bucket = KEYS[1] .. 'sold:' .. string.format('%d', quarter)
               redis.call('ZINCRBY', bucket, 1, concert)
               redis.call('PEXPIREAT', bucket, string.format('%d', (quarter + 1) * 900000 + 87300000))
             end
-            local sale = '{rank}:sale:' .. schedule
+            local sale = KEYS[1] .. 'sale:' .. schedule
             local known = redis.call('HMGET', sale, 'first', 'last')
             local first, last = math.min(paid, tonumber(known[1] or paid)), math.max(paid, tonumber(known[2] or paid))
             redis.call('HSET', sale, 'first', string.format('%d', first), 'last', string.format('%d', last))
             if redis.call('HINCRBY', sale, 'sold', 1) >= tonumber(ARGV[i + 4]) then
-              redis.call('ZADD', '{rank}:soldout', string.format('%d', last - first), schedule)
+              redis.call('ZADD', KEYS[1] .. 'soldout', string.format('%d', last - first), schedule)
             end
           end
         end
@@ -52,27 +52,27 @@ internal sealed class Ranking(Redis redis)
 
     /// <summary>The quarters of an hour that began within the last 24 hours, summed once a second.</summary>
     private static readonly RedisScript TopScript = new("""
-        if redis.call('EXISTS', '{rank}:top') == 0 then
+        if redis.call('EXISTS', KEYS[1] .. 'top') == 0 then
           local quarter = math.floor(redis.call('TIME')[1] / 900)
           local keys = {}
-          for i = 0, 95 do keys[i + 1] = '{rank}:sold:' .. string.format('%d', quarter - i) end
-          redis.call('ZUNIONSTORE', '{rank}:top', #keys, unpack(keys))
-          redis.call('PEXPIRE', '{rank}:top', 1000)
+          for i = 0, 95 do keys[i + 1] = KEYS[1] .. 'sold:' .. string.format('%d', quarter - i) end
+          redis.call('ZUNIONSTORE', KEYS[1] .. 'top', #keys, unpack(keys))
+          redis.call('PEXPIRE', KEYS[1] .. 'top', 1000)
         end
-        return redis.call('ZREVRANGE', '{rank}:top', 0, ARGV[1] - 1, 'WITHSCORES')
+        return redis.call('ZREVRANGE', KEYS[1] .. 'top', 0, ARGV[1] - 1, 'WITHSCORES')
         """);
 
-    private static readonly RedisScript SoldOutScript = new("return redis.call('ZRANGE', '{rank}:soldout', 0, ARGV[1] - 1, 'WITHSCORES')");
+    private static readonly RedisScript SoldOutScript = new("return redis.call('ZRANGE', KEYS[1] .. 'soldout', 0, ARGV[1] - 1, 'WITHSCORES')");
 
     /// <summary>Whether the caller is to rebuild: the ranking is not complete, and nobody else has begun.</summary>
     private static readonly RedisScript BeginScript = new("""
-        if redis.call('EXISTS', '{rank}:built') == 1 then return 0 end
-        return redis.call('SET', '{rank}:building', ARGV[1], 'NX', 'EX', 60) and 1 or 0
+        if redis.call('EXISTS', KEYS[1] .. 'built') == 1 then return 0 end
+        return redis.call('SET', KEYS[1] .. 'building', ARGV[1], 'NX', 'EX', 60) and 1 or 0
         """);
 
     private static readonly RedisScript GoOnScript = new("""
-        if redis.call('GET', '{rank}:building') ~= ARGV[1] then return 0 end
-        redis.call('EXPIRE', '{rank}:building', 60)
+        if redis.call('GET', KEYS[1] .. 'building') ~= ARGV[1] then return 0 end
+        redis.call('EXPIRE', KEYS[1] .. 'building', 60)
         return 1
         """);
 
@@ -81,9 +81,9 @@ internal sealed class Ranking(Redis redis)
     /// checked anew against MySQL, because a failover to a replica may have lost the last writes unnoticed.
     /// </summary>
     private static readonly RedisScript EndScript = new("""
-        if redis.call('GET', '{rank}:building') ~= ARGV[1] then return 0 end
-        redis.call('SET', '{rank}:built', ARGV[1], 'EX', 86400)
-        redis.call('DEL', '{rank}:building')
+        if redis.call('GET', KEYS[1] .. 'building') ~= ARGV[1] then return 0 end
+        redis.call('SET', KEYS[1] .. 'built', ARGV[1], 'EX', 86400)
+        redis.call('DEL', KEYS[1] .. 'building')
         return 1
         """);
 

@@ -18,10 +18,22 @@ internal static class ListReservations
             .Produces<ReservationList>()
             .WithProblems(Problems.InvalidRequest, Problems.DatabaseUnavailable);
 
-    /// <summary>Ids are UUIDv7, so their order is the order of making.</summary>
-    private const string SelectSql = ReservationRow.Sql + """
-        WHERE r.user_id = @userId AND r.reservation_id < @before
-        ORDER BY r.reservation_id DESC
+    /// <summary>
+    /// The database's clock decides what is newer; an id carries the clock of the instance that made it, and only tells
+    /// apart what was made in the same microsecond.
+    /// </summary>
+    private const string FirstSql = ReservationRow.Sql + """
+        WHERE r.user_id = @userId
+        ORDER BY r.created_at DESC, r.reservation_id DESC
+        LIMIT @count
+        """;
+
+    /// <summary>Goes on behind the reservation that the cursor names, if it is the caller's.</summary>
+    private const string NextSql = ReservationRow.Sql + """
+        JOIN reservation b ON b.reservation_id = @before AND b.user_id = @userId
+        WHERE r.user_id = @userId AND r.created_at <= b.created_at
+          AND (r.created_at < b.created_at OR r.reservation_id < b.reservation_id)
+        ORDER BY r.created_at DESC, r.reservation_id DESC
         LIMIT @count
         """;
 
@@ -32,15 +44,17 @@ internal static class ListReservations
             return Paging.LimitProblem;
         }
 
-        if (!Paging.TryRead(cursor, List, (0, Paging.LastId), out var key))
+        if (!Paging.TryRead(cursor, List, default, out var key))
         {
             return Paging.CursorProblem;
         }
 
         var userId = context.UserId();
+        var (before, count) = (key.Id, size + 1);
         var rows = await database.Read(
-            async (connection, token) =>
-                (await connection.QueryAsync<ReservationRow>(SelectSql, new { userId, before = key.Id, count = size + 1 }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
+            async (connection, token) => (string.IsNullOrEmpty(cursor)
+                ? await connection.QueryAsync<ReservationRow>(FirstSql, new { userId, count }, commandTimeout: MySqlLimits.StatementSeconds)
+                : await connection.QueryAsync<ReservationRow>(NextSql, new { userId, before, count }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
             cancellationToken);
         var items = rows.Take(size).Select(row => row.ToResponse()).ToList();
         return TypedResults.Ok(new ReservationList(items, rows.Count > size ? Paging.Write(List, 0, rows[size - 1].Id) : null));

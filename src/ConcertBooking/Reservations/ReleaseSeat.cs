@@ -12,6 +12,7 @@ internal static class ReleaseSeat
         routes.MapDelete("/v1/reservations/{reservationId}", Handle)
             .WithName("ReleaseSeat").WithTags("Reservations").WithSummary("Release a held seat")
             .WithAccessToken()
+            .LimitedPerUser()
             .Produces(StatusCodes.Status204NoContent)
             .WithProblems(Problems.ReservationNotFound, Problems.AlreadyPaid, Problems.HoldExpired, Problems.DatabaseUnavailable);
 

@@ -37,10 +37,20 @@ public sealed class ConsumerTests : SharedRigTests
         await Assert.That(soldOut.Number("soldOutSeconds")).IsBetween(0, 60);
         foreach (var notification in rig.Webhook.Received)
         {
-            var signature = HMACSHA256.HashData(Encoding.UTF8.GetBytes(rig.Webhook.Key), Encoding.UTF8.GetBytes(notification.Body));
-            await Assert.That(notification.Headers["X-Signature-256"]).IsEqualTo($"sha256={Convert.ToHexStringLower(signature)}");
+            await ExpectSignedNowAsync(notification, rig.Webhook.Key);
             await Assert.That(notification.Headers["Idempotency-Key"]).IsEqualTo(notification.EventId);
         }
+    }
+
+    /// <summary>What a receiver checks: the body and the time of sending are signed, and that time is not long ago.</summary>
+    private static async Task ExpectSignedNowAsync(Notification notification, string key)
+    {
+        var timestamp = notification.Headers["X-Signature-Timestamp"];
+        var age = TimeProvider.System.GetUtcNow() - DateTimeOffset.FromUnixTimeSeconds(long.Parse(timestamp, System.Globalization.CultureInfo.InvariantCulture));
+        var signature = HMACSHA256.HashData(Encoding.UTF8.GetBytes(key), Encoding.UTF8.GetBytes($"{timestamp}.{notification.Body}"));
+
+        await Assert.That(age.Duration()).IsLessThan(TimeSpan.FromMinutes(5));
+        await Assert.That(notification.Headers["X-Signature-256"]).IsEqualTo($"sha256={Convert.ToHexStringLower(signature)}");
     }
 
     [Test]

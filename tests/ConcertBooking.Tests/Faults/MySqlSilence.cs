@@ -87,7 +87,7 @@ public sealed class MySqlSilence : FaultTests
         {
             var overdue = await user.HeldAsync(show, round);
             await CrowdAsync(fleet, show); // fills the pool
-            proxy.SilenceOld();
+            proxy.Silence();
             await fleet.Database.LetHoldPassAsync(overdue);
             var silent = Stopwatch.StartNew();
 

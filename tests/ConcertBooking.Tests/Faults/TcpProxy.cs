@@ -17,7 +17,7 @@ internal sealed class TcpProxy : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _accepting;
     private readonly string _host;
-    private readonly int _port;
+    private volatile int _port;
     private volatile Func<TimeSpan>? _cutAfter;
     private volatile bool _loseAnswers;
     private volatile bool _refuse;
@@ -48,6 +48,9 @@ internal sealed class TcpProxy : IAsyncDisposable
     /// <summary>New connections are cut at once.</summary>
     public bool Refuse { set => _refuse = value; }
 
+    /// <summary>Where new connections lead from now on, as when a service's address moves; those that exist stay where they are.</summary>
+    public int ServerPort { set => _port = value; }
+
     /// <summary>From now on nothing gets through, in either direction, until <see cref="Release"/>; nothing is lost either.</summary>
     public void Hold() => _open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -61,11 +64,8 @@ internal sealed class TcpProxy : IAsyncDisposable
             relay.Cut();
     }
 
-    /// <summary>
-    /// Those connections that are there stay open and lose every byte from now on, as behind a firewall that forgot
-    /// them; new ones work.
-    /// </summary>
-    public void SilenceOld()
+    /// <summary>Every connection there is loses all it is given from now on, in both directions, and stays open; new ones work.</summary>
+    public void Silence()
     {
         foreach (var relay in _relays.Keys)
             relay.Silence();
@@ -105,8 +105,8 @@ internal sealed class TcpProxy : IAsyncDisposable
     private sealed class Relay(TcpProxy proxy, Socket client) : IDisposable
     {
         private readonly Socket _server = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        private int _ended;
         private volatile bool _silent;
+        private int _ended;
 
         public void Silence() => _silent = true;
 

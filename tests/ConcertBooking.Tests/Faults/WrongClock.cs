@@ -74,6 +74,67 @@ public sealed class WrongClock : FaultTests
         await fleet.VerifyAsync();
     }
 
+    /// <summary>Ids carry the clock of the instance that made them; what is newer is the database's to say.</summary>
+    [Test]
+    public async Task Lists_OneInstancesClockAhead_NewestFirst()
+    {
+        await using var fleet = await Fleet.StartAsync(Rig, 1);
+        var clock = await FakeClock.OffByAsync(TimeSpan.FromSeconds(120));
+        var ahead = await fleet.AddAsync([.. clock.Select(change => (change.Key, change.Value))]);
+        var (right, wrong) = (fleet[0], ahead.Api);
+        var show = await fleet.Catalogue.AddShowAsync();
+        var owner = await fleet.NewVisitorAsync(show);
+        var (held, charged) = (new List<string>(), new List<string>());
+        foreach (var (index, at) in ((Api[])[right, wrong, right, wrong]).Index())
+        {
+            owner.Api = at;
+            held.Insert(0, await owner.HeldAsync(show, index + 1));
+            charged.Insert(0, (await owner.ChargeAsync(index + 1)).Expect(201).Value("chargeId"));
+        }
+
+        foreach (var at in (Api[])[right, wrong])
+        {
+            owner.Api = at;
+            foreach (var limit in (int[])[1, 2, 3, 20])
+            {
+                await Assert.That(string.Join(' ', await PagesAsync(owner, "/v1/reservations", limit, "reservationId"))).IsEqualTo(string.Join(' ', held));
+                await Assert.That(string.Join(' ', await PagesAsync(owner, "/v1/points/transactions", limit, "reference"))).IsEqualTo(string.Join(' ', charged));
+            }
+        }
+        await fleet.VerifyAsync();
+    }
+
+    /// <summary>Rows of one moment, which a restored backup or a coarse clock may leave: every one is shown once.</summary>
+    [Test]
+    public async Task Lists_ManyOfOneMoment_ShowEachOnce()
+    {
+        await using var fleet = await Fleet.StartAsync(Rig, 1);
+        var show = await fleet.Catalogue.AddShowAsync();
+        var owner = await fleet.NewVisitorAsync(show);
+        var held = new List<string>();
+        for (var seatNo = 1; seatNo <= 4; seatNo++)
+            held.Add(await owner.HeldAsync(show, seatNo));
+        await fleet.Database.ExecuteAsync("UPDATE reservation SET created_at = '2031-01-01 00:00:00' WHERE user_id = @user", ("@user", owner.UserId));
+
+        var shown = await PagesAsync(owner, "/v1/reservations", 1, "reservationId");
+
+        await Assert.That(string.Join(' ', shown)).IsEqualTo(string.Join(' ', held.OrderDescending(StringComparer.Ordinal)));
+    }
+
+    private static async Task<List<string>> PagesAsync(Visitor visitor, string path, int limit, string member)
+    {
+        var shown = new List<string>();
+        string? cursor = null;
+        do
+        {
+            var page = (await visitor.GetAsync($"{path}?limit={limit}&cursor={cursor}")).Expect(200);
+            shown.AddRange(page.Items().Select(item => item.Value(member)));
+            cursor = page.Json.GetProperty("nextCursor").GetString();
+        }
+        while (cursor is not null);
+        return shown;
+    }
+
     private async Task<Fleet> OffByAsync(int minutes)
     {
         var offset = TimeSpan.FromMinutes(minutes);

@@ -102,6 +102,38 @@ public sealed class AccessTokenTests : SharedRigTests
     public async Task AccessToken_SignedButOfAnotherAlgorithm_Returns401(string header) =>
         (await WithAsync(Rig, AccessTokens.Sign(Rig.SigningKey, header, $$"""{"sub":"7","exp":{{InAMinute}}}"""))).ExpectProblem(401, "unauthorized");
 
+    /// <summary>Members of the header that must be understood or the token refused: none is understood. Asked twice, since good ones are remembered.</summary>
+    [Test]
+    [Arguments("""{"alg":"HS256","typ":"JWT","crit":["b64"],"b64":true}""")]
+    [Arguments("""{"alg":"HS256","crit":["exp"],"exp":1}""")]
+    [Arguments("""{"alg":"HS256","crit":["x-bound-to"],"x-bound-to":"somebody"}""")]
+    [Arguments("""{"alg":"HS256","crit":[]}""")]
+    [Arguments("""{"alg":"HS256","crit":null}""")]
+    [Arguments("""{"alg":"HS256","crit":"b64"}""")]
+    [Arguments("""{"alg":"HS256","\u0063rit":["x"],"x":1}""")]
+    public async Task AccessToken_WithCriticalExtensions_Returns401(string header)
+    {
+        var token = AccessTokens.Sign(Rig.SigningKey, header, $$"""{"sub":"{{UserIds.Next()}}","exp":{{InAMinute}}}""");
+
+        (await WithAsync(Rig, token)).ExpectProblem(401, "unauthorized");
+        (await WithAsync(Rig, token)).ExpectProblem(401, "unauthorized");
+    }
+
+    [Test]
+    [Arguments("1e300")]
+    [Arguments("-1")]
+    [Arguments("1e19")]
+    [Arguments("\"soon\"")]
+    [Arguments("null")]
+    [Arguments("[]")]
+    [Arguments("{}")]
+    public async Task AccessToken_WithAnEndThatIsNone_IsNoFault(string end)
+    {
+        var reply = await WithAsync(Rig, Sign($$"""{"sub":"{{UserIds.Next()}}","exp":{{end}}}"""));
+
+        await Assert.That(reply.Status is 200 or 401).IsTrue().Because(reply.ToString());
+    }
+
     [Test]
     public async Task AccessToken_Changed_Returns401()
     {

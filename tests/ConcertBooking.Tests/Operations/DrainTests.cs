@@ -62,6 +62,30 @@ public sealed class DrainTests : SharedRigTests
         await Assert.That(Stopwatch.GetElapsedTime(started)).IsLessThan(s_promised);
     }
 
+    /// <summary>Endpoints that are slow to follow get the time that the setting gives, however long that is.</summary>
+    [Test]
+    [Arguments(0)]
+    [Arguments(5)]
+    public async Task Drain_AsLongAsSet_ServesWhileNotReady(int seconds)
+    {
+        await using var instance = await Rig.StartAsync(new Dictionary<string, string?> { ["Drain__Seconds"] = $"{seconds}" });
+        var started = Stopwatch.GetTimestamp();
+
+        instance.Process.Signal(PosixSignal.SIGTERM);
+
+        if (seconds > 0)
+        {
+            await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 503, TimeSpan.FromSeconds(4));
+            while (Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(seconds - 1))
+            {
+                var served = (await Rig.NewVisitor(instance).ChargeAsync(1)).Expect(201);
+                await Assert.That(served.Header("Connection")).IsEqualTo("close");
+            }
+        }
+        await Assert.That(await instance.Process.WaitForExitAsync()).IsEqualTo(0);
+        await Assert.That(Stopwatch.GetElapsedTime(started)).IsBetween(TimeSpan.FromSeconds(seconds), TimeSpan.FromSeconds(seconds) + s_promised);
+    }
+
     /// <summary>The clients come through a router, which sends nobody where readyz fails.</summary>
     [Test]
     public async Task Sigterm_UnderTraffic_LosesNoRequest()

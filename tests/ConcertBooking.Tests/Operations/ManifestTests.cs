@@ -56,6 +56,30 @@ public sealed partial class ManifestTests : SharedRigTests
         }
     }
 
+    /// <summary>
+    /// Who routes to a pod learns seconds late that it goes, so the pod waits before it is told to stop; all of it ends before the
+    /// kubelet kills. The image has no shell that a command could run in.
+    /// </summary>
+    [Test]
+    [Arguments("api", 5)]
+    [Arguments("worker", 0)]
+    public async Task Pods_ThatGo_WaitForTheirEndpointsAndEndBeforeTheyAreKilled(string component, int slowest)
+    {
+        const int Finish = 7;
+        var manifest = await File.ReadAllTextAsync(Repository.PathOf($"{Base}/{component}.yaml"));
+        var kustomization = await File.ReadAllTextAsync(Repository.PathOf($"{Base}/kustomization.yaml"));
+
+        var grace = Number(Graces().Match(manifest));
+        var sleep = PreStops().Match(manifest) is { Success: true } found ? Number(found) : 0;
+        var drain = Number(Drains().Match(kustomization));
+
+        await Assert.That(sleep).IsGreaterThanOrEqualTo(slowest);
+        await Assert.That(grace).IsGreaterThan(sleep + drain + Finish);
+        await Assert.That(manifest).DoesNotContain("exec:");
+
+        static int Number(Match match) => int.Parse(match.Groups["seconds"].Value, System.Globalization.CultureInfo.InvariantCulture);
+    }
+
     /// <summary>The NetworkPolicy and the Service for metrics choose pods by the name that the kustomization gives.</summary>
     [Test]
     public async Task Labels_TheSharedName_IsOnThePodsToo()
@@ -89,6 +113,15 @@ public sealed partial class ManifestTests : SharedRigTests
 
     [GeneratedRegex("name: Roles, value: (?<role>[a-z,]+)")]
     private static partial Regex Roles();
+
+    [GeneratedRegex(@"terminationGracePeriodSeconds: (?<seconds>\d+)")]
+    private static partial Regex Graces();
+
+    [GeneratedRegex(@"preStop: \{ sleep: \{ seconds: (?<seconds>\d+) \} \}")]
+    private static partial Regex PreStops();
+
+    [GeneratedRegex(@"(?m)^ *- Drain__Seconds=(?<seconds>\d+)$")]
+    private static partial Regex Drains();
 
     [GeneratedRegex("httpGet: { path: (?<path>[^,]+), port: management }")]
     private static partial Regex Probes();

@@ -17,9 +17,13 @@ internal sealed class Nginx : IAsyncDisposable
     /// <summary>What it warned of, such as an instance that does not answer.</summary>
     public string Log => _process.Log.Text(isError: true);
 
+    /// <summary>What it could not deliver, a line each.</summary>
+    public string Failures => _process.Log.Text(isError: false);
+
     /// <param name="first">Takes the place of <c>app-1</c>.</param>
     /// <param name="second">Takes the place of <c>app-2</c>.</param>
-    public static async Task<Nginx> StartAsync(Api first, Api second)
+    /// <param name="changes">Further texts of the file, with what takes their place.</param>
+    public static async Task<Nginx> StartAsync(Api first, Api second, params (string From, string To)[] changes)
     {
         var program = Programs.Find("nginx") ?? throw new FileNotFoundException("nginx is not installed: the package is nginx-light.");
         var port = Ports.Take();
@@ -27,7 +31,7 @@ internal sealed class Nginx : IAsyncDisposable
         var configuration = await File.ReadAllTextAsync(Repository.PathOf("deploy/nginx.conf"));
         foreach (var (from, to) in ((string, string)[])[
             ("app-1:8080", first.Address.Authority), ("app-2:8080", second.Address.Authority),
-            ("listen 3000", string.Create(CultureInfo.InvariantCulture, $"listen 127.0.0.1:{port}")), (" /tmp/", $" {folder.FullName}/")])
+            ("listen 3000", string.Create(CultureInfo.InvariantCulture, $"listen 127.0.0.1:{port}")), (" /tmp/", $" {folder.FullName}/"), .. changes])
         {
             if (!configuration.Contains(from, StringComparison.Ordinal))
                 throw new InvalidOperationException($"deploy/nginx.conf has no '{from}'.");

@@ -62,11 +62,19 @@ public sealed class ProgramTests : SharedRigTests
     [Arguments("ConnectionStrings__MySql", "Database=booking;Password=" + Secret)]
     [Arguments("ConnectionStrings__MySql", "Server=localhost;Port=many;Database=booking;Password=" + Secret)]
     [Arguments("ConnectionStrings__MySql", "Server=localhost;Database=booking;Colour=blue;Password=" + Secret)]
+    [Arguments("ConnectionStrings__MySql", "Server=localhost;Database=booking;MinimumPoolSize=5;Password=" + Secret)]
+    [Arguments("ConnectionStrings__MySql", "Server=localhost;Database=booking;Max Pool Size=100;Password=" + Secret)]
+    [Arguments("ConnectionStrings__MySql", "Server=localhost;Database=booking;Pooling=false;Password=" + Secret)]
+    [Arguments("ConnectionStrings__MySql", "Server=localhost;Database=booking;Old Guids=true;Password=" + Secret)]
+    [Arguments("ConnectionStrings__MySql", "Server=localhost;Database=booking;NoBackslashEscapes=true;Password=" + Secret)]
+    [Arguments("ConnectionStrings__MySql", "Server=localhost;Database=booking;ConvertZeroDateTime=true;Password=" + Secret)]
     [Arguments("ConnectionStrings__Redis", null)]
     [Arguments("ConnectionStrings__Redis", "")]
     [Arguments("ConnectionStrings__Redis", "password=" + Secret)]
     [Arguments("ConnectionStrings__Redis", "localhost:6379,ssl=perhaps,password=" + Secret)]
     [Arguments("ConnectionStrings__Redis", "localhost:6379,colour=blue,password=" + Secret)]
+    [Arguments("Redis__KeyPrefix", "one{two}")]
+    [Arguments("Redis__KeyPrefix", "with a space")]
     [Arguments("Auth__SigningKey", null)]
     [Arguments("Auth__SigningKey", "")]
     [Arguments("Auth__SigningKey", Secret)]
@@ -86,6 +94,12 @@ public sealed class ProgramTests : SharedRigTests
     [Arguments("Management__Port", "65536")]
     [Arguments("ASPNETCORE_URLS", "nonsense")]
     [Arguments("ASPNETCORE_URLS", "ftp://127.0.0.1:8080")]
+    [Arguments("ASPNETCORE_URLS", "http://127.0.0.1:99999")]
+    [Arguments("ASPNETCORE_URLS", "http://localhost:0")]
+    [Arguments("ASPNETCORE_URLS", "http://127.0.0.1:20002/base")]
+    [Arguments("ASPNETCORE_URLS", "http://unix:/tmp/booking.sock")]
+    [Arguments("ASPNETCORE_URLS", "http://127.0.0.1:20002;http://127.0.0.1:20002")]
+    [Arguments("ASPNETCORE_HTTP_PORTS", "0")]
     [Arguments("ASPNETCORE_HTTP_PORTS", "many")]
     [Arguments("ASPNETCORE_HTTP_PORTS", "65536")]
     [Arguments("Queue__MaxActive", "0")]
@@ -99,9 +113,19 @@ public sealed class ProgramTests : SharedRigTests
     [Arguments("Holds__Seconds", "0")]
     [Arguments("Holds__Seconds", "5 minutes")]
     [Arguments("Holds__MaxPerUser", "0")]
+    [Arguments("Drain__Seconds", "-1")]
+    [Arguments("Drain__Seconds", "301")]
+    [Arguments("Drain__Seconds", "2.5")]
+    [Arguments("Drain__Seconds", "soon")]
     [Arguments("Database__MaxPoolSize", "0")]
     [Arguments("Database__MaxPoolSize", "99999999999")]
     [Arguments("Notifications__WebhookUrl", "not an address")]
+    [Arguments("ConnectionStrings__Kafka", ",")]
+    [Arguments("ConnectionStrings__Kafka", "http://localhost:9092")]
+    [Arguments("ConnectionStrings__Kafka", "localhost:99999")]
+    [Arguments("Logging__LogLevel__Default", "loud")]
+    [Arguments("Logging__LogLevel__Microsoft", "loud")]
+    [Arguments("Logging__Console__LogLevel__Default", "loud")]
     [Arguments("Roles", "cook")]
     [Arguments("Roles", "api,cook")]
     [Arguments("Roles", ",")]
@@ -111,6 +135,12 @@ public sealed class ProgramTests : SharedRigTests
 
         await ExpectOneLineAsync(result, name);
     }
+
+    [Test]
+    [Arguments("OTEL_EXPORTER_OTLP_HEADERS", "no header")]
+    [Arguments("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem")]
+    public async Task Start_SettingOfTheTracesMalformed_StopsNamingIt(string name, string value) => await ExpectOneLineAsync(
+        await Rig.RunAsync([], OnFreePorts(new() { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "https://127.0.0.1:1", [name] = value })), name);
 
     [Test]
     public async Task Start_ManagementPortIsTheApiPort_StopsNamingIt()
@@ -219,22 +249,6 @@ public sealed class ProgramTests : SharedRigTests
     }
 
     [Test]
-    public async Task HealthCheck_ServiceLives_Ends0()
-    {
-        var settings = new Dictionary<string, string?> { ["Management__Port"] = $"{Rig.A.Management.Address.Port}" };
-
-        await Assert.That((await Rig.RunAsync(["healthcheck"], settings)).ExitCode).IsEqualTo(0);
-    }
-
-    [Test]
-    public async Task HealthCheck_NobodyThere_Ends1()
-    {
-        var result = await Rig.RunAsync(["healthcheck"], new Dictionary<string, string?> { ["Management__Port"] = $"{Ports.Take()}" });
-
-        await Assert.That(result.ExitCode).IsEqualTo(1);
-    }
-
-    [Test]
     public async Task SignIn_InProduction_Is404() =>
         (await Rig.A.Api.SendAsync(HttpMethod.Post, "/dev/sign-in", """{"userId":7}""")).ExpectProblem(404, "not_found");
 
@@ -278,7 +292,7 @@ public sealed class ProgramTests : SharedRigTests
         return changes;
     }
 
-    private static async Task ExpectOneLineAsync(ServiceResult result, string name)
+    internal static async Task ExpectOneLineAsync(ServiceResult result, string name)
     {
         await Assert.That(result.ExitCode).IsNotEqualTo(0);
         await Assert.That(result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)).Count().IsEqualTo(1).Because(result.Error);

@@ -325,6 +325,14 @@ public sealed partial class RunbookTests : SharedRigTests
     public async Task Runbook_EveryBlock_WasRun() =>
         await Assert.That(OnCall.Ran.Select(Name)).IsEquivalentTo(Runbook.Blocks.Select(Name));
 
+    /// <summary>Where clocks are turned back, an hour of local time comes twice: a hold with 20 minutes left would look overdue.</summary>
+    [Test]
+    public async Task Runbook_StatementsOnData_BeginWithTheTimeZone()
+    {
+        foreach (var block in Runbook.Blocks.Where(static block => block.Language == "sql" && StatementOnData().IsMatch(block.Text)))
+            await Assert.That(block.Text.TrimStart()).StartsWith("SET time_zone = '+00:00';").Because(Name(block));
+    }
+
     [Test]
     public async Task Alerts_EveryOne_NamesASectionThatExists()
     {
@@ -365,6 +373,9 @@ public sealed partial class RunbookTests : SharedRigTests
         .Select(static text => (Thread: ThreadId().Match(text), Waits: text.Contains("LOCK WAIT", StringComparison.Ordinal)))
         .Where(static one => one.Thread.Success)
         .Select(static one => (int.Parse(one.Thread.Groups["id"].Value, CultureInfo.InvariantCulture), one.Waits))];
+
+    [GeneratedRegex(@"(?m)^\s*(SELECT|INSERT|UPDATE|DELETE)\b")]
+    private static partial Regex StatementOnData();
 
     [GeneratedRegex(@"thread id (?<id>\d+)")]
     private static partial Regex ThreadId();

@@ -189,6 +189,24 @@ public sealed class PointsTests : SharedRigTests
     public async Task ListTransactions_InvalidQuery_Returns400(string query, string field) =>
         (await Rig.NewVisitor().GetAsync($"/v1/points/transactions?{query}")).ExpectInvalid(field);
 
+    /// <summary>Made-up cursors: the first moment of all, one before any column's, the last that a column holds, and later ones.</summary>
+    [Test]
+    [Arguments("dAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 200)]
+    [Arguments("dAAAAAAAAAABAAAAAAAAAAAAAAAAAAAAAA", 200)]
+    [Arguments("dAiff_X3HOmAAAAAAAAAAAAAAAAAAAAAAA", 200)]
+    [Arguments("dAjryzX3HOmAAAAAAAAAAAAAAAAAAAAAAA", 200)]
+    [Arguments("dAjryzX3HOmBAAAAAAAAAAAAAAAAAAAAAA", 400)]
+    [Arguments("dH__________AAAAAAAAAAAAAAAAAAAAAA", 400)]
+    public async Task ListTransactions_CursorAtTheEndsOfTime_IsNoFault(string cursor, int status)
+    {
+        var visitor = Rig.NewVisitor();
+        (await visitor.ChargeAsync(1)).Expect(201);
+
+        var reply = await visitor.GetAsync($"/v1/points/transactions?cursor={cursor}");
+
+        await Assert.That(reply.Status).IsEqualTo(status).Because(reply.ToString());
+    }
+
     [Test]
     public async Task Points_WithoutAccessToken_Returns401()
     {

@@ -152,7 +152,7 @@ public sealed class LongLineTests : SharedRigTests
     public async Task FiveThousandStreams_OnOneInstance_CostLittleMemory()
     {
         const int Streams = 5_000;
-        await using var instance = await Rig.StartAloneAsync();
+        await using var instance = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Limits__MaxConnectionsPerAddress"] = $"{2 * Streams}" });
         var queue = await instance.Catalogue.AddQueueAsync(maxActive: 1);
         var owner = Rig.NewVisitor(instance);
         (await owner.EnterAsync(queue)).Expect(201);

@@ -81,6 +81,24 @@ public sealed class FairUseTests : SharedRigTests
         await Assert.That((await service.Api.GetAsync("/livez")).Status).IsEqualTo(200);
     }
 
+    /// <summary>More addresses than are counted at once, as whoever has a /48 can use: a user's limit stays.</summary>
+    [Test]
+    [Category("Long"), Explicit]
+    public async Task User_BesideMoreAddressesThanAreCounted_KeepsItsLimit()
+    {
+        const int Connections = 8, Each = 6_400;
+        await using var service = await StartAsync(perUser: 100, perAddress: 60, more: ("ForwardedHeaders__KnownProxies", "127.0.0.1"));
+        var greedy = Rig.NewVisitor(service);
+        await EarlyInAWindowAsync();
+
+        await Task.WhenAll(Enumerable.Range(0, Connections).Select(connection => RawRequest.SendAsync(service.Api, string.Concat(
+            Enumerable.Range(connection * Each, Each).Select(number =>
+                $"GET /v1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 2001:db8:7:{number:x}::1\r\n{(number % Each == Each - 1 ? "Connection: close\r\n" : "")}\r\n")), seconds: 60)));
+        var replies = await Task.WhenAll(Enumerable.Range(0, 300).Select(_ => greedy.GetAsync("/v1/points")));
+
+        await Assert.That(replies.Count(static reply => reply.Status == 200)).IsBetween(100, 110);
+    }
+
     [Test]
     public async Task Queues_MadeUp_TakeOneConnectionTogether()
     {
@@ -102,13 +120,16 @@ public sealed class FairUseTests : SharedRigTests
 
     private static async Task<int> CountAsync(Func<Task<Reply>> ask, int times)
     {
-        // Early in a window: its end lets the first of the next one in, and an instance hears of the others in the running one only.
-        await Eventually.TrueAsync(() => TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() % 10_000 < 2_000, within: TimeSpan.FromSeconds(12));
+        await EarlyInAWindowAsync();
         var replies = await Task.WhenAll(Enumerable.Range(0, times).Select(_ => ask()));
         foreach (var refusal in replies.Where(reply => reply.Status == 429))
             refusal.ExpectProblem(429, "too_many_requests").ExpectRetryAfter();
         return replies.Count(reply => reply.Status != 429);
     }
+
+    /// <summary>A window's end lets the first of the next one in, and an instance hears of the others in the running one only.</summary>
+    private static Task EarlyInAWindowAsync() =>
+        Eventually.TrueAsync(() => TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() % 10_000 < 2_000, within: TimeSpan.FromSeconds(12));
 
     private Task<Instance> StartAsync(int perUser = 0, int perAddress = 0, (string Name, string Value)? more = null)
     {

@@ -72,6 +72,35 @@ public sealed class GateTests : SharedRigTests
         await Assert.That(refused.Header("Access-Control-Expose-Headers")).IsNotNull().And.Contains("Retry-After");
     }
 
+    /// <summary>A cache must not give one page's answer to another, nor one that nobody's page asked for to a page.</summary>
+    [Test]
+    [Arguments("https://shop.example")]
+    [Arguments("https://shop.example, http://localhost:5173")]
+    public async Task Cors_Configured_EveryAnswerVariesByOrigin(string origins)
+    {
+        await using var service = await Rig.StartAsync(new Dictionary<string, string?> { ["Cors__AllowedOrigins"] = origins });
+        var show = await Rig.Catalogue.AddShowAsync(seats: 200);
+        (string, string)[][] kinds =
+            [[], [("Accept-Encoding", "br")], [("Accept-Encoding", "gzip")], [("If-None-Match", "*")], [("Origin", "https://shop.example")], [("Origin", "https://evil.example"), ("Accept-Encoding", "br")]];
+        foreach (var path in (string[])
+            [$"/v1/schedules/{show.ScheduleId}/seats", $"/v1/concerts/{show.ConcertId}/schedules", "/v1/concerts", "/v1/rankings/concerts", "/v1/rankings/sold-out", "/v1/schedules/0/seats"])
+        {
+            foreach (var headers in kinds.Concat(kinds)) // made, and then from memory
+            {
+                foreach (var method in (HttpMethod[])[HttpMethod.Get, HttpMethod.Head])
+                {
+                    var reply = await service.Api.SendAsync(method, path, null, headers);
+                    var vary = reply.Header("Vary")?.Split(',', StringSplitOptions.TrimEntries) ?? [];
+                    await Assert.That(vary.Count(static name => name == "Origin")).IsEqualTo(1).Because(reply.ToString());
+                    if (reply.Status < 400)
+                        await Assert.That(vary).Contains("Accept-Encoding").Because(reply.ToString());
+                }
+            }
+        }
+        await Assert.That((await service.Api.GetAsync("/v1/points")).Header("Vary")).IsEqualTo("Origin");
+        await Assert.That((await Rig.A.Api.GetAsync("/v1/concerts")).Header("Vary")).IsEqualTo("Accept-Encoding");
+    }
+
     [Test]
     [Arguments("GET / HTTP/1.1\r\n\r\n", 400)]
     [Arguments("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400)]

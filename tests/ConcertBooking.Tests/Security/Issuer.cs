@@ -53,6 +53,8 @@ public sealed class IssuerKey(string id, AsymmetricAlgorithm key) : IDisposable
 public sealed class Issuer : IDisposable
 {
     private readonly HttpListener _listener = new();
+    private readonly List<HttpListenerContext> _unanswered = [];
+    private volatile bool _silent;
     private int _asked;
 
     public Issuer(params IssuerKey[] keys)
@@ -67,6 +69,13 @@ public sealed class Issuer : IDisposable
     public string Address { get; }
 
     public IReadOnlyList<IssuerKey> Keys { get; set; }
+
+    /// <summary>While set, connections are accepted and requests read, and nothing is ever answered to those.</summary>
+    public bool Silent
+    {
+        get => _silent;
+        set => _silent = value;
+    }
 
     /// <summary>How often the keys were fetched.</summary>
     public int Asked => Volatile.Read(ref _asked);
@@ -84,6 +93,11 @@ public sealed class Issuer : IDisposable
             while (true)
             {
                 var context = await _listener.GetContextAsync();
+                if (_silent)
+                {
+                    _unanswered.Add(context);
+                    continue;
+                }
                 var keys = context.Request.Url!.AbsolutePath == "/keys";
                 if (keys)
                     Interlocked.Increment(ref _asked);

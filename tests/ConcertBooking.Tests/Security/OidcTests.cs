@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Security;
@@ -5,6 +7,9 @@ namespace ConcertBooking.Tests.Security;
 /// <summary>Access tokens of an issuer that publishes its keys (<c>Auth__Authority</c>).</summary>
 public sealed class OidcTests : SharedRigTests
 {
+    /// <summary>The service's own limit is a second and a half.</summary>
+    private static readonly TimeSpan s_inTime = TimeSpan.FromSeconds(4);
+
     [Test]
     public async Task Token_OfTheIssuer_OpensTheDoor_AndNoOtherDoes()
     {
@@ -46,6 +51,9 @@ public sealed class OidcTests : SharedRigTests
         (await AskAsync(service, AccessTokens.WithoutSignature("""{"alg":"none","kid":"r1"}""", issuer.Claims()))).ExpectProblem(401, "unauthorized");
         (await AskAsync(service, stranger.Sign(issuer.Claims()))).ExpectProblem(401, "unauthorized");
 
+        // What must be understood, and is not.
+        (await AskAsync(service, rsa.Sign(issuer.Claims(), """{"alg":"RS256","kid":"r1","crit":["x"],"x":1}"""))).ExpectProblem(401, "unauthorized");
+
         // A key or a key's address that the token brings along is not asked.
         (await AskAsync(service, stranger.Sign(issuer.Claims(), $$"""{"alg":"RS256","kid":"r1","jwk":{{stranger.Jwk()}}}"""))).ExpectProblem(401, "unauthorized");
         (await AskAsync(service, stranger.Sign(issuer.Claims(), """{"alg":"RS256","kid":"x","jku":"http://127.0.0.1:1/keys","x5u":"http://127.0.0.1:1/"}""")))
@@ -84,6 +92,58 @@ public sealed class OidcTests : SharedRigTests
         (await AskAsync(service, key.Sign(issuer.Claims()))).Expect(200);
     }
 
+    /// <summary>Whether the tokens are valid nobody can say then: never 401, and an answer in time for everybody at once.</summary>
+    [Test]
+    public async Task Issuer_HangsAtStart_TokensAre503InTime_AndItRecoversByItself()
+    {
+        using var key = IssuerKey.Rsa("r1");
+        using var issuer = new Issuer(key) { Silent = true };
+        await using var service = await StartAsync(issuer);
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(async _ =>
+        {
+            var started = Stopwatch.GetTimestamp();
+            return (Reply: await AskAsync(service, key.Sign(issuer.Claims())), Took: Stopwatch.GetElapsedTime(started));
+        }));
+
+        foreach (var (reply, took) in answers)
+        {
+            reply.ExpectProblem(503, "issuer_unavailable").ExpectRetryAfter();
+            await Assert.That(took).IsLessThan(s_inTime);
+        }
+        (await AskAsync(service, "no.token")).ExpectProblem(401, "unauthorized");
+        (await service.Api.GetAsync("/v1/concerts")).Expect(200);
+        await OutageTable.ExpectAsync("Issuer gone", service);
+
+        issuer.Silent = false;
+
+        await Eventually.GetAsync(() => AskAsync(service, key.Sign(issuer.Claims())), reply => reply.Status == 200, within: TimeSpan.FromSeconds(15));
+        await ExpectIssuerUpAsync(service, 1);
+    }
+
+    /// <summary>What is known goes on; a key that is not may be a new one, so it is not refused.</summary>
+    [Test]
+    public async Task Issuer_HangsLater_KnownKeysCount_AndNewOnesAre503UntilItAnswers()
+    {
+        using var old = IssuerKey.Rsa("old");
+        using var next = IssuerKey.Ec("next");
+        using var issuer = new Issuer(old);
+        await using var service = await StartAsync(issuer);
+        (await AskAsync(service, old.Sign(issuer.Claims()))).Expect(200);
+        issuer.Silent = true;
+        issuer.Keys = [old, next];
+
+        await Eventually.GetAsync(() => AskAsync(service, next.Sign(issuer.Claims())), reply => reply.Code == "issuer_unavailable", within: TimeSpan.FromSeconds(20));
+        (await AskAsync(service, next.Sign(issuer.Claims()))).ExpectProblem(503, "issuer_unavailable").ExpectRetryAfter();
+        (await AskAsync(service, old.Sign(issuer.Claims()))).Expect(200);
+        await ExpectIssuerUpAsync(service, 0);
+
+        issuer.Silent = false;
+
+        await Eventually.GetAsync(() => AskAsync(service, next.Sign(issuer.Claims())), reply => reply.Status == 200, within: TimeSpan.FromSeconds(15));
+        (await AskAsync(service, old.Sign(issuer.Claims()))).Expect(200);
+    }
+
     [Test]
     public async Task SignIn_WithAnIssuer_DoesNotExist()
     {
@@ -102,6 +162,12 @@ public sealed class OidcTests : SharedRigTests
         ["Auth__Authority"] = issuer.Address,
         ["Auth__Audience"] = "booking",
     });
+
+    private static async Task ExpectIssuerUpAsync(Instance service, int value) => await Eventually.GetAsync(
+        async () => (await service.Management.GetAsync("/metrics")).Text,
+        metrics => metrics.Split('\n').Any(line => line.StartsWith("booking_dependency_up{", StringComparison.Ordinal)
+            && line.Contains("dependency=\"issuer\"", StringComparison.Ordinal) && line.Contains($"}} {value}", StringComparison.Ordinal)),
+        within: TimeSpan.FromSeconds(15));
 
     private static Task<Reply> AskAsync(Instance service, string token) => service.Api.GetAsync("/v1/points", Bearer(token));
 

@@ -17,8 +17,8 @@ internal static class RawRequest
         var answer = new MemoryStream();
         try
         {
-            await stream.WriteAsync(Encoding.Latin1.GetBytes(request), patience.Token);
-            await stream.CopyToAsync(answer, patience.Token);
+            // Reads at the same time: the service takes no more of many requests than it can answer.
+            await Task.WhenAll(stream.CopyToAsync(answer, patience.Token), stream.WriteAsync(Encoding.Latin1.GetBytes(request), patience.Token).AsTask());
         }
         catch (Exception exception) when (exception is IOException or SocketException)
         {

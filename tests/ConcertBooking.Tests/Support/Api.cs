@@ -35,7 +35,10 @@ public sealed class Api(Uri address)
         foreach (var (name, value) in headers)
         {
             if (name == "Content-Type")
-                request.Content!.Headers.ContentType = MediaTypeHeaderValue.Parse(value);
+            {
+                request.Content!.Headers.Remove(name);
+                request.Content.Headers.TryAddWithoutValidation(name, value);
+            }
             else
                 request.Headers.TryAddWithoutValidation(name, value);
         }

@@ -55,6 +55,24 @@ public sealed class Database(string connectionString)
         return connection;
     }
 
+    /// <summary>
+    /// How many sessions of this database the server has: those of one user, or those that sleep. The table that tells
+    /// it fails on MySQL 9 while a statement carries an id.
+    /// </summary>
+    public async Task<int> SessionsAsync(string? user = null)
+    {
+        await using var connection = await OpenAsync();
+        await using var command = new MySqlCommand("SHOW PROCESSLIST", connection);
+        await using var reader = await command.ExecuteReaderAsync();
+        var count = 0;
+        while (await reader.ReadAsync())
+        {
+            var matches = user is null ? $"{reader["Command"]}" == "Sleep" : $"{reader["User"]}" == user;
+            count += matches && $"{reader["db"]}" == connection.Database ? 1 : 0;
+        }
+        return count;
+    }
+
     /// <summary>A connection for a test that keeps a transaction open.</summary>
     public async Task<MySqlConnection> OpenAsync()
     {

@@ -26,6 +26,8 @@ public sealed class Reply(HttpMethod method, Uri address, int status, HttpRespon
     public string? Header(string name) =>
         headers.TryGetValues(name, out var values) || contentHeaders.TryGetValues(name, out values) ? string.Join(", ", values) : null;
 
+    public IEnumerable<string> HeaderNames => headers.Concat(contentHeaders).Select(static header => header.Key);
+
     public string Value(string member) => Member(member, JsonValueKind.String).GetString()!;
 
     public long Number(string member) => Member(member, JsonValueKind.Number).GetInt64();

@@ -1,0 +1,40 @@
+using System.Text.Json;
+using ConcertBooking.Infrastructure;
+
+namespace ConcertBooking.Admin;
+
+/// <summary>The body of a PATCH. Elsewhere members that a call does not know are ignored; a change that is not made must not be answered as if it were.</summary>
+internal interface IPatch
+{
+    Dictionary<string, JsonElement>? Unknown { get; }
+}
+
+internal static class AdminProblems
+{
+    public static readonly Problem QueueName = Problem.Invalid("queue", "Must be 1 to 64 lower-case letters, digits, - or _.");
+    public static readonly Problem StartsAt = Problem.Invalid("startsAt", "Must be a moment in UTC between the years 2000 and 9999.");
+
+    private static readonly string[] NotChangeable = ["Is not a member that this call changes."];
+
+    /// <summary>The members that this call cannot change, by name; null when there is none.</summary>
+    public static Problem? Unknown(IPatch patch) => patch.Unknown is { Count: > 0 } unknown
+        ? Problems.InvalidRequest.With(unknown.ToDictionary(static member => member.Key, static _ => NotChangeable))
+        : null;
+
+    /// <summary>
+    /// Moments are kept in UTC and in milliseconds; one without a zone is taken as UTC. Rounded here, as MySQL would,
+    /// so that what is answered is what is stored, and the last moment of all does not become one that no column holds.
+    /// </summary>
+    public static bool TryUtc(DateTimeOffset moment, out DateTime utc)
+    {
+        var milliseconds = (moment.UtcTicks + (TimeSpan.TicksPerMillisecond / 2)) / TimeSpan.TicksPerMillisecond;
+        if (milliseconds > DateTime.MaxValue.Ticks / TimeSpan.TicksPerMillisecond)
+        {
+            utc = default;
+            return false;
+        }
+
+        utc = new DateTime(milliseconds * TimeSpan.TicksPerMillisecond, DateTimeKind.Utc);
+        return utc.Year >= 2000;
+    }
+}

@@ -1,0 +1,85 @@
+using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Tests.Operations;
+using ConcertBooking.Tests.Support;
+using MySqlConnector;
+
+namespace ConcertBooking.Tests.Faults;
+
+/// <summary>
+/// A server that answers and reads but has no room for another row. All tables lie in one file that may not grow past
+/// a limit, so that InnoDB refuses as it does on a full disk (1114), wherever the tests run.
+/// </summary>
+public sealed class FullDisk : FaultTests
+{
+    private static readonly TimeSpan s_noticed = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan s_whole = TimeSpan.FromSeconds(15);
+
+    [Test]
+    public async Task NoRoom_WritesRefused_UnreadyUntilThereIsRoom()
+    {
+        await using var server = await MySqlServers.StartAsync(new ServerOptions
+        {
+            AllowNamed = false,
+            MySqlArguments = ["--innodb-data-file-path=ibdata1:12M:autoextend:max:40M", "--innodb-file-per-table=OFF"],
+        });
+        var database = new Database(server.ConnectionString);
+        var settings = new Dictionary<string, string?> { [MySqlServers.Setting] = database.ConnectionString };
+        await Assert.That((await Rig.RunAsync(["migrate"], settings)).ExitCode).IsEqualTo(0);
+        await using var instance = await Rig.StartAsync(settings);
+        var user = Rig.NewVisitor(instance);
+        (await user.ChargeAsync(5)).Expect(201);
+
+        await FillAsync(database);
+        var refused = await Eventually.GetAsync(() => Rig.NewVisitor(instance).ChargeAsync(1), reply => reply.Status != 201, s_noticed);
+        refused.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
+        await Eventually.GetAsync(
+            async () =>
+            {
+                await Rig.NewVisitor(instance).ChargeAsync(1);
+                return await instance.Api.GetAsync("/readyz");
+            },
+            ready => ready.Status == 503, s_noticed);
+        await OutageTable.ExpectAsync("MySQL out of space", instance);
+        await Assert.That(await user.BalanceAsync()).IsEqualTo(5);
+        // Nobody writes any more, and still it does not look well again.
+        for (var round = 0; round < 30; round++)
+        {
+            (await instance.Api.GetAsync("/readyz")).Expect(503);
+            await Task.Delay(100);
+        }
+
+        await database.ExecuteAsync("DROP TABLE ballast");
+
+        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200, s_whole);
+        await Eventually.GetAsync(() => user.ChargeAsync(5), reply => reply.Status == 201, s_whole);
+        await Assert.That(instance.Process.Output.Any(static line => line.Contains("Unhandled exception", StringComparison.Ordinal))).IsFalse();
+        await Assert.That((await Rig.RunAsync(["verify"], settings)).ExitCode).IsEqualTo(0);
+    }
+
+    /// <summary>Rows of a page each until there is no page, then those that fit into what the tables of a charge have left.</summary>
+    private static async Task FillAsync(Database database)
+    {
+        await database.ExecuteAsync("CREATE TABLE ballast (filler VARBINARY(8000) NOT NULL) ENGINE=InnoDB");
+        await UntilFullAsync(database, $"INSERT INTO ballast VALUES {string.Join(',', Enumerable.Repeat("(REPEAT('x', 8000))", 200))}");
+        await UntilFullAsync(database, "INSERT INTO ballast VALUES (REPEAT('x', 8000))");
+        await UntilFullAsync(database, """
+            INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id)
+            VALUES (FLOOR(RAND() * 1000000), 'fill', UUID(), REPEAT('x', 32), REPEAT('x', 16))
+            """);
+    }
+
+    private static async Task UntilFullAsync(Database database, string sql)
+    {
+        while (true)
+        {
+            try
+            {
+                await database.ExecuteAsync(sql);
+            }
+            catch (MySqlException full) when (full.ErrorCode == MySqlErrorCode.RecordFileFull)
+            {
+                return;
+            }
+        }
+    }
+}
