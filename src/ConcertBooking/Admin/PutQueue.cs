@@ -68,6 +68,7 @@ internal static class PutQueue
             return Problem.Invalid(missing, "A new queue needs it.");
         }
 
+        var deadline = MySqlLimits.Request; // for both statements together
         await database.Run(
             (connection, _) => connection.ExecuteAsync(
                 UpsertSql,
@@ -78,9 +79,10 @@ internal static class PutQueue
                     activeSeconds = request.ActiveSeconds,
                     admitPerSecond = request.AdmitPerSecond,
                     proofOfWorkBits = request.ProofOfWorkBits,
-                }),
-            CancellationToken.None);
-        await queues.Refresh(cancellationToken);
+                },
+                commandTimeout: MySqlLimits.StatementSeconds),
+            CancellationToken.None, deadline);
+        await queues.Refresh(cancellationToken, deadline);
         var queue = queues.OfToken(name);
         return TypedResults.Ok(QueueResponse.Of(queue, await room.Count(queue)));
     }

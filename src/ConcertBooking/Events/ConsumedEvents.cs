@@ -74,7 +74,7 @@ internal sealed class ConsumedEvents(MySql database, TimeProvider time, ILogger<
 
     protected override async Task Round(CancellationToken stoppingToken)
     {
-        while (await database.Run(static (connection, _) => connection.ExecuteAsync(DeleteSql), stoppingToken) == ChunkSize)
+        while (await database.Run(static (connection, _) => connection.ExecuteAsync(DeleteSql, commandTimeout: MySqlLimits.StatementSeconds), stoppingToken, MySqlLimits.Background) == ChunkSize)
         {
         }
     }

@@ -40,6 +40,6 @@ internal sealed class CountSales(MySql database, ConsumerParts parts, ILogger<Co
                 await transaction.CommitAsync(token);
                 return fresh.Count;
             },
-            CancellationToken.None);
+            CancellationToken.None, MySqlLimits.Background);
     }
 }

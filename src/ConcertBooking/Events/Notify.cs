@@ -66,7 +66,7 @@ internal sealed class Notify(Settings settings, MySql database, ConsumerParts pa
         try
         {
             var ids = events.Select(static received => received.Id).ToList();
-            return await database.Run((connection, token) => ConsumedEvents.Known(connection, Name, ids, token), CancellationToken.None);
+            return await database.Run((connection, token) => ConsumedEvents.Known(connection, Name, ids, token), CancellationToken.None, MySqlLimits.Background);
         }
         catch (DatabaseUnavailableException exception)
         {
@@ -91,7 +91,7 @@ internal sealed class Notify(Settings settings, MySql database, ConsumerParts pa
 
         try
         {
-            await database.Run((connection, token) => ConsumedEvents.Remember(connection, null, Name, done, token), CancellationToken.None);
+            await database.Run((connection, token) => ConsumedEvents.Remember(connection, null, Name, done, token), CancellationToken.None, MySqlLimits.Background);
         }
         catch (DatabaseUnavailableException)
         {

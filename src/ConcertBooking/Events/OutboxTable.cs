@@ -64,7 +64,7 @@ internal sealed class OutboxTable(MySql database, TimeProvider time)
                 await claim.ExecuteNonQueryAsync(token);
                 return new OutboxClaim(id, started, due);
             },
-            cancellationToken);
+            cancellationToken, MySqlLimits.Background);
     }
 
     private static async Task<List<OutboxEvent>> Find(MySqlConnection connection, int limit, CancellationToken cancellationToken)
@@ -120,7 +120,7 @@ internal sealed class OutboxTable(MySql database, TimeProvider time)
             AddIds(command, "c", claims);
             return await command.ExecuteNonQueryAsync(token);
         },
-        CancellationToken.None);
+        CancellationToken.None, MySqlLimits.Background);
 
     /// <summary>Not sent through no fault of their own: due again after the delay, and not counted.</summary>
     public Task PutOff(IReadOnlyCollection<Guid> claims, IReadOnlyList<OutboxEvent> unsent, TimeSpan delay) => database.Run(
@@ -137,7 +137,7 @@ internal sealed class OutboxTable(MySql database, TimeProvider time)
             AddIds(command, "c", claims);
             return await command.ExecuteNonQueryAsync(token);
         },
-        CancellationToken.None);
+        CancellationToken.None, MySqlLimits.Background);
 
     private const string RefuseSql = """
         UPDATE outbox
@@ -166,5 +166,5 @@ internal sealed class OutboxTable(MySql database, TimeProvider time)
 
             return await batch.ExecuteNonQueryAsync(token);
         },
-        CancellationToken.None);
+        CancellationToken.None, MySqlLimits.Background);
 }

@@ -65,7 +65,7 @@ internal static class Verify
     {
         var redis = RedisSettings.Load(configuration);
         var settings = MySqlSession.Settings(Settings.LoadMySql(configuration));
-        (settings.DefaultCommandTimeout, settings.MaximumPoolSize) = (120, AtOnce);
+        (settings.DefaultCommandTimeout, settings.MaximumPoolSize) = (MySqlLimits.VerifySeconds, AtOnce);
         await using var mysql = MySqlSession.Source(settings);
         using var free = new SemaphoreSlim(AtOnce);
         var counts = Invariants.Select(invariant => Count(mysql, free, invariant)).ToArray();

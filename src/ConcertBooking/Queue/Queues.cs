@@ -37,8 +37,6 @@ internal sealed class QueueRow
 /// </summary>
 internal sealed class Queues(MySql database, Settings settings) : IDisposable
 {
-    private static readonly TimeSpan WaitLimit = TimeSpan.FromMilliseconds(1500);
-
     private readonly ConcurrentDictionary<string, QueueSettings> _known = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _turn = new(1);
     private long _begun;
@@ -96,16 +94,17 @@ internal sealed class Queues(MySql database, Settings settings) : IDisposable
 
     /// <summary>From now on the queue's data in Redis can have been lost.</summary>
     public Task MarkEntered(string name, CancellationToken cancellationToken) =>
-        database.Run((connection, _) => connection.ExecuteAsync(EnteredSql, new { name }), cancellationToken);
+        database.Run((connection, _) => connection.ExecuteAsync(EnteredSql, new { name }, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken, MySqlLimits.Background);
 
     /// <summary>
     /// Reads the table as it is now, one reading at a time: a flood of made-up names is answered by the next reading
     /// together, and takes one connection.
     /// </summary>
-    public async Task Refresh(CancellationToken cancellationToken)
+    public async Task Refresh(CancellationToken cancellationToken, Deadline? until = null)
     {
+        var deadline = until ?? MySqlLimits.Request;
         var begun = Volatile.Read(ref _begun);
-        if (!await _turn.WaitAsync(WaitLimit, cancellationToken))
+        if (!await _turn.WaitAsync(deadline.Left, cancellationToken))
         {
             throw new DatabaseUnavailableException("The queues could not be read in time.");
         }
@@ -116,7 +115,7 @@ internal sealed class Queues(MySql database, Settings settings) : IDisposable
             {
                 Volatile.Write(ref _begun, _begun + 1);
                 _succeeded = false;
-                await Load(cancellationToken);
+                await Load(deadline, cancellationToken);
                 _succeeded = true;
             }
         }
@@ -126,17 +125,20 @@ internal sealed class Queues(MySql database, Settings settings) : IDisposable
         }
     }
 
-    private async Task Load(CancellationToken cancellationToken)
+    private async Task Load(Deadline deadline, CancellationToken cancellationToken)
     {
         if (!_stated)
         {
             var (maxActive, activeSeconds) = (settings.QueueMaxActive, (int)settings.QueueActive.TotalSeconds);
-            await database.Run((connection, _) => connection.ExecuteAsync(StateDefaultsSql, new { maxActive, activeSeconds }), cancellationToken);
+            await database.Run(
+                (connection, _) => connection.ExecuteAsync(
+                    StateDefaultsSql, new { maxActive, activeSeconds }, commandTimeout: MySqlLimits.StatementSeconds),
+                cancellationToken, deadline);
             _stated = true;
         }
 
         var rows = await database.Run(
-            static async (connection, token) => (await connection.QueryAsync<QueueRow>(SelectSql)).ToList(), cancellationToken);
+            static async (connection, token) => (await connection.QueryAsync<QueueRow>(SelectSql, commandTimeout: MySqlLimits.StatementSeconds)).ToList(), cancellationToken, deadline);
         foreach (var row in rows)
         {
             _known[row.Name] = new QueueSettings(

@@ -35,7 +35,7 @@ internal sealed class UsedPasses(MySql database)
         {
             var (issued, until) = (issuedAt / 1e6m, LastMoment);
             return await database.Read(
-                (connection, _) => connection.ExecuteScalarAsync<long>(SelectSql, new { userId, queue, issued, until }), CancellationToken.None) > 0;
+                (connection, _) => connection.ExecuteScalarAsync<long>(SelectSql, new { userId, queue, issued, until }, commandTimeout: MySqlLimits.StatementSeconds), CancellationToken.None) > 0;
         }
         catch (DatabaseUnavailableException)
         {

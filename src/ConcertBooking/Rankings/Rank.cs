@@ -37,5 +37,5 @@ internal sealed class Rank(Ranking ranking, MySql database, ConsumerParts parts,
 
             return counts;
         },
-        CancellationToken.None);
+        CancellationToken.None, MySqlLimits.Background);
 }

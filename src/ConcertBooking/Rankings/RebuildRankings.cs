@@ -113,7 +113,7 @@ internal sealed partial class RebuildRankings(MySql database, Ranking ranking, T
 
             return (last, seats);
         },
-        cancellationToken);
+        cancellationToken, MySqlLimits.Background);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The rankings count payments that MySQL does not have, {Count} of those looked for: they are rebuilt")]
     private partial void LogOutdated(long count);

@@ -129,13 +129,14 @@ internal static class HoldSeat
     {
         Guid? dead = null;
         var made = new List<Guid>(1);
+        var deadline = MySqlLimits.Request; // for all attempts together
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
             Outcome outcome;
             try
             {
                 outcome = await database.Run(
-                    (connection, cancellationToken) => Try(connection, request, token, dead, made, settings, cancellationToken), CancellationToken.None);
+                    (connection, cancellationToken) => Try(connection, request, token, dead, made, settings, cancellationToken), CancellationToken.None, deadline);
             }
             catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.DuplicateKeyEntry)
             {
@@ -157,7 +158,7 @@ internal static class HoldSeat
             if (outcome.Overdue)
             {
                 // Expiring frees the seat, unless a payment that was under way came first: then the claim is alive.
-                await holds.Expire([dead!.Value]);
+                await holds.Expire([dead!.Value], deadline);
                 dead = null;
             }
         }
