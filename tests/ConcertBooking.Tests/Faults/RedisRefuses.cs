@@ -153,6 +153,7 @@ public sealed class RedisRefuses : FaultTests
     private static async Task LoadAsync(RedisFleet redis)
     {
         await redis.AskAsync(redis.Nodes[1], ["replicaof", "no", "one"]);
+        await redis.AskAsync(redis.Nodes[1], ["config", "set", "repl-backlog-size", "16384"]); // too short to send the difference alone
         await redis.AskAsync(redis.Nodes[1], ["eval", "for i = 1, 6000 do redis.call('SET', 'filler' .. i, i) end", "0"]);
         await SetAsync(redis, "key-load-delay", "1000");
         await SetAsync(redis, "loading-process-events-interval-bytes", "1024");
