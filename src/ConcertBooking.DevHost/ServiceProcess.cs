@@ -47,12 +47,14 @@ public sealed class ServiceProcess : IAsyncDisposable
     /// <param name="settings">Environment variables, added to this process's own; null as a value removes one.</param>
     /// <param name="waitFor">The path that must answer 200: <c>/livez</c> for a service that is to start without its servers.</param>
     /// <param name="onLine">Called with every line it prints, from any thread.</param>
+    /// <param name="program">The program to start instead of <see cref="BinaryPath"/>.</param>
     /// <param name="cancellationToken">Ends the start, and the process with it.</param>
     /// <exception cref="InvalidOperationException">It ended or did not answer in 60 s; the message has its last lines.</exception>
     public static async Task<ServiceProcess> StartAsync(
         IReadOnlyDictionary<string, string?> settings,
         string waitFor = "/readyz",
         Action<string>? onLine = null,
+        string? program = null,
         CancellationToken cancellationToken = default)
     {
         var environment = new Dictionary<string, string?>(settings);
@@ -62,7 +64,7 @@ public sealed class ServiceProcess : IAsyncDisposable
         environment.TryAdd("Management__Port", $"{Ports.Take()}");
         var address = new Uri(environment["ASPNETCORE_URLS"]!.Split(';')[0]);
 
-        var process = ChildProcess.Start(BinaryPath, [], environment, new OutputLog(onLine));
+        var process = ChildProcess.Start(program ?? BinaryPath, [], environment, new OutputLog(onLine));
         process.Input.Close();
         var service = new ServiceProcess(process, address, new Uri($"http://127.0.0.1:{environment["Management__Port"]}"));
         try

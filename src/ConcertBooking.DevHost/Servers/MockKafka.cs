@@ -6,7 +6,7 @@ namespace ConcertBooking.DevHost.Servers;
 /// librdkafka's mock cluster inside this process. Stopping or killing it closes its connections and refuses new
 /// ones; port and messages stay, as they would with a broker that comes back.
 /// </summary>
-public sealed class MockKafka : Server
+public sealed partial class MockKafka : Server
 {
     private const int Broker = 1;
 
@@ -17,6 +17,7 @@ public sealed class MockKafka : Server
     public MockKafka()
     {
         _cluster = Librdkafka.NewCluster(_client, brokers: 1);
+        Librdkafka.SetController(_cluster, Broker); // else it names none, and whoever wants to create a topic waits for one
         ConnectionString = Librdkafka.BootstrapServers(_cluster);
     }
 

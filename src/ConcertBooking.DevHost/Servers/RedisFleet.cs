@@ -17,6 +17,22 @@ public sealed class RedisFleet : IAsyncDisposable
     /// <summary>What the service's connection setting takes.</summary>
     public string ConnectionString { get; private set; } = "";
 
+    /// <summary>The servers' ports, in the order of their start.</summary>
+    public IReadOnlyList<int> Nodes => _servers.ConvertAll(static server => server.Port);
+
+    /// <summary>A primary and a replica, and nobody who would fail over.</summary>
+    public static async Task<RedisFleet> StartPairAsync(CancellationToken cancellationToken = default)
+    {
+        var fleet = await FindAsync(cancellationToken);
+        return await fleet.StartOrDisposeAsync(async () =>
+        {
+            var primary = await fleet.AddAsync([], cancellationToken);
+            var replica = await fleet.AddAsync(["--replicaof", "127.0.0.1", $"{primary}"], cancellationToken);
+            await fleet.UntilAsync(replica, ["info", "replication"], answer => answer.Contains("master_link_status:up", StringComparison.Ordinal), cancellationToken);
+            fleet.ConnectionString = $"127.0.0.1:{primary}";
+        });
+    }
+
     /// <summary>A primary, a replica and three Sentinels that agree on the primary's death after two seconds.</summary>
     public static async Task<RedisFleet> StartSentinelAsync(CancellationToken cancellationToken = default)
     {
@@ -85,6 +101,25 @@ public sealed class RedisFleet : IAsyncDisposable
         throw new InvalidOperationException($"No primary holds {key}.");
     }
 
+    /// <summary>What the server on that port answers to a command.</summary>
+    public async Task<string> AskAsync(int port, string[] command, CancellationToken cancellationToken = default)
+    {
+        var (_, log) = await Programs.RunAsync(_client, ["-p", $"{port}", .. command], cancellationToken: cancellationToken);
+        return log.Text(isError: false).ReplaceLineEndings("\n");
+    }
+
+    /// <summary>Asks until the answer is the one that must come.</summary>
+    public async Task UntilAsync(int port, string[] command, Func<string, bool> met, CancellationToken cancellationToken = default)
+    {
+        var waited = System.Diagnostics.Stopwatch.StartNew();
+        while (await AskAsync(port, command, cancellationToken) is var answer && !met(answer))
+        {
+            if (waited.Elapsed > s_patience)
+                throw new InvalidOperationException($"{string.Join(' ', command)} still answers on port {port}:\n{answer}");
+            await Task.Delay(100, cancellationToken);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var server in _sentinels.Concat(_servers.Select(server => server.Server)))
@@ -150,21 +185,4 @@ public sealed class RedisFleet : IAsyncDisposable
             Folder = folder,
             ProbeAsync = token => RedisServers.ProbeAsync(port, token),
         }).StartOrDisposeAsync(cancellationToken);
-
-    private async Task<string> AskAsync(int port, string[] command, CancellationToken cancellationToken)
-    {
-        var (_, log) = await Programs.RunAsync(_client, ["-p", $"{port}", .. command], cancellationToken: cancellationToken);
-        return log.Text(isError: false).ReplaceLineEndings("\n");
-    }
-
-    private async Task UntilAsync(int port, string[] command, Func<string, bool> met, CancellationToken cancellationToken)
-    {
-        var waited = System.Diagnostics.Stopwatch.StartNew();
-        while (await AskAsync(port, command, cancellationToken) is var answer && !met(answer))
-        {
-            if (waited.Elapsed > s_patience)
-                throw new InvalidOperationException($"{string.Join(' ', command)} still answers on port {port}:\n{answer}");
-            await Task.Delay(100, cancellationToken);
-        }
-    }
 }

@@ -33,7 +33,7 @@ public static class CreateSchedule
         }
 
         var scheduleId = await database.RunOnce(
-            (connection, _) => Catalogue.AddSchedule(connection, concertId, startsAt, request.Price, request.SeatCount), CancellationToken.None);
+            (connection, _) => Catalogue.AddSchedule(connection, concertId, startsAt, request.Price, request.SeatCount), CancellationToken.None, MySqlLimits.Bulk);
         return scheduleId is { } id
             ? TypedResults.Created($"/v1/schedules/{id}/seats", new ScheduleItem(id, startsAt, request.Price, request.SeatCount, request.SeatCount))
             : Problems.ConcertNotFound;

@@ -20,6 +20,6 @@ internal static class GetQueue
             return Problems.QueueNotFound;
         }
 
-        return TypedResults.Ok(QueueResponse.Of(name, await room.Count(queue)));
+        return TypedResults.Ok(QueueResponse.Of(queue, await room.Count(queue)));
     }
 }

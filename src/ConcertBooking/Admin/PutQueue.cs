@@ -6,21 +6,31 @@ using Dapper;
 
 namespace ConcertBooking.Admin;
 
+/// <summary>What is not given stays as it is; a new queue needs the first two.</summary>
 /// <param name="MaxActive">Places at most; lowering it throws nobody out.</param>
 /// <param name="ActiveSeconds">Length of an admission given from now on.</param>
-/// <param name="AdmitPerSecond">Admissions per second at most; not given: as many as there are places.</param>
-/// <param name="ProofOfWorkBits">What entering costs; not given: the setting <c>Queue__ProofOfWorkBits</c>.</param>
+/// <param name="AdmitPerSecond">Admissions per second at most; 0: as many as there are places.</param>
+/// <param name="ProofOfWorkBits">What entering costs; a queue that never stated it has the setting <c>Queue__ProofOfWorkBits</c>.</param>
 public sealed record PutQueueRequest(
-    [property: Range(1, 1_000_000)] int MaxActive, [property: Range(1, 86_400)] int ActiveSeconds,
-    [property: Range(1, 100_000)] int? AdmitPerSecond = null,
+    [property: Range(1, 1_000_000)] int? MaxActive = null, [property: Range(1, 86_400)] int? ActiveSeconds = null,
+    [property: Range(0, 100_000)] int? AdmitPerSecond = null,
     [property: Range(0, SecuritySettings.MaximumProofOfWorkBits)] int? ProofOfWorkBits = null);
 
+/// <param name="Queue">Its name.</param>
+/// <param name="Waiting">How many wait.</param>
+/// <param name="Active">How many are admitted.</param>
+/// <param name="MaxActive">Places at most.</param>
+/// <param name="ActiveSeconds">Length of an admission.</param>
+/// <param name="AdmitPerSecond">Not there: as many as there are places.</param>
+/// <param name="ProofOfWorkBits">Not there: the queue states none.</param>
 public sealed record QueueResponse(
     string Queue, long Waiting, long Active, int MaxActive, int ActiveSeconds,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? AdmitPerSecond)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? AdmitPerSecond,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? ProofOfWorkBits)
 {
-    internal static QueueResponse Of(string queue, in QueueCounts counts) => new(
-        queue, counts.Waiting, counts.Active, counts.MaxActive, counts.ActiveSeconds, counts.AdmitPerSecond == 0 ? null : counts.AdmitPerSecond);
+    internal static QueueResponse Of(QueueSettings queue, in QueueCounts counts) => new(
+        queue.Name, counts.Waiting, counts.Active, counts.MaxActive, counts.ActiveSeconds,
+        counts.AdmitPerSecond == 0 ? null : counts.AdmitPerSecond, queue.OwnProofOfWorkBits);
 }
 
 /// <summary>Makes a queue or changes it, on every instance at once; new places are handed out before the answer is sent.</summary>
@@ -34,12 +44,14 @@ internal static class PutQueue
             .WithBodyProblems()
             .WithProblems(Problems.QueueUnavailable);
 
-    /// <summary>updated_at is the version that Redis goes by; it must move even when the row stays the same.</summary>
+    /// <summary>The version is above the one before, whatever the clock says, and above that of a row that was lost.</summary>
     private const string UpsertSql = """
         INSERT INTO queue (queue_name, max_active, active_seconds, admit_per_second, proof_of_work_bits)
-          VALUES (@name, @maxActive, @activeSeconds, @admitPerSecond, @proofOfWorkBits)
-        ON DUPLICATE KEY UPDATE max_active = @maxActive, active_seconds = @activeSeconds, admit_per_second = @admitPerSecond,
-          proof_of_work_bits = @proofOfWorkBits, updated_at = NOW(6)
+          VALUES (@name, @maxActive, @activeSeconds, NULLIF(@admitPerSecond, 0), @proofOfWorkBits)
+        ON DUPLICATE KEY UPDATE version = GREATEST(version, CAST(UNIX_TIMESTAMP(updated_at) * 1000000 AS SIGNED)) + 1, updated_at = NOW(6),
+          max_active = COALESCE(@maxActive, max_active), active_seconds = COALESCE(@activeSeconds, active_seconds),
+          admit_per_second = NULLIF(COALESCE(@admitPerSecond, admit_per_second), 0),
+          proof_of_work_bits = COALESCE(@proofOfWorkBits, proof_of_work_bits)
         """;
 
     private static async Task<IResult> Handle(
@@ -50,6 +62,13 @@ internal static class PutQueue
             return AdminProblems.QueueName;
         }
 
+        if (request is not { MaxActive: not null, ActiveSeconds: not null } && await queues.Find(name, cancellationToken) is null)
+        {
+            var missing = request.MaxActive is null ? "maxActive" : "activeSeconds";
+            return Problem.Invalid(missing, "A new queue needs it.");
+        }
+
+        var deadline = MySqlLimits.Request; // for both statements together
         await database.Run(
             (connection, _) => connection.ExecuteAsync(
                 UpsertSql,
@@ -60,11 +79,12 @@ internal static class PutQueue
                     activeSeconds = request.ActiveSeconds,
                     admitPerSecond = request.AdmitPerSecond,
                     proofOfWorkBits = request.ProofOfWorkBits,
-                }),
-            CancellationToken.None);
-        await queues.Refresh(cancellationToken);
+                },
+                commandTimeout: MySqlLimits.StatementSeconds),
+            CancellationToken.None, deadline);
+        await queues.Refresh(cancellationToken, deadline);
         var queue = queues.OfToken(name);
-        return TypedResults.Ok(QueueResponse.Of(name, await room.Count(queue)));
+        return TypedResults.Ok(QueueResponse.Of(queue, await room.Count(queue)));
     }
 }
 

@@ -31,7 +31,7 @@ internal static class ReplayEvents
     private static async Task<IResult> Handle(
         ReplayEventsRequest request, MySql database, DeadLetters deadLetters, OutboxSignal outbox, CancellationToken cancellationToken)
     {
-        var revived = await database.Run(static (connection, _) => connection.ExecuteAsync(ReviveSql), cancellationToken);
+        var revived = await database.Run(static (connection, _) => connection.ExecuteAsync(ReviveSql, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken);
         outbox.Set();
         return TypedResults.Accepted((string?)null, new ReplayEventsResponse(revived, await deadLetters.Replay()));
     }

@@ -51,8 +51,8 @@ internal static class UpdateConcert
                     await Catalogue.EnsureQueue(connection, request.Queue);
                 }
 
-                await connection.ExecuteAsync(UpdateSql, new { concertId, title = request.Title, queue = request.Queue });
-                return await connection.QueryFirstOrDefaultAsync<ConcertRow>(SelectSql, new { concertId });
+                await connection.ExecuteAsync(UpdateSql, new { concertId, title = request.Title, queue = request.Queue }, commandTimeout: MySqlLimits.StatementSeconds);
+                return await connection.QueryFirstOrDefaultAsync<ConcertRow>(SelectSql, new { concertId }, commandTimeout: MySqlLimits.StatementSeconds);
             },
             CancellationToken.None);
         return row is null ? Problems.ConcertNotFound : TypedResults.Ok(new ConcertItem(row.ConcertId, row.Title, row.Queue));

@@ -53,8 +53,8 @@ internal static class UpdateSchedule
         var row = await database.Run(
             async (connection, _) =>
             {
-                await connection.ExecuteAsync(UpdateSql, new { scheduleId, startsAt, price = request.Price });
-                return await connection.QueryFirstOrDefaultAsync<ScheduleRow>(SelectSql, new { scheduleId });
+                await connection.ExecuteAsync(UpdateSql, new { scheduleId, startsAt, price = request.Price }, commandTimeout: MySqlLimits.StatementSeconds);
+                return await connection.QueryFirstOrDefaultAsync<ScheduleRow>(SelectSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds);
             },
             CancellationToken.None);
         return row is null ? Problems.ScheduleNotFound : TypedResults.Ok(row.ToItem());

@@ -1,3 +1,4 @@
+using ConcertBooking.Infrastructure;
 using Dapper;
 using MySqlConnector;
 
@@ -26,12 +27,13 @@ internal static class Catalogue
         SELECT @scheduleId, seat_no FROM number WHERE seat_no <= @seatCount
         """;
 
-    public static Task EnsureQueue(MySqlConnection connection, string queue) => connection.ExecuteAsync(EnsureQueueSql, new { queue });
+    public static Task EnsureQueue(MySqlConnection connection, string queue) =>
+        connection.ExecuteAsync(EnsureQueueSql, new { queue }, commandTimeout: MySqlLimits.StatementSeconds);
 
     public static async Task<long> AddConcert(MySqlConnection connection, string title, string queue)
     {
         await EnsureQueue(connection, queue);
-        return await connection.ExecuteScalarAsync<long>(InsertConcertSql, new { title, queue });
+        return await connection.ExecuteScalarAsync<long>(InsertConcertSql, new { title, queue }, commandTimeout: MySqlLimits.StatementSeconds);
     }
 
     /// <summary>Adds the schedule with all its seats, or nothing.</summary>
@@ -41,8 +43,9 @@ internal static class Catalogue
         await using var transaction = await connection.BeginTransactionAsync();
         try
         {
-            var scheduleId = await connection.ExecuteScalarAsync<long>(InsertScheduleSql, new { concertId, startsAt, price, seatCount }, transaction);
-            await connection.ExecuteAsync(InsertSeatsSql, new { scheduleId, seatCount }, transaction);
+            var scheduleId = await connection.ExecuteScalarAsync<long>(
+                InsertScheduleSql, new { concertId, startsAt, price, seatCount }, transaction, MySqlLimits.StatementSeconds);
+            await connection.ExecuteAsync(InsertSeatsSql, new { scheduleId, seatCount }, transaction, MySqlLimits.BulkSeconds);
             await transaction.CommitAsync();
             return scheduleId;
         }

@@ -46,7 +46,7 @@ internal static class ListConcerts
     private static async Task<CachedAnswer> Build(MySql database, long after, int size)
     {
         var rows = await database.Read(
-            async (connection, _) => (await connection.QueryAsync<ConcertRow>(SelectSql, new { after, count = size + 1 })).ToList(),
+            async (connection, _) => (await connection.QueryAsync<ConcertRow>(SelectSql, new { after, count = size + 1 }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
             CancellationToken.None);
         var items = rows.Take(size).Select(row => new ConcertItem(row.ConcertId, row.Title, row.Queue)).ToList();
         var next = rows.Count > size ? Paging.Write(List, items[^1].ConcertId) : null;

@@ -53,7 +53,7 @@ internal static class ListSchedules
     private static async Task<CachedAnswer> Build(MySql database, long concertId)
     {
         var rows = await database.Read(
-            async (connection, _) => (await connection.QueryAsync<ScheduleRow>(SelectSql, new { concertId })).ToList(), CancellationToken.None);
+            async (connection, _) => (await connection.QueryAsync<ScheduleRow>(SelectSql, new { concertId }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(), CancellationToken.None);
         if (rows.Count == 0)
         {
             return CachedAnswer.Of(Problems.ConcertNotFound);

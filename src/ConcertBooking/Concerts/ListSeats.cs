@@ -45,10 +45,13 @@ internal static class ListSeats
         cache.Get($"seats/{scheduleId}", previous => database.Read(
             async (connection, _) =>
             {
-                var plan = await connection.QueryFirstOrDefaultAsync<SeatPlanRow>(ScheduleSql, new { scheduleId });
+                var plan = await connection.QueryFirstOrDefaultAsync<SeatPlanRow>(ScheduleSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds);
                 return plan is null
                     ? CachedAnswer.Of(Problems.ScheduleNotFound)
-                    : Build(scheduleId, plan, (await connection.QueryAsync<TakenSeatRow>(TakenSql, new { scheduleId })).ToList(), previous);
+                    : Build(
+                        scheduleId, plan,
+                        (await connection.QueryAsync<TakenSeatRow>(TakenSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
+                        previous);
             },
             CancellationToken.None));
 

@@ -13,6 +13,12 @@ internal sealed class ConsumedEvents(MySql database, TimeProvider time, ILogger<
 {
     private const int ChunkSize = 1000;
 
+    /// <summary>How long ids are remembered, as <see cref="DeleteSql"/> has it, less a day for clocks that differ.</summary>
+    private static readonly TimeSpan Memory = TimeSpan.FromDays(13);
+
+    /// <summary>What was paid before that may have had its effect and be forgotten.</summary>
+    public static bool MayBeForgotten(PaymentCompleted payment, TimeProvider time) => payment.PaidAt < time.GetUtcNow() - Memory;
+
     /// <summary>Remembers the ids, in the transaction of their effect, and gives those that were not known, each once.</summary>
     public static async Task<HashSet<Guid>> Remember(
         MySqlConnection connection, MySqlTransaction? transaction, string consumer, IReadOnlyCollection<Guid> ids, CancellationToken cancellationToken)
@@ -68,7 +74,7 @@ internal sealed class ConsumedEvents(MySql database, TimeProvider time, ILogger<
 
     protected override async Task Round(CancellationToken stoppingToken)
     {
-        while (await database.Run(static (connection, _) => connection.ExecuteAsync(DeleteSql), stoppingToken) == ChunkSize)
+        while (await database.Run(static (connection, _) => connection.ExecuteAsync(DeleteSql, commandTimeout: MySqlLimits.StatementSeconds), stoppingToken, MySqlLimits.Background) == ChunkSize)
         {
         }
     }

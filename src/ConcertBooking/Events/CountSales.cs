@@ -4,8 +4,7 @@ using MySqlConnector;
 namespace ConcertBooking.Events;
 
 /// <summary>Adds payments to <c>sales_daily</c>: the sums and the ids of the events that are in them commit together.</summary>
-internal sealed class CountSales(MySql database, Kafka kafka, DeadLetters deadLetters, TimeProvider time, ILogger<CountSales> logger)
-    : EventConsumer("sales", kafka, deadLetters, time, logger)
+internal sealed class CountSales(MySql database, ConsumerParts parts, ILogger<CountSales> logger) : EventConsumer("sales", parts, logger)
 {
     /// <summary>In the order of the key, so that two instances do not wait for each other.</summary>
     private const string AddSql = """
@@ -15,9 +14,13 @@ internal sealed class CountSales(MySql database, Kafka kafka, DeadLetters deadLe
 
     protected override Task Apply(IReadOnlyList<ReceivedEvent> events)
     {
-        var payments = events.Select(static received => (received.Id, Payment: received.Payment()))
-            .Where(static paid => paid.Payment is not null).DistinctBy(static paid => paid.Id)
-            .ToDictionary(static paid => paid.Id, static paid => paid.Payment!);
+        var payments = events.Where(static received => received.Payment is not null).DistinctBy(static received => received.Id)
+            .ToDictionary(static received => received.Id, static received => received.Payment!);
+        if (payments.Values.Any(payment => ConsumedEvents.MayBeForgotten(payment, Time)))
+        {
+            throw new EventRefusedException("it is older than the memory of counted events, so that it may be counted already");
+        }
+
         return payments.Count == 0 ? Task.CompletedTask : database.Run(
             async (connection, token) =>
             {
@@ -37,6 +40,6 @@ internal sealed class CountSales(MySql database, Kafka kafka, DeadLetters deadLe
                 await transaction.CommitAsync(token);
                 return fresh.Count;
             },
-            CancellationToken.None);
+            CancellationToken.None, MySqlLimits.Background);
     }
 }

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using ConcertBooking.Infrastructure;
 using Confluent.Kafka;
 
@@ -11,16 +9,13 @@ namespace ConcertBooking.Events;
 /// </summary>
 internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProvider time, ILogger<DeadLetters> logger) : IDisposable
 {
-    private const string Topic = Outbox.PaymentsTopic + ".dlq";
+    private const string Topic = Outbox.DeadLettersTopic;
     private const string ReplayGroup = "concert-booking.replay";
     private const int ChunkSize = 500;
     private static readonly TimeSpan AskLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ReplayLimit = TimeSpan.FromSeconds(20);
 
     private readonly SemaphoreSlim _replaying = new(1);
-
-    /// <summary>Lets the metric of a group begin at zero.</summary>
-    public void Expect(string group) => metrics.DeadLetter(Outbox.PaymentsTopic, group, 0);
 
     /// <summary>Puts it on the dead-letter topic.</summary>
     /// <returns>Whether Kafka has acknowledged it; only then may the offset of the original be committed.</returns>
@@ -32,23 +27,10 @@ internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProv
         }
 
         var original = received.Result;
-        var headers = new Headers();
-        foreach (var header in original.Message.Headers?.Where(static header => !header.Key.StartsWith("x-", StringComparison.Ordinal)) ?? [])
-        {
-            headers.Add(header);
-        }
-
-        Add("x-original-topic", original.Topic);
-        Add("x-original-partition", original.Partition.Value.ToString(CultureInfo.InvariantCulture));
-        Add("x-original-offset", original.Offset.Value.ToString(CultureInfo.InvariantCulture));
-        Add("x-exception", $"{received.Failure?.GetType().Name}: {received.Failure?.Message}");
-        Add("x-attempts", received.Attempts.ToString(CultureInfo.InvariantCulture));
-        Add("x-failed-at", time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture));
-        Add("x-consumer-group", group);
+        var headers = DeadLetterHeaders.ForLetter(received, group, time.GetUtcNow());
         try
         {
-            await producer.ProduceAsync(
-                $"{original.Topic}.dlq", new Message<byte[], byte[]> { Key = original.Message.Key, Value = original.Message.Value, Headers = headers });
+            await Produce(producer, new Message<byte[], byte[]> { Key = original.Message.Key, Value = original.Message.Value, Headers = headers });
         }
         catch (KafkaException)
         {
@@ -58,8 +40,20 @@ internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProv
         metrics.DeadLetter(original.Topic, group);
         LogDead(group, original.TopicPartitionOffset.ToString(), received.Header("ce_id") ?? "", received.Failure?.Message ?? "");
         return true;
+    }
 
-        void Add(string name, string value) => headers.Add(name, Encoding.UTF8.GetBytes(value));
+    /// <summary>One that has become too large by its headers leaves its value behind, which x-original-offset names: it must not stop the others.</summary>
+    private static async Task Produce(IProducer<byte[], byte[]> producer, Message<byte[], byte[]> letter)
+    {
+        try
+        {
+            await producer.ProduceAsync(Topic, letter);
+        }
+        catch (KafkaException exception) when (exception.Error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.InvalidMsgSize)
+        {
+            letter.Value = [];
+            await producer.ProduceAsync(Topic, letter);
+        }
     }
 
     /// <summary>How many are on the dead-letter topic and were not put back; null when Kafka does not answer.</summary>
@@ -91,9 +85,9 @@ internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProv
                 using var consumer = kafka.Consumer(ReplayGroup, static _ => { });
                 return (long?)work(consumer, Find(consumer));
             }
-            catch (KafkaException exception)
+            catch (Exception exception) // whatever becomes of the client, the next call makes a new one
             {
-                LogUnknown(exception.Error.Reason);
+                LogUnknown(exception.Message);
                 return null;
             }
         },
@@ -136,8 +130,7 @@ internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProv
                 break;
             }
 
-            Task.WhenAll(chunk.Select(SendBack)).GetAwaiter().GetResult();
-            count += chunk.Count;
+            count += Task.WhenAll(chunk.Select(SendBack)).GetAwaiter().GetResult().Count(static back => back);
             foreach (var ofPartition in chunk.GroupBy(static letter => letter.TopicPartition))
             {
                 var next = ofPartition.Max(static letter => letter.Offset.Value) + 1;
@@ -153,25 +146,34 @@ internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProv
         return count;
     }
 
-    private Task SendBack(ConsumeResult<byte[], byte[]> letter)
+    /// <returns>Whether it is back; one that its topic does not take stays a dead letter, as the last one.</returns>
+    private async Task<bool> SendBack(ConsumeResult<byte[], byte[]> letter)
     {
-        var headers = new Headers();
-        foreach (var header in letter.Message.Headers.Where(static header => !header.Key.StartsWith("x-", StringComparison.Ordinal)))
-        {
-            headers.Add(header);
-        }
-
-        var topic = letter.Message.Headers.TryGetLastBytes("x-original-topic", out var original)
-            ? Encoding.UTF8.GetString(original)
-            : letter.Topic[..^".dlq".Length];
         var producer = kafka.Producer ?? throw new KafkaException(ErrorCode.Local_AllBrokersDown);
-        return producer.ProduceAsync(topic, new Message<byte[], byte[]> { Key = letter.Message.Key, Value = letter.Message.Value, Headers = headers });
+        var message = letter.Message;
+        try
+        {
+            await producer.ProduceAsync(
+                DeadLetterHeaders.TopicOf(message.Headers) ?? Outbox.PaymentsTopic,
+                new Message<byte[], byte[]> { Key = message.Key, Value = message.Value, Headers = DeadLetterHeaders.ForReplay(message.Headers) });
+            return true;
+        }
+        catch (KafkaException exception) when (exception.Error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.InvalidMsg or ErrorCode.InvalidMsgSize
+            or ErrorCode.TopicException or ErrorCode.TopicAuthorizationFailed or ErrorCode.Local_InvalidArg)
+        {
+            LogStays(letter.TopicPartitionOffset.ToString(), exception.Error.Reason);
+            await producer.ProduceAsync(Topic, message);
+            return false;
+        }
     }
 
     public void Dispose() => _replaying.Dispose();
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Group} gave up {Message}, event {Id}, now a dead letter: {Reason}")]
     private partial void LogDead(string group, string message, string id, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Dead letter {Letter} is not taken by its topic: {Reason}")]
+    private partial void LogStays(string letter, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Dead letters cannot be looked at: {Reason}")]
     private partial void LogUnknown(string reason);

@@ -1,40 +1,32 @@
 using ConcertBooking.Infrastructure;
-using Confluent.Kafka;
 using Polly;
 using Polly.Retry;
 
 namespace ConcertBooking.Events;
 
 /// <summary>
-/// A consumer group: takes events in batches, tries each until its effect is done, and only then lets its offset be
-/// committed. What fails while the others succeed becomes a dead letter; when nearly everything fails, it is not the
-/// events: the group waits, and still polls, so that it stays a member and sees when others succeed.
+/// What a consumer group does with its events: it tries each until its effect is done. What cannot be read is a dead
+/// letter at once, and what fails while others succeed is one after its tries. When nearly everything fails, it is not
+/// the events: the group waits, and still polls, so that it stays a member and sees when others succeed.
 /// </summary>
-internal abstract partial class EventConsumer : BackgroundService
+internal abstract class EventConsumer : ConsumerLoop
 {
-    private static readonly TimeSpan PollLimit = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
 
-    /// <summary>Refused events one after the other, no success between: the fault is with us, not with them.</summary>
+    /// <summary>
+    /// Events refused by a receiver one after the other, no success between: the fault may be with it. From then on they
+    /// become dead letters one a round, so that those behind them are tried at last; when one of those succeeds, the rest.
+    /// </summary>
     private const int MostRefusedInARow = 20;
 
-    private readonly Kafka _kafka;
     private readonly DeadLetters _deadLetters;
-    private readonly TimeProvider _time;
-    private readonly ILogger _logger;
     private readonly ResiliencePipeline<List<ReceivedEvent>> _retry;
-    private readonly Positions _positions = new();
-    private readonly OnceAMinute _reminder;
-    private List<ReceivedEvent> _pending = [];
-    private TimeSpan _pause = ShortestPause;
     private int _refusedInARow;
 
-    protected EventConsumer(string name, Kafka kafka, DeadLetters deadLetters, TimeProvider time, ILogger logger)
+    protected EventConsumer(string name, ConsumerParts parts, ILogger logger)
+        : base(name, parts, logger)
     {
-        (Name, _kafka, _deadLetters, _time, _logger) = (name, kafka, deadLetters, time, logger);
-        _reminder = new OnceAMinute(time);
-        deadLetters.Expect(Group);
+        _deadLetters = parts.DeadLetters;
         _retry = new ResiliencePipelineBuilder<List<ReceivedEvent>>()
             .AddRetry(new RetryStrategyOptions<List<ReceivedEvent>>
             {
@@ -47,121 +39,26 @@ internal abstract partial class EventConsumer : BackgroundService
             .Build();
     }
 
-    protected string Name { get; }
-
-    protected TimeProvider Time => _time;
-
-    protected string Group => $"concert-booking.{Name}";
-
-    protected virtual int BatchSize => 500;
-
     /// <summary>Makes the effect of all of them, or of none; of an event that was seen before, it makes none.</summary>
     protected abstract Task Apply(IReadOnlyList<ReceivedEvent> events);
 
-    /// <summary>librdkafka's calls block, so the group has a thread of its own.</summary>
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => !_kafka.IsConfigured
-        ? Task.CompletedTask
-        : Task.Factory.StartNew(() => Consume(stoppingToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-
-    private void Consume(CancellationToken stoppingToken)
+    protected override async Task Round(List<ReceivedEvent> pending, CancellationToken stoppingToken)
     {
-        using var consumer = _kafka.Consumer(Group, Forget);
-        consumer.Subscribe(Outbox.PaymentsTopic);
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                Fill(consumer, stoppingToken);
-                if (_pending.Count > 0)
-                {
-                    Round(stoppingToken).GetAwaiter().GetResult();
-                    _positions.Store(consumer, _pending);
-                }
-            }
-            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
-            {
-                Say(exception.Message);
-                stoppingToken.WaitHandle.WaitOne(ShortestPause);
-            }
-        }
-
-        if (_kafka.Up)
-        {
-            consumer.Close(); // commits what was stored and leaves the group, so that others go on at once
-        }
-    }
-
-    /// <summary>Takes what there is; while something is put off, for as long as it is put off.</summary>
-    private void Fill(IConsumer<byte[], byte[]> consumer, CancellationToken stoppingToken)
-    {
-        var until = _time.GetTimestamp() + (long)((_pending.Count == 0 ? PollLimit : _pause).TotalSeconds * _time.TimestampFrequency);
-        var waiting = _pending.Count > 0;
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            var left = _time.GetElapsedTime(_time.GetTimestamp(), until);
-            if (_pending.Count >= BatchSize)
-            {
-                Stay(consumer, left, stoppingToken);
-                return;
-            }
-
-            var wait = waiting || _pending.Count == 0 ? left : TimeSpan.Zero;
-            var result = consumer.Consume(wait < TimeSpan.Zero ? TimeSpan.Zero : wait > PollLimit ? PollLimit : wait);
-            Take(result);
-            if (result is null && (!waiting || left <= TimeSpan.Zero))
-            {
-                return;
-            }
-        }
-    }
-
-    private void Take(ConsumeResult<byte[], byte[]>? result)
-    {
-        if (result is not null)
-        {
-            _positions.Received(result);
-            _pending.Add(new ReceivedEvent(result));
-        }
-    }
-
-    /// <summary>Waits as a member of the group that takes nothing more.</summary>
-    private void Stay(IConsumer<byte[], byte[]> consumer, TimeSpan wait, CancellationToken stoppingToken)
-    {
-        var began = _time.GetTimestamp();
-        if (wait <= TimeSpan.Zero || !_pending.Exists(static pending => pending.Attempts > 0))
+        await GiveUpUnreadable(pending);
+        var tried = pending.Where(static received => received.IsReadable).ToList();
+        var failed = tried;
+        if (tried.Count == 0)
         {
             return;
         }
 
-        consumer.Pause(consumer.Assignment);
-        while (_time.GetElapsedTime(began) < wait && !stoppingToken.IsCancellationRequested)
-        {
-            Take(consumer.Consume(PollLimit)); // of a partition that was assigned meanwhile
-        }
-
-        consumer.Resume(consumer.Assignment);
-    }
-
-    /// <summary>Another member has these partitions now, and gets everything that is not committed.</summary>
-    private void Forget(IEnumerable<TopicPartition> revoked)
-    {
-        foreach (var partition in revoked)
-        {
-            _positions.Forget(partition);
-            _pending.RemoveAll(pending => pending.Result.TopicPartition == partition);
-        }
-    }
-
-    private async Task Round(CancellationToken stoppingToken)
-    {
-        var tried = _pending.Count;
         try
         {
             await _retry.ExecuteAsync(
                 async _ =>
                 {
-                    await TryTraced(_pending);
-                    return _pending = [.. _pending.Where(static pending => pending.Failure is not null)];
+                    await TryTraced(failed);
+                    return failed = [.. failed.Where(static received => received.Failure is not null)];
                 },
                 stoppingToken);
         }
@@ -170,50 +67,67 @@ internal abstract partial class EventConsumer : BackgroundService
             return; // What is pending is not committed, and comes again.
         }
 
-        if (_pending.Count < tried)
+        pending.RemoveAll(static received => received.Failure is null);
+        if (failed.Count < tried.Count)
         {
             _refusedInARow = 0;
         }
 
-        if (_pending.Count == 0)
+        if (failed.Count == 0)
         {
-            _pause = ShortestPause;
+            Pause = ShortestPause;
             return;
         }
 
-        await Judge(done: tried - _pending.Count);
+        await Judge(pending, failed, done: tried.Count - failed.Count);
     }
 
     /// <summary>Whether it is the events or what they are sent to.</summary>
-    private async Task Judge(int done)
+    private async Task Judge(List<ReceivedEvent> pending, List<ReceivedEvent> failed, int done)
     {
-        var failed = _pending.Count;
-        var isOutage = done * 9 < failed;
+        var doubtful = failed.Count(static received => !IsDefinite(received));
+        var isOutage = done * 9 < doubtful;
         var dead = new List<ReceivedEvent>();
-        foreach (var pending in _pending)
+        foreach (var received in failed)
         {
-            pending.LostRounds += isOutage ? 0 : 1;
-            if (pending.Failure is EventRefusedException
-                ? ++_refusedInARow <= MostRefusedInARow
-                : pending.LostRounds >= 3 || (!isOutage && done >= failed && pending.Failure is not TargetUnavailableException))
+            received.LostRounds += isOutage ? 0 : 1;
+            if (IsDefinite(received) || (received.Failure is ReceiverRefusedException
+                ? done > 0 || ++_refusedInARow <= MostRefusedInARow || dead.Count == 0
+                : received.LostRounds >= 3 || (!isOutage && done >= doubtful && received.Failure is not TargetUnavailableException)))
             {
-                dead.Add(pending);
+                dead.Add(received);
             }
         }
 
-        foreach (var pending in dead)
+        await GiveUp(pending, dead);
+        if (pending.Count > 0)
         {
-            if (await _deadLetters.Add(pending, Group))
-            {
-                _pending.Remove(pending);
-            }
+            Say(pending.Count, pending[0].Failure!.Message);
+            Pause = isOutage && Pause < LongestPause ? Pause * 2 : Pause;
+        }
+    }
+
+    /// <summary>The fault is the event's own, and says nothing of what it was sent to.</summary>
+    private static bool IsDefinite(ReceivedEvent received) => received.Failure is EventRefusedException and not ReceiverRefusedException;
+
+    private Task GiveUpUnreadable(List<ReceivedEvent> pending)
+    {
+        var unreadable = pending.FindAll(static received => !received.IsReadable);
+        unreadable.ForEach(static received => received.Attempts++);
+        return GiveUp(pending, unreadable);
+    }
+
+    /// <summary>Those that Kafka does not take as dead letters now stay pending.</summary>
+    private async Task GiveUp(List<ReceivedEvent> pending, List<ReceivedEvent> dead)
+    {
+        if (dead.Count == 0)
+        {
+            return;
         }
 
-        if (_pending.Count > 0)
-        {
-            Say(_pending[0].Failure!.Message);
-            _pause = isOutage && _pause < LongestPause ? _pause * 2 : _pause;
-        }
+        var added = await Task.WhenAll(dead.Select(received => _deadLetters.Add(received, Group)));
+        var gone = dead.Where((_, index) => added[index]).ToHashSet();
+        pending.RemoveAll(gone.Contains);
     }
 
     private async Task TryTraced(IReadOnlyList<ReceivedEvent> events)
@@ -274,15 +188,4 @@ internal abstract partial class EventConsumer : BackgroundService
 
         return failure;
     }
-
-    private void Say(string reason)
-    {
-        if (_reminder.IsDue())
-        {
-            LogPutOff(_logger, Group, _pending.Count, reason);
-        }
-    }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Group} waits with {Count} events, trying again: {Reason}")]
-    private static partial void LogPutOff(ILogger logger, string group, int count, string reason);
 }

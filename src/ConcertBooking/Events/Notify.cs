@@ -12,9 +12,8 @@ namespace ConcertBooking.Events;
 /// the answer and the note of it the same event is sent again, with the same <c>Idempotency-Key</c>, by which the
 /// receiver knows it.
 /// </summary>
-internal sealed class Notify(
-    Settings settings, MySql database, Kafka kafka, DeadLetters deadLetters, TimeProvider time, ILogger<Notify> logger)
-    : EventConsumer("notifications", kafka, deadLetters, time, logger)
+internal sealed class Notify(Settings settings, MySql database, ConsumerParts parts, ILogger<Notify> logger)
+    : EventConsumer("notifications", parts, logger)
 {
     private const int AtOnce = 8;
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
@@ -66,8 +65,8 @@ internal sealed class Notify(
     {
         try
         {
-            var ids = events.Select(static received => Guid.TryParse(received.Header("ce_id"), out var id) ? id : Guid.Empty).ToList();
-            return await database.Run((connection, token) => ConsumedEvents.Known(connection, Name, ids, token), CancellationToken.None);
+            var ids = events.Select(static received => received.Id).ToList();
+            return await database.Run((connection, token) => ConsumedEvents.Known(connection, Name, ids, token), CancellationToken.None, MySqlLimits.Background);
         }
         catch (DatabaseUnavailableException exception)
         {
@@ -92,7 +91,7 @@ internal sealed class Notify(
 
         try
         {
-            await database.Run((connection, token) => ConsumedEvents.Remember(connection, null, Name, done, token), CancellationToken.None);
+            await database.Run((connection, token) => ConsumedEvents.Remember(connection, null, Name, done, token), CancellationToken.None, MySqlLimits.Background);
         }
         catch (DatabaseUnavailableException)
         {
@@ -105,18 +104,23 @@ internal sealed class Notify(
     {
         try
         {
-            if (sent.Contains(received.Id) || received.Payment() is null)
+            if (sent.Contains(received.Id) || received.Payment is not { } payment)
             {
                 return null;
+            }
+
+            if (received.ReplayGroup is null && ConsumedEvents.MayBeForgotten(payment, Time))
+            {
+                return new EventRefusedException("it is older than the memory of sent notifications; put back as a dead letter, it is sent");
             }
 
             using var request = Request(received);
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
             return Judge(response.StatusCode);
         }
-        catch (EventRefusedException refused)
+        catch (FormatException exception)
         {
-            return refused;
+            return new EventRefusedException($"its headers cannot be passed on: {exception.Message}");
         }
         catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException)
         {
@@ -158,7 +162,7 @@ internal sealed class Notify(
     private static Exception? Judge(HttpStatusCode status) => (int)status switch
     {
         >= 200 and < 300 => null,
-        400 or 409 or 410 or 413 or 415 or 422 => new EventRefusedException($"the webhook refused it with {(int)status}"),
+        400 or 409 or 410 or 413 or 415 or 422 => new ReceiverRefusedException($"the webhook refused it with {(int)status}"),
         < 500 or 502 or 503 or 504 => new TargetUnavailableException($"the webhook answered {(int)status}"),
         _ => new HttpRequestException($"the webhook answered {(int)status}"),
     };

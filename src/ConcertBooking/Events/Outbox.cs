@@ -19,6 +19,9 @@ internal static class Outbox
 {
     public const string PaymentsTopic = "concert-booking.payments";
     public const string ReservationsTopic = "concert-booking.reservations";
+    /// <summary>Where events go that a consumer of payments gave up.</summary>
+    public const string DeadLettersTopic = PaymentsTopic + ".dlq";
+
     public const string PaymentCompleted = "payment.completed.v1";
 
     /// <summary>Those of <see cref="AddTo"/>, for a procedure.</summary>

@@ -1,25 +1,26 @@
 using System.Diagnostics;
-using System.Globalization;
-using System.Text;
 using ConcertBooking.Infrastructure;
 using Confluent.Kafka;
-using Polly;
-using Polly.CircuitBreaker;
-using Polly.Retry;
 
 namespace ConcertBooking.Events;
 
 /// <summary>
 /// Sends what is in the outbox. A commit wakes it, so an event is on its way within milliseconds; whatever was left
 /// behind, by an outage, a crash or another instance, it finds by itself. There is no second path that could differ.
+/// The events of a key are sent one after the other; keys do not wait for each other, nor partitions.
 /// </summary>
 internal sealed partial class OutboxRelay : BackgroundService
 {
     private static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(500);
     /// <summary>A commit is seldom alone: this much later there is a batch, and the client does not wait for it anyway.</summary>
     private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(10);
-    private static readonly TimeSpan SendLimit = TimeSpan.FromSeconds(10);
+    /// <summary>The producer reports a message by its timeout; this only bounds the wait should it not.</summary>
+    private static readonly TimeSpan SendLimit = Kafka.MessageTimeout + TimeSpan.FromSeconds(2);
+    /// <summary>For the sends that are on their way when the host stops.</summary>
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(3);
     private const int BatchSize = 500;
+    /// <summary>Claimed and not yet settled. Leaves room for others while some wait for a partition's first failure.</summary>
+    private const int MostInFlight = 2_000;
 
     private readonly OutboxTable _table;
     private readonly Kafka _kafka;
@@ -27,12 +28,17 @@ internal sealed partial class OutboxRelay : BackgroundService
     private readonly Metrics _metrics;
     private readonly TimeProvider _time;
     private readonly ILogger<OutboxRelay> _logger;
-    private readonly ResiliencePipeline _guard;
-    private readonly byte[] _source = "/concert-booking"u8.ToArray();
+    private readonly PartitionBreakers _breakers;
+    private readonly OnceAMinute _reminder;
+    private readonly OutboxSettlement _settlement;
+    private readonly HashSet<Guid> _keys = [];
+    private int _inFlight;
 
     public OutboxRelay(OutboxTable table, Kafka kafka, OutboxSignal signal, Metrics metrics, TimeProvider time, ILogger<OutboxRelay> logger)
     {
         (_table, _kafka, _signal, _metrics, _time, _logger) = (table, kafka, signal, metrics, time, logger);
+        (_settlement, _breakers, _reminder) = (new OutboxSettlement(table, metrics, logger), new PartitionBreakers(time), new OnceAMinute(time));
+        kafka.Require(Outbox.PaymentsTopic, Outbox.ReservationsTopic, Outbox.DeadLettersTopic);
         foreach (var topic in (string[])[Outbox.PaymentsTopic, Outbox.ReservationsTopic])
         {
             foreach (var result in (string[])["sent", "failed", "refused"])
@@ -40,27 +46,6 @@ internal sealed partial class OutboxRelay : BackgroundService
                 metrics.Published(topic, result, 0);
             }
         }
-
-        _guard = new ResiliencePipelineBuilder()
-            .AddCircuitBreaker(new CircuitBreakerStrategyOptions
-            {
-                ShouldHandle = static arguments => ValueTask.FromResult(IsOutage(arguments.Outcome.Exception)),
-                FailureRatio = 0.9,
-                MinimumThroughput = 3,
-                SamplingDuration = TimeSpan.FromSeconds(30),
-                BreakDuration = TimeSpan.FromSeconds(2),
-            })
-            .AddRetry(new RetryStrategyOptions
-            {
-                ShouldHandle = static arguments => ValueTask.FromResult(
-                    arguments.Outcome.Exception is KafkaException { Error.Code: ErrorCode.Local_QueueFull }),
-                MaxRetryAttempts = 5,
-                BackoffType = DelayBackoffType.Exponential,
-                UseJitter = true,
-                Delay = TimeSpan.FromMilliseconds(50),
-            })
-            .AddTimeout(SendLimit)
-            .Build();
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -70,160 +55,187 @@ internal sealed partial class OutboxRelay : BackgroundService
             return;
         }
 
-        while (!stoppingToken.IsCancellationRequested)
+        try
         {
-            try
+            while (true)
             {
-                if (_kafka.Producer is not { } producer || await RelayOnce(producer, stoppingToken) < BatchSize)
-                {
-                    await _signal.Wait(Idle, stoppingToken);
-                    await Task.Delay(Gather, _time, stoppingToken);
-                }
+                await Relay(stoppingToken);
             }
-            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
-            {
-                // The database is away, or not migrated yet; readyz and its log tell of it.
-                LogPutOff(exception.Message);
-                await Task.Delay(Idle, _time, stoppingToken);
-            }
+        }
+        catch (OperationCanceledException)
+        {
+            await Finish();
         }
     }
 
-    /// <summary>Claims a batch, sends it key by key in order, and settles every row.</summary>
-    private async Task<int> RelayOnce(IProducer<byte[], byte[]> producer, CancellationToken stoppingToken)
+    private async Task Relay(CancellationToken stoppingToken)
     {
-        var claimed = await _table.Claim(BatchSize, stoppingToken);
-        if (claimed.Count == 0)
+        try
+        {
+            await Settle();
+            if (await ClaimAndSend(stoppingToken) < BatchSize)
+            {
+                await _signal.Wait(Idle, stoppingToken);
+                await Task.Delay(Gather, _time, stoppingToken);
+            }
+        }
+        catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+        {
+            // The database is away, or not migrated yet; readyz and its log tell of it.
+            LogPutOff(exception.Message);
+            await Task.Delay(Idle, _time, stoppingToken);
+        }
+    }
+
+    /// <summary>Claims what is due and starts to send it.</summary>
+    /// <returns>How many events were claimed.</returns>
+    private async Task<int> ClaimAndSend(CancellationToken stoppingToken)
+    {
+        var room = Math.Min(BatchSize, MostInFlight - _inFlight);
+        if (_kafka.Producer is null || room <= 0)
         {
             return 0;
         }
 
-        var sends = await Task.WhenAll(claimed.GroupBy(static claim => claim.Key).Select(ofKey => Send(producer, [.. ofKey])));
-        var sent = sends.SelectMany(static send => send.Sent).ToList();
-        var unsent = sends.SelectMany(static send => send.Unsent).ToList();
-        var refused = sends.Where(static send => send.Refused is not null).Select(static send => send.Refused!.Value).ToList();
-        Count(sent, "sent");
-        Count(unsent, "failed");
-        Count(refused.Select(static refusal => refusal.Item1), "refused");
-        if (sent.Count > 0)
+        var claim = await _table.Claim(room, stoppingToken);
+        _inFlight += claim.Events.Count;
+        foreach (var ofKey in claim.Events.GroupBy(static claimed => claimed.Key))
         {
-            await _table.Acknowledge(sent);
+            if (_keys.Add(ofKey.Key))
+            {
+                _ = Send(claim, [.. ofKey], stoppingToken);
+            }
+            else
+            {
+                // Its lease ended before its sends did, as after a pause of this process.
+                _settlement.Add(new OutboxOutcome(claim.Id, ofKey.Key) { Unsent = [.. ofKey], Delay = Idle, IsSecond = true });
+            }
         }
 
-        if (unsent.Count > 0)
-        {
-            await _table.Release(unsent);
-        }
-
-        if (refused.Count > 0)
-        {
-            await _table.Refuse(refused);
-            LogRefused(refused.Count, refused[0].Error);
-        }
-
-        return sent.Count;
+        return claim.Events.Count;
     }
-
-    private void Count(IEnumerable<OutboxEvent> events, string result)
-    {
-        foreach (var ofTopic in events.CountBy(static told => told.Topic))
-        {
-            _metrics.Published(ofTopic.Key, result, ofTopic.Value);
-        }
-    }
-
-    private readonly record struct Outcome(List<OutboxEvent> Sent, List<OutboxEvent> Unsent, (OutboxEvent, string Error)? Refused);
 
     /// <summary>The events of one key, one after the other: what follows a failure must not overtake it.</summary>
-    private async Task<Outcome> Send(IProducer<byte[], byte[]> producer, OutboxEvent[] ofKey)
+    private async Task Send(OutboxClaim claim, OutboxEvent[] ofKey, CancellationToken stoppingToken)
     {
-        var sent = new List<OutboxEvent>();
-        foreach (var outboxEvent in ofKey)
+        var outcome = new OutboxOutcome(claim.Id, ofKey[0].Key);
+        try
         {
-            using var span = MessageSpan.Send(outboxEvent);
+            foreach (var outboxEvent in ofKey)
+            {
+                if (stoppingToken.IsCancellationRequested || !_table.AllowsSend(claim) || !await TrySend(outboxEvent, outcome))
+                {
+                    break;
+                }
+
+                outcome.Sent.Add(outboxEvent);
+            }
+        }
+        finally
+        {
+            outcome.Unsent.AddRange(ofKey.Skip(outcome.Count));
+            _settlement.Add(outcome);
+            _signal.Set();
+        }
+    }
+
+    /// <returns>Whether Kafka has it; if not, the outcome says what is to be done.</returns>
+    private async Task<bool> TrySend(OutboxEvent outboxEvent, OutboxOutcome outcome)
+    {
+        if (_kafka.Producer is not { } producer || _kafka.Lacks(outboxEvent.Topic))
+        {
+            outcome.Delay = Idle * 2;
+            return false;
+        }
+
+        var partition = (outboxEvent.Topic, OutboxMessage.Partition(outboxEvent.Key, _kafka.Partitions(outboxEvent.Topic)));
+        if (_breakers.Enter(partition) is { } pause)
+        {
+            // Spread over a few whole seconds: those of a partition are neither all due at once nor each on its own.
+            outcome.Delay = TimeSpan.FromSeconds(Math.Ceiling(pause.TotalSeconds) + Random.Shared.Next(3));
+            return false;
+        }
+
+        using var span = MessageSpan.Send(outboxEvent);
+        try
+        {
+            await producer.ProduceAsync(outboxEvent.Topic, OutboxMessage.Of(outboxEvent, span?.Id)).WaitAsync(SendLimit, _time);
+            _breakers.Succeed(partition);
+            return true;
+        }
+        catch (KafkaException exception) when (IsRefusal(exception.Error))
+        {
+            span?.SetStatus(ActivityStatusCode.Error, exception.Error.Reason);
+            _breakers.Succeed(partition);
+            outcome.Refused = (outboxEvent, exception.Error.Reason);
+            return false;
+        }
+        catch (Exception exception)
+        {
+            span?.SetStatus(ActivityStatusCode.Error, exception.Message);
+            _metrics.Published(outboxEvent.Topic, "failed");
+            Remind(partition, exception.Message);
+            _breakers.Fail(partition);
+            outcome.Delay = TimeSpan.FromSeconds(1);
+            return false;
+        }
+    }
+
+    /// <summary>Said of this very message; anything else is said of the partition, the topic or the cluster.</summary>
+    private static bool IsRefusal(Error error) => error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.InvalidMsg or ErrorCode.InvalidMsgSize
+        or ErrorCode.InvalidRecord or ErrorCode.TopicException or ErrorCode.Local_InvalidArg;
+
+    private async Task Settle()
+    {
+        foreach (var settled in await _settlement.Settle())
+        {
+            _inFlight -= settled.Count;
+            if (!settled.IsSecond)
+            {
+                _keys.Remove(settled.Key);
+            }
+        }
+    }
+
+    /// <summary>Sends that have begun end, so that what Kafka has is not sent again; nothing new begins.</summary>
+    private async Task Finish()
+    {
+        var started = _time.GetTimestamp();
+        do
+        {
             try
             {
-                await _guard.ExecuteAsync(
-                    async token => await producer.ProduceAsync(outboxEvent.Topic, Message(outboxEvent, span), token), CancellationToken.None);
-                sent.Add(outboxEvent);
+                await Settle();
             }
-            catch (Exception exception) when (IsOutage(exception) || exception is BrokenCircuitException)
+            catch (DatabaseUnavailableException exception)
             {
-                span?.SetStatus(ActivityStatusCode.Error, exception.Message);
-                return new Outcome(sent, [.. ofKey.Skip(sent.Count)], null);
+                LogPutOff(exception.Message); // its rows are sent again when their lease ends
             }
-            catch (KafkaException exception)
-            {
-                span?.SetStatus(ActivityStatusCode.Error, exception.Error.Reason);
-                return new Outcome(sent, [.. ofKey.Skip(sent.Count + 1)], (outboxEvent, exception.Error.Reason));
-            }
-        }
 
-        return new Outcome(sent, [], null);
+            if (_inFlight == 0)
+            {
+                return;
+            }
+
+            await _signal.Wait(Idle, CancellationToken.None);
+        }
+        while (_time.GetElapsedTime(started) < StopLimit);
     }
 
-    /// <summary>CloudEvents 1.0, Kafka binary content mode.</summary>
-    private Message<byte[], byte[]> Message(OutboxEvent outboxEvent, Activity? span)
+    private void Remind((string Topic, int Partition) partition, string reason)
     {
-        Headers headers =
-        [
-            new Header("ce_specversion", "1.0"u8.ToArray()),
-            new Header("ce_id", Encoding.ASCII.GetBytes(outboxEvent.Id.ToString())),
-            new Header("ce_source", _source),
-            new Header("ce_type", Encoding.ASCII.GetBytes(outboxEvent.Type)),
-            new Header("ce_time", Encoding.ASCII.GetBytes(outboxEvent.CreatedAt.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture))),
-            new Header("content-type", "application/json"u8.ToArray()),
-        ];
-        if ((span?.Id ?? outboxEvent.TraceParent) is { } traceParent)
+        lock (_reminder)
         {
-            headers.Add(MessageSpan.Header, Encoding.ASCII.GetBytes(traceParent));
+            if (_reminder.IsDue())
+            {
+                LogUnsent(partition.Topic, partition.Partition, reason);
+            }
         }
-
-        return new()
-        {
-            Key = Encoding.ASCII.GetBytes(outboxEvent.Key.ToString()),
-            Value = Encoding.UTF8.GetBytes(outboxEvent.Payload),
-            Headers = headers,
-        };
     }
-
-    /// <summary>Kafka as a whole does not take messages; anything else is said of this very message.</summary>
-    private static bool IsOutage(Exception? exception) => exception switch
-    {
-        Polly.Timeout.TimeoutRejectedException => true,
-        KafkaException kafka => kafka.Error.Code is not (ErrorCode.MsgSizeTooLarge or ErrorCode.InvalidMsg or ErrorCode.InvalidMsgSize
-            or ErrorCode.InvalidRecord or ErrorCode.TopicException or ErrorCode.TopicAuthorizationFailed or ErrorCode.Local_InvalidArg),
-        _ => false,
-    };
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Relay put off: {Reason}")]
     private partial void LogPutOff(string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka refused {Count} events, the first because: {Reason}")]
-    private partial void LogRefused(int count, string reason);
-}
-
-/// <summary>Tells the relay that something was committed. However many tell, it wakes once.</summary>
-internal sealed class OutboxSignal : IDisposable
-{
-    private readonly SemaphoreSlim _signal = new(0, 1);
-
-    public void Set()
-    {
-        if (_signal.CurrentCount == 0)
-        {
-            try
-            {
-                _signal.Release();
-            }
-            catch (SemaphoreFullException)
-            {
-                // Another commit told it first.
-            }
-        }
-    }
-
-    public Task Wait(TimeSpan limit, CancellationToken cancellationToken) => _signal.WaitAsync(limit, cancellationToken);
-
-    public void Dispose() => _signal.Dispose();
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka takes nothing for {Topic} [{Partition}], its events wait in the outbox: {Reason}")]
+    private partial void LogUnsent(string topic, int partition, string reason);
 }

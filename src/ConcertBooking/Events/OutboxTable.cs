@@ -8,14 +8,27 @@ namespace ConcertBooking.Events;
 internal sealed record OutboxEvent(
     Guid Id, string Topic, string Type, Guid Key, string Payload, DateTime CreatedAt, int Attempts, string? TraceParent);
 
+/// <summary>What one claim leased: rows that are this relay's until the lease ends.</summary>
+/// <param name="Id">In the rows until somebody else claims them.</param>
+/// <param name="Started">A moment before the lease began, on this machine's monotonic clock.</param>
+/// <param name="Events">Oldest first.</param>
+internal sealed record OutboxClaim(Guid Id, long Started, List<OutboxEvent> Events);
+
 /// <summary>
 /// The outbox as the relays see it. Any number of them on any number of instances work on it; a claim leases rows by
 /// moving their next attempt forward, so what a killed relay had claimed comes back by itself.
 /// </summary>
-internal sealed class OutboxTable(MySql database)
+internal sealed class OutboxTable(MySql database, TimeProvider time)
 {
-    /// <summary>Longer than a send may take, so that a lease ends only when its relay is gone or was paused.</summary>
-    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
+    /// <summary>Ends only when its relay is gone or was paused: see <see cref="AllowsSend"/>.</summary>
+    private static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// Whether a message sent now is sent or given up before the lease ends, so that nobody else has claimed its row,
+    /// and perhaps sent later ones of its key, meanwhile.
+    /// </summary>
+    public bool AllowsSend(OutboxClaim claim) => time.GetElapsedTime(claim.Started) < Lease - Kafka.MessageTimeout - Margin;
 
     /// <summary>
     /// Finds the oldest due rows. The claim row is locked by a statement of its own: the next statement starts after
@@ -36,18 +49,23 @@ internal sealed class OutboxTable(MySql database)
           ORDER BY d.created_at, d.event_id LIMIT @limit
         """;
 
-    public Task<List<OutboxEvent>> Claim(int limit, CancellationToken cancellationToken) => database.Run(
-        async (connection, token) =>
-        {
-            var due = await Find(connection, limit, token);
-            await using var claim = new MySqlCommand(due.Count == 0 ? "COMMIT" : ClaimSql(due.Count), connection);
-            claim.Parameters.AddWithValue("@claim", Guid.CreateVersion7());
-            claim.Parameters.AddWithValue("@lease", (int)Lease.TotalSeconds);
-            AddIds(claim, due);
-            await claim.ExecuteNonQueryAsync(token);
-            return due;
-        },
-        cancellationToken);
+    public Task<OutboxClaim> Claim(int limit, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        return database.Run(
+            async (connection, token) =>
+            {
+                var due = await Find(connection, limit, token);
+                var id = Guid.CreateVersion7();
+                await using var claim = new MySqlCommand(due.Count == 0 ? "COMMIT" : ClaimSql(due.Count), connection);
+                claim.Parameters.AddWithValue("@claim", id);
+                claim.Parameters.AddWithValue("@lease", (int)Lease.TotalSeconds);
+                AddIds(claim, "e", due.Select(static claimed => claimed.Id));
+                await claim.ExecuteNonQueryAsync(token);
+                return new OutboxClaim(id, started, due);
+            },
+            cancellationToken, MySqlLimits.Background);
+    }
 
     private static async Task<List<OutboxEvent>> Find(MySqlConnection connection, int limit, CancellationToken cancellationToken)
     {
@@ -67,83 +85,86 @@ internal sealed class OutboxTable(MySql database)
     }
 
     private static string ClaimSql(int count) => $"""
-        UPDATE outbox SET claim_id = @claim, next_attempt_at = TIMESTAMPADD(SECOND, @lease, NOW(6)) WHERE event_id IN ({Ids(count)});
+        UPDATE outbox SET claim_id = @claim, next_attempt_at = TIMESTAMPADD(SECOND, @lease, NOW(6)) WHERE event_id IN ({Ids("e", count)});
         COMMIT
         """;
 
-    private static string Ids(int count) => string.Join(',', Enumerable.Range(0, count).Select(static index => $"@e{index}"));
+    private static string Ids(string prefix, int count) => string.Join(',', Enumerable.Range(0, count).Select(index => $"@{prefix}{index}"));
 
-    private static void AddIds(MySqlCommand command, IReadOnlyList<OutboxEvent> events)
+    private static void AddIds(MySqlCommand command, string prefix, IEnumerable<Guid> ids)
     {
-        for (var index = 0; index < events.Count; index++)
+        foreach (var (index, id) in ids.Index())
         {
-            command.Parameters.AddWithValue($"@e{index}", events[index].Id);
+            command.Parameters.AddWithValue($"@{prefix}{index}", id);
         }
     }
 
-    /// <summary>Kafka has them: the rows go, and payments remember that theirs was sent, which is what verify asks for.</summary>
-    public Task Acknowledge(IReadOnlyList<OutboxEvent> sent) => database.Run(
+    /// <summary>
+    /// Kafka has them: the rows go, and payments remember that theirs was sent, which is what verify asks for. A row
+    /// that somebody else claimed meanwhile stays until he has sent it too: before that, no later one of its key may go.
+    /// </summary>
+    public Task Acknowledge(IReadOnlyCollection<Guid> claims, IReadOnlyList<OutboxEvent> sent) => database.Run(
         async (connection, token) =>
         {
-            var ids = Ids(sent.Count);
-            var paid = sent.Where(static sentEvent => sentEvent.Topic == Outbox.PaymentsTopic).ToList();
+            var paid = sent.Where(static sentEvent => sentEvent.Topic == Outbox.PaymentsTopic).Select(static sentEvent => sentEvent.Key).ToList();
             await using var command = new MySqlCommand(
                 $"""
                 START TRANSACTION;
-                {(paid.Count == 0 ? "" : $"UPDATE payment SET published_at = NOW(6) WHERE reservation_id IN ({string.Join(',', paid.Select(static (_, index) => $"@p{index}"))});")}
-                DELETE FROM outbox WHERE event_id IN ({ids});
+                {(paid.Count == 0 ? "" : $"UPDATE payment SET published_at = NOW(6) WHERE reservation_id IN ({Ids("p", paid.Count)});")}
+                DELETE FROM outbox WHERE event_id IN ({Ids("e", sent.Count)}) AND claim_id IN ({Ids("c", claims.Count)});
                 COMMIT
                 """,
                 connection);
-            for (var index = 0; index < paid.Count; index++)
-            {
-                command.Parameters.AddWithValue($"@p{index}", paid[index].Key);
-            }
-
-            AddIds(command, sent);
+            AddIds(command, "p", paid);
+            AddIds(command, "e", sent.Select(static sentEvent => sentEvent.Id));
+            AddIds(command, "c", claims);
             return await command.ExecuteNonQueryAsync(token);
         },
-        CancellationToken.None);
+        CancellationToken.None, MySqlLimits.Background);
 
-    private const string ReleaseSql = """
-        UPDATE outbox SET next_attempt_at = NOW(6) WHERE event_id = @event AND state = 'PENDING'
-        """;
+    /// <summary>Not sent through no fault of their own: due again after the delay, and not counted.</summary>
+    public Task PutOff(IReadOnlyCollection<Guid> claims, IReadOnlyList<OutboxEvent> unsent, TimeSpan delay) => database.Run(
+        async (connection, token) =>
+        {
+            await using var command = new MySqlCommand(
+                $"""
+                UPDATE outbox SET next_attempt_at = TIMESTAMPADD(MICROSECOND, @delay, NOW(6))
+                  WHERE event_id IN ({Ids("e", unsent.Count)}) AND claim_id IN ({Ids("c", claims.Count)}) AND state = 'PENDING'
+                """,
+                connection);
+            command.Parameters.AddWithValue("@delay", (long)delay.TotalMicroseconds);
+            AddIds(command, "e", unsent.Select(static unsentEvent => unsentEvent.Id));
+            AddIds(command, "c", claims);
+            return await command.ExecuteNonQueryAsync(token);
+        },
+        CancellationToken.None, MySqlLimits.Background);
 
     private const string RefuseSql = """
         UPDATE outbox
           SET state = IF(attempts + 1 >= @mostAttempts, 'DEAD', 'PENDING'), last_error = @error,
               next_attempt_at = TIMESTAMPADD(SECOND, LEAST(POW(2, attempts), 300), NOW(6)),
               attempts = attempts + 1
-          WHERE event_id = @event AND state = 'PENDING'
+          WHERE event_id = @event AND claim_id = @claim AND state = 'PENDING'
         """;
-
-    /// <summary>Not sent through no fault of their own: due again at once, and not counted.</summary>
-    public Task Release(IReadOnlyList<OutboxEvent> unsent) => Each(unsent.Select(static unsentEvent => (unsentEvent.Id, Error: (string?)null)));
-
-    /// <summary>Refused by Kafka as they are: tried again later and later, dead after <see cref="MostAttempts"/>.</summary>
-    public Task Refuse(IReadOnlyList<(OutboxEvent Event, string Error)> refused) =>
-        Each(refused.Select(static refusal => (refusal.Event.Id, (string?)refusal.Error)));
 
     private const int MostAttempts = 10;
 
-    private Task<int> Each(IEnumerable<(Guid Id, string? Error)> changes) => database.Run(
+    /// <summary>Refused by Kafka as they are: tried again later and later, dead after <see cref="MostAttempts"/>.</summary>
+    public Task Refuse(IEnumerable<(Guid Claim, OutboxEvent Event, string Error)> refused) => database.Run(
         async (connection, token) =>
         {
             await using var batch = new MySqlBatch(connection);
-            foreach (var (id, error) in changes)
+            foreach (var (claim, refusedEvent, error) in refused)
             {
-                var command = new MySqlBatchCommand(error is null ? ReleaseSql : RefuseSql);
-                command.Parameters.AddWithValue("@event", id);
-                if (error is not null)
-                {
-                    command.Parameters.AddWithValue("@error", error.Length > 500 ? error[..500] : error);
-                    command.Parameters.AddWithValue("@mostAttempts", MostAttempts);
-                }
-
+                var command = new MySqlBatchCommand(RefuseSql);
+                command.Parameters.AddWithValue("@event", refusedEvent.Id);
+                command.Parameters.AddWithValue("@claim", claim);
+                command.Parameters.AddWithValue("@error", error.Length > 500 ? error[..500] : error);
+                command.Parameters.AddWithValue("@mostAttempts", MostAttempts);
                 batch.BatchCommands.Add(command);
             }
 
             return await batch.ExecuteNonQueryAsync(token);
         },
-        CancellationToken.None);
+        CancellationToken.None, MySqlLimits.Background);
 }

@@ -20,6 +20,8 @@ internal sealed class Metrics : IDisposable
     private readonly Histogram<double> _admission;
     private readonly ConcurrentDictionary<string, (long Waiting, long Active)> _queues = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, bool> _dependencies = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, bool> _consumers = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<(string Group, string Topic), long> _lags = new();
 
     public Metrics()
     {
@@ -43,6 +45,10 @@ internal sealed class Metrics : IDisposable
         _meter.CreateObservableGauge("booking.outbox.oldest", () => OutboxOldestSeconds, "s");
         Gauge("booking.dependency.up", () => _dependencies.Select(
             static known => new Measurement<long>(known.Value ? 1 : 0, new KeyValuePair<string, object?>("dependency", known.Key))));
+        Gauge("booking.consumer.up", () => _consumers.Select(
+            static known => new Measurement<long>(known.Value ? 1 : 0, new KeyValuePair<string, object?>("group", known.Key))));
+        Gauge("booking.consumer.lag", () => _lags.Select(static known => new Measurement<long>(
+            known.Value, new KeyValuePair<string, object?>("group", known.Key.Group), new KeyValuePair<string, object?>("topic", known.Key.Topic))));
         var limit = ControlGroup.MemoryLimit(ControlGroup.Root) ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         _meter.CreateObservableGauge("booking.memory.limit", () => limit, "By", "What the container or machine allows");
     }
@@ -84,18 +90,35 @@ internal sealed class Metrics : IDisposable
 
     public void Admitted(TimeSpan waited) => _admission.Record(waited.TotalSeconds);
 
-    /// <summary>An empty queue is forgotten; beyond the first hundred that are not, queues are not told apart any more and left out.</summary>
-    public void Queue(string queue, long waiting, long active)
+    /// <summary>A queue that nobody has counted yet has nobody.</summary>
+    public void KnowQueue(string queue)
     {
-        if (waiting + active == 0)
+        if (_queues.Count < MaximumQueues)
         {
-            _queues.TryRemove(queue, out _);
-        }
-        else if (_queues.ContainsKey(queue) || _queues.Count < MaximumQueues)
-        {
-            _queues[queue] = (waiting, active);
+            _queues.TryAdd(queue, (0, 0));
         }
     }
+
+    /// <summary>Beyond a hundred queues an empty one makes room; beyond a hundred that are not, queues are left out.</summary>
+    public void Queue(string queue, long waiting, long active)
+    {
+        if (!_queues.ContainsKey(queue) && _queues.Count >= MaximumQueues)
+        {
+            if (waiting + active == 0
+                || _queues.FirstOrDefault(static known => known.Value is (0, 0)) is not { Key: { } empty } || !_queues.TryRemove(empty, out _))
+            {
+                return;
+            }
+        }
+
+        _queues[queue] = (waiting, active);
+    }
+
+    /// <summary>Whether this instance's member of the group can take events.</summary>
+    public void Consumer(string group, bool runs) => _consumers[group] = runs;
+
+    /// <summary>Messages of the topic that the group, over all its members, has not finished.</summary>
+    public void ConsumerLag(string group, string topic, long lag) => _lags[(group, topic)] = lag;
 
     public void Dependency(string dependency, bool up) => _dependencies[dependency] = up;
 

@@ -46,7 +46,7 @@ internal static class Migrations
     public static async Task<int> Apply(string connectionString, Action<string> tell, CancellationToken cancellationToken)
     {
         var settings = MySqlSession.Settings(connectionString);
-        (settings.Pooling, settings.DefaultCommandTimeout, settings.ConnectionTimeout) = (false, 0, 5);
+        (settings.Pooling, settings.DefaultCommandTimeout, settings.ConnectionTimeout) = (false, MySqlLimits.MigrationSeconds, 5);
         await using var source = MySqlSession.Source(settings);
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
 

@@ -9,27 +9,17 @@ namespace ConcertBooking.Infrastructure;
 internal sealed class DatabaseUnavailableException(string message, Exception? inner = null) : Exception(message, inner);
 
 /// <summary>
-/// The one way to MySQL: a bounded pool with a wait limit, a time limit on every statement, and a retry of the
-/// whole unit of work when the server chose it as a deadlock's victim or the connection was lost.
+/// The one way to MySQL: a bounded pool, a deadline for each unit of work (<see cref="MySqlLimits"/>), and a retry of
+/// the whole of it when the server chose it as a deadlock's victim or the connection was lost.
 /// </summary>
 internal sealed partial class MySql : IAsyncDisposable
 {
-    /// <summary>How long a request may wait for a connection; with connecting it stays under the promised 2 s.</summary>
-    private static readonly TimeSpan WaitLimit = TimeSpan.FromMilliseconds(1500);
-
-    /// <summary>A connection lost later than this was not lost to a restart: asking again would only add to the wait.</summary>
-    private static readonly TimeSpan RepeatLimit = TimeSpan.FromSeconds(1);
-
     private readonly MySqlPool _source;
     private readonly MySqlPool _probes;
-    private readonly SemaphoreSlim _free;
-
-    /// <summary>What reads may take of it; the rest waits for those who hold and pay.</summary>
-    private readonly SemaphoreSlim _freeForReads;
+    private readonly MySqlSlots _slots;
     private readonly ResiliencePipeline _retry;
     private readonly ResiliencePipeline _retryUndone;
     private readonly Throttle _throttle;
-    private readonly PoolLimit _limit;
     private readonly ILogger<MySql> _logger;
 
     /// <summary>Connections that the server takes in all.</summary>
@@ -39,24 +29,22 @@ internal sealed partial class MySql : IAsyncDisposable
     {
         _throttle = throttle;
         _logger = logger;
-        _free = new SemaphoreSlim(settings.MaxPoolSize);
-        _freeForReads = new SemaphoreSlim(Math.Max(1, settings.MaxPoolSize / 5));
-        _limit = new PoolLimit(_free, settings.MaxPoolSize, time, logger);
-        metrics.WatchPool(() => _limit.Size, () => _free.CurrentCount);
+        _slots = new MySqlSlots(settings.MaxPoolSize, time, logger);
+        metrics.WatchPool(() => _slots.Size, () => _slots.Free);
         var connection = MySqlSession.Settings(settings.MySql);
-        connection.MaximumPoolSize = (uint)settings.MaxPoolSize;
-        connection.ConnectionTimeout = 2;
-        connection.DefaultCommandTimeout = 4;
+        connection.MaximumPoolSize = 2 * (uint)settings.MaxPoolSize; // the slots are the limit; the rest is for connections that hang after their slot was given away
+        connection.ConnectionTimeout = MySqlLimits.ConnectSeconds;
+        connection.DefaultCommandTimeout = MySqlLimits.StatementSeconds;
         connection.CancellationTimeout = -1; // a statement past its limit costs its connection, not a second one to kill it
         connection.ConnectionReset = false; // saves a round trip a request; Run leaves no transaction or variable behind
         connection.ConnectionLifeTime = 300; // a server that was replaced without a word is left in minutes
         var requests = connection.ConnectionString;
-        _source = new MySqlPool(() => MySqlSession.Source(requests, LockWaitSql, null));
+        _source = new MySqlPool(() => MySqlSession.Source(requests, MySqlLimits.SessionSql, null));
         connection.MaximumPoolSize = 1;
-        connection.DefaultCommandTimeout = 2;
+        connection.DefaultCommandTimeout = MySqlLimits.ConnectSeconds;
         connection.ApplicationName = "concert-booking health";
         var probes = connection.ConnectionString;
-        _probes = new MySqlPool(() => MySqlSession.Source(probes, LockWaitSql, ReadLimits));
+        _probes = new MySqlPool(() => MySqlSession.Source(probes, MySqlLimits.SessionSql, ReadLimits));
         _retry = Retry(MySqlErrors.IsTransient);
         _retryUndone = Retry(MySqlErrors.LeftNothing);
     }
@@ -85,8 +73,6 @@ internal sealed partial class MySql : IAsyncDisposable
             })
             .Build();
 
-    private const string LockWaitSql = "SET innodb_lock_wait_timeout = 2";
-
     /// <summary>Each new connection of the probes asks, since it may have reached another server.</summary>
     private async Task ReadLimits(MySqlConnection connection, CancellationToken cancellationToken)
     {
@@ -98,49 +84,43 @@ internal sealed partial class MySql : IAsyncDisposable
     /// <summary>
     /// Runs one unit of work on a connection of its own. The work may run more than once: it must make its ids anew
     /// each time and hold either plain reads or one transaction that is safe to repeat after an unknown outcome.
+    /// Whoever gives up waiting, by the deadline or the token, leaves work that is under way to its end.
     /// </summary>
-    /// <exception cref="DatabaseUnavailableException">No connection in time, or the connection was lost again and again.</exception>
-    public Task<T> Run<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
-        Run(_retry, work, cancellationToken);
+    /// <param name="work">Gets a token that is never cancelled: the connector would kill the statement by a second connection, and block a thread until that is open.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <param name="deadline">A request's, from now, when it is not given.</param>
+    /// <exception cref="DatabaseUnavailableException">No answer by the deadline, or the connection was lost again and again.</exception>
+    public Task<T> Run<T>(
+        Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
+        Run(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retry, cancellationToken);
 
     /// <summary>The same for a plain read, which gets a fifth of the connections at most.</summary>
     /// <exception cref="DatabaseUnavailableException">As <see cref="Run"/>.</exception>
-    public async Task<T> Read<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
-    {
-        if (!await _freeForReads.WaitAsync(WaitLimit, cancellationToken))
-        {
-            throw new DatabaseUnavailableException("All connections for reads are in use.");
-        }
-
-        try
-        {
-            return await Run(_retry, work, cancellationToken);
-        }
-        finally
-        {
-            _freeForReads.Release();
-        }
-    }
+    public Task<T> Read<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
+        Run(new Unit<T>(this, work, MySqlLimits.Request, IsRead: true), _retry, cancellationToken);
 
     /// <summary>
     /// The same for work that must not be done twice: it is repeated when nothing of it was done (a deadlock undid it,
     /// the server refused it), but a lost connection leaves its outcome unknown.
     /// </summary>
-    /// <exception cref="DatabaseUnavailableException">No connection in time, or the connection was lost.</exception>
-    public Task<T> RunOnce<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
-        Run(_retryUndone, work, cancellationToken);
+    /// <exception cref="DatabaseUnavailableException">As <see cref="Run"/>, or the connection was lost.</exception>
+    public Task<T> RunOnce<T>(
+        Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
+        Run(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retryUndone, cancellationToken);
 
-    private async Task<T> Run<T>(
-        ResiliencePipeline retry, Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    private readonly record struct Unit<T>(
+        MySql Self, Func<MySqlConnection, CancellationToken, Task<T>> Work, Deadline Deadline, bool IsRead = false);
+
+    private static async Task<T> Run<T>(Unit<T> unit, ResiliencePipeline retry, CancellationToken cancellationToken)
     {
         try
         {
             return await retry.ExecuteAsync(
-                static async (state, token) => await state.Self.Attempt(state.Work, token), (Self: this, Work: work), cancellationToken);
+                static async (unit, token) => await unit.Self.Attempt(unit, token), unit, cancellationToken);
         }
         catch (Exception exception) when (MySqlErrors.FaultOf(exception) is not MySqlFault.None)
         {
-            Doubt(MySqlErrors.FaultOf(exception));
+            unit.Self.Doubt(MySqlErrors.FaultOf(exception));
             throw new DatabaseUnavailableException(exception.Message, exception);
         }
     }
@@ -150,60 +130,66 @@ internal sealed partial class MySql : IAsyncDisposable
     {
         await using var connection = await _probes.OpenConnectionAsync(cancellationToken);
         await using var command = new MySqlCommand(sql, connection);
-        return await command.ExecuteScalarAsync(cancellationToken) is { } number and not DBNull
+        return await command.ExecuteScalarAsync(CancellationToken.None).WaitAsync(cancellationToken) is { } number and not DBNull
             ? Convert.ToInt32(number, System.Globalization.CultureInfo.InvariantCulture)
             : 0;
     }
 
-    private async Task<T> Attempt<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    private async Task<T> Attempt<T>(Unit<T> unit, CancellationToken cancellationToken)
     {
-        var asked = Stopwatch.GetTimestamp();
-        var granted = await _free.WaitAsync(WaitLimit, cancellationToken);
-        _throttle.WaitedForConnection(Stopwatch.GetElapsedTime(asked));
-        if (!granted)
-        {
-            throw new DatabaseUnavailableException("All connections to the database are in use.");
-        }
-
-        var started = Stopwatch.GetTimestamp();
-        var exhausted = false;
+        await _slots.Take(unit.IsRead, unit.Deadline, _throttle, cancellationToken);
+        var attempt = RunOnConnection(unit);
         try
         {
-            await using var connection = await _source.OpenConnectionAsync(cancellationToken);
-            try
-            {
-                return await work(connection, cancellationToken);
-            }
-            catch (InvalidOperationException exception) when (connection.State is not System.Data.ConnectionState.Open)
+            return await unit.Deadline.Await(attempt, cancellationToken);
+        }
+        finally
+        {
+            _ = _slots.Release(attempt, unit.IsRead);
+        }
+    }
+
+    private async Task<T> RunOnConnection<T>(Unit<T> unit)
+    {
+        await using var connection = await _source.OpenConnectionAsync(CancellationToken.None);
+        var leased = Stopwatch.GetTimestamp();
+        if (unit.Deadline.HasPassed)
+        {
+            throw new DatabaseUnavailableException("No connection in time.");
+        }
+
+        try
+        {
+            return await unit.Work(connection, CancellationToken.None);
+        }
+        catch (Exception exception) when (connection.State is not System.Data.ConnectionState.Open)
+        {
+            await LeaveOldConnections(leased);
+            if (exception is InvalidOperationException)
             {
                 // A reader that is closed after its connection broke tells no more than that.
                 throw new IOException(exception.Message, exception);
             }
-            catch
-            {
-                await Rollback(connection);
-                throw;
-            }
-        }
-        catch (MySqlException exception) when (MySqlErrors.FaultOf(exception) is MySqlFault.ConnectionsExhausted)
-        {
-            exhausted = true;
+
             throw;
         }
-        catch (Exception exception) when (MySqlErrors.FaultOf(exception) is MySqlFault.ConnectionLost && Stopwatch.GetElapsedTime(started) > RepeatLimit)
+        catch
         {
-            throw new DatabaseUnavailableException(exception.Message, exception);
+            await Rollback(connection);
+            throw;
         }
-        finally
+    }
+
+    /// <summary>
+    /// A connection that broke or fell silent is seldom the only one: those that are idle leave the pool as well. Once
+    /// for all that fail together, since those that are opened afterwards are good.
+    /// </summary>
+    private async Task LeaveOldConnections(long leased)
+    {
+        if (leased > Interlocked.Read(ref _left))
         {
-            if (exhausted)
-            {
-                _ = _limit.ReleaseLater();
-            }
-            else
-            {
-                _free.Release();
-            }
+            LogLeft();
+            await LeaveServer();
         }
     }
 
@@ -226,12 +212,14 @@ internal sealed partial class MySql : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        _free.Dispose();
-        _freeForReads.Dispose();
+        _slots.Dispose();
         await _probes.DisposeAsync();
         await _source.DisposeAsync();
     }
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Repeating a transaction: {Reason}")]
     private partial void LogRetry(string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A connection to MySQL broke or gave no answer; those that are idle are closed as well")]
+    private partial void LogLeft();
 }

@@ -37,9 +37,9 @@ internal sealed partial class MySql
     public async Task CheckWrites(CancellationToken cancellationToken)
     {
         await using var connection = await _probes.OpenConnectionAsync(cancellationToken);
-        _limit.Fit(_allowed);
+        _slots.Fit(_allowed);
         await using var ask = new MySqlCommand("SELECT @@GLOBAL.read_only + @@GLOBAL.innodb_read_only", connection);
-        var readOnly = Convert.ToInt32(await ask.ExecuteScalarAsync(cancellationToken), CultureInfo.InvariantCulture) != 0;
+        var readOnly = Convert.ToInt32(await ask.ExecuteScalarAsync(CancellationToken.None).WaitAsync(cancellationToken), CultureInfo.InvariantCulture) != 0;
         if (!readOnly && !_doubted && _written is { } written && Stopwatch.GetElapsedTime(written) < WriteEvery)
         {
             return;
@@ -50,7 +50,7 @@ internal sealed partial class MySql
         {
             await using var write = new MySqlCommand(_full ? GrowSql : WriteSql, connection);
             write.Parameters.AddWithValue("@id", Random.Shared.NextInt64(1, long.MaxValue));
-            await write.ExecuteNonQueryAsync(cancellationToken);
+            await write.ExecuteNonQueryAsync(CancellationToken.None).WaitAsync(cancellationToken);
             (_doubted, _full, _written) = (false, false, Stopwatch.GetTimestamp());
         }
         catch (MySqlException exception)

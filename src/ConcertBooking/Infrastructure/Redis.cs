@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using Polly;
 using Polly.CircuitBreaker;
@@ -17,101 +18,59 @@ internal sealed class RedisScript(string text)
 }
 
 /// <summary>
-/// The one way to Redis: scripts only, each wait bounded, and a circuit breaker so that a dead Redis costs
-/// requests nothing but the first few waits. Redis sheds load; nothing here decides who owns a seat.
+/// The one way to Redis: scripts only, each wait bounded, each key under the prefix of this installation, and a circuit
+/// breaker so that a dead Redis costs requests nothing but the first few waits. Redis sheds load; nothing here decides
+/// who owns a seat.
 /// </summary>
-internal sealed class Redis : IAsyncDisposable
+internal sealed class Redis(Settings settings, ILogger<Redis> logger) : IAsyncDisposable
 {
     private static readonly TimeSpan WaitLimit = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
 
     /// <summary>What a request's wait for a script is called in its trace; scripts of nobody's request are in none.</summary>
     public const string SpanName = "redis EVALSHA";
 
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Task<ConnectionMultiplexer> _connecting;
-    private readonly ResiliencePipeline<RedisResult> _breaker;
+    /// <summary>The breaker of a Redis that is one server at a time.</summary>
+    private const int NoSlot = -1;
 
-    public Redis(Settings settings)
-    {
-        var options = settings.Redis;
-        options.AbortOnConnectFail = false;
-        options.BacklogPolicy = BacklogPolicy.FailFast;
-        options.ConnectTimeout = 2000;
-        options.AsyncTimeout = 1000;
-        options.SyncTimeout = 1000;
-        options.KeepAlive = 5;
-        options.ReconnectRetryPolicy = new LinearRetry(500);
-        options.ClientName = "concert-booking";
-        if (options.EndPoints.Count > 1)
+    private readonly RedisConnection _connection = new(settings.Redis, logger);
+    private readonly string _prefix = settings.Redis.KeyPrefix;
+
+    /// <summary>In a cluster one for each slot in use, that is for each queue: one server that hangs must not close the queues of the others.</summary>
+    private readonly ConcurrentDictionary<int, ResiliencePipeline<RedisResult>> _breakers = new();
+
+    private static ResiliencePipeline<RedisResult> CreateBreaker() => new ResiliencePipelineBuilder<RedisResult>()
+        .AddCircuitBreaker(new CircuitBreakerStrategyOptions<RedisResult>
         {
-            options.ConfigCheckSeconds = 2; // whoever is promoted must be found soon
-        }
+            ShouldHandle = static arguments => ValueTask.FromResult(RedisErrors.IsOutage(arguments.Outcome.Exception)),
+            // A Redis that is away fails every call. Some late ones among many are a busy processor, which a
+            // closed waiting room would not help.
+            FailureRatio = 0.8,
+            MinimumThroughput = 4, // visitors share calls, so that a Redis that hangs fails four of them a second
+            SamplingDuration = TimeSpan.FromSeconds(2),
+            BreakDuration = TimeSpan.FromSeconds(1),
+        })
+        .Build();
 
-        _connecting = Connect(options, _stop.Token);
-        _breaker = new ResiliencePipelineBuilder<RedisResult>()
-            .AddCircuitBreaker(new CircuitBreakerStrategyOptions<RedisResult>
-            {
-                ShouldHandle = arguments => ValueTask.FromResult(IsOutage(arguments.Outcome.Exception)),
-                // A Redis that is away fails every call. Some late ones among many are a busy processor, which a
-                // closed waiting room would not help.
-                FailureRatio = 0.8,
-                MinimumThroughput = 4, // visitors share calls, so that a Redis that hangs fails four of them a second
-                SamplingDuration = TimeSpan.FromSeconds(2),
-                BreakDuration = TimeSpan.FromSeconds(1),
-            })
-            .Build();
-    }
-
-    /// <summary>
-    /// A connection that failed to be made heals by itself, except that Sentinel's is not made at all while no Sentinel
-    /// knows a primary.
-    /// </summary>
-    private static async Task<ConnectionMultiplexer> Connect(ConfigurationOptions options, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            try
-            {
-                return await ConnectionMultiplexer.ConnectAsync(options);
-            }
-            catch (RedisException)
-            {
-                await Task.Delay(RetryDelay, cancellationToken);
-            }
-        }
-    }
-
-    /// <summary>Listens to a channel from now on, also after the connection was lost and is back.</summary>
-    public async Task Subscribe(string channel, Action<string> heard, CancellationToken cancellationToken)
-    {
-        var redis = await _connecting.WaitAsync(cancellationToken);
-        while (true)
-        {
-            try
-            {
-                await redis.GetSubscriber().SubscribeAsync(RedisChannel.Literal(channel), (_, message) => heard(message.ToString()));
-                return;
-            }
-            catch (Exception exception) when (IsOutage(exception))
-            {
-                await Task.Delay(RetryDelay, cancellationToken);
-            }
-        }
-    }
+    /// <summary>Listens to a channel until cancelled, also after the connection was lost or replaced.</summary>
+    public Task Subscribe(string channel, Action<string> heard, CancellationToken cancellationToken) =>
+        _connection.Subscribe(channel, heard, cancellationToken);
 
     /// <summary>Runs one script.</summary>
+    /// <param name="script">All of its keys are among <paramref name="keys"/>, or begin with one of them.</param>
+    /// <param name="keys">Without the prefix, all in one slot.</param>
+    /// <param name="arguments">The script's own.</param>
     /// <exception cref="RedisUnavailableException">No answer within 250 ms, no connection, or the circuit is open.</exception>
     public async Task<RedisResult> Eval(RedisScript script, RedisKey[] keys, RedisValue[] arguments)
     {
         using var span = Activity.Current is null ? null : Telemetry.Source.StartActivity(SpanName, ActivityKind.Client);
+        var prefixed = _prefix.Length == 0 ? keys : Array.ConvertAll(keys, key => key.Prepend(_prefix));
         try
         {
-            return await _breaker.ExecuteAsync(
+            return await Breaker(prefixed[0]).ExecuteAsync(
                 static async (call, token) =>
                 {
-                    var redis = (await call.Connecting.WaitAsync(WaitLimit, token)).GetDatabase();
-                    var hash = call.Script.Hash ??= await Hash(redis, call.Script.Text).WaitAsync(WaitLimit, token);
+                    var redis = (await call.Current.WaitAsync(WaitLimit, token)).GetDatabase();
+                    var hash = call.Script.Hash ??= await Hash(redis, call.Script.Text, call.Keys[0]).WaitAsync(WaitLimit, token);
                     try
                     {
                         return await redis.ScriptEvaluateAsync(hash, call.Keys, call.Arguments).WaitAsync(WaitLimit, token);
@@ -122,49 +81,28 @@ internal sealed class Redis : IAsyncDisposable
                         return await redis.ScriptEvaluateAsync(call.Script.Text, call.Keys, call.Arguments).WaitAsync(WaitLimit, token);
                     }
                 },
-                (Connecting: _connecting, Script: script, Keys: keys, Arguments: arguments));
+                (_connection.Current, Script: script, Keys: prefixed, Arguments: arguments));
         }
-        catch (Exception exception) when (IsOutage(exception) || exception is BrokenCircuitException)
+        catch (Exception exception) when (RedisErrors.IsOutage(exception) || exception is BrokenCircuitException)
         {
             span?.SetStatus(ActivityStatusCode.Error);
             throw new RedisUnavailableException(exception);
         }
     }
 
-    private static async Task<byte[]> Hash(IDatabase redis, string script) =>
-        Convert.FromHexString((string)(await redis.ScriptEvaluateAsync("return redis.sha1hex(ARGV[1])", [], [script]))!);
-
-    /// <summary>Whether Redis answers a PING; asked past the breaker, so that health sees recovery first.</summary>
-    public async Task<bool> Answers(CancellationToken cancellationToken)
+    private ResiliencePipeline<RedisResult> Breaker(RedisKey key)
     {
-        try
-        {
-            var redis = await _connecting.WaitAsync(cancellationToken);
-            await redis.GetDatabase().PingAsync().WaitAsync(cancellationToken);
-            return true;
-        }
-        catch (Exception exception) when (IsOutage(exception))
-        {
-            return false;
-        }
+        var slot = _connection is { IsCluster: true, Current: { IsCompletedSuccessfully: true } made } ? made.Result.HashSlot(key) : NoSlot;
+        return _breakers.GetOrAdd(slot, static _ => CreateBreaker());
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        _stop.Dispose();
-        if (_connecting.IsCompletedSuccessfully)
-        {
-            await (await _connecting).DisposeAsync();
-        }
-    }
+    /// <summary>Asked of the server that will run it: another of the cluster may hang.</summary>
+    private static async Task<byte[]> Hash(IDatabase redis, string script, RedisKey key) =>
+        Convert.FromHexString((string)(await redis.ScriptEvaluateAsync("return redis.sha1hex(ARGV[1])", [key], [script]))!);
 
-    /// <summary>A replica that was just promoted, a loading server or a lost slot are outages; a script error is a bug.</summary>
-    private static bool IsOutage(Exception? exception) => exception switch
-    {
-        TimeoutException or RedisConnectionException or ObjectDisposedException => true,
-        RedisServerException server => !server.Message.StartsWith("ERR", StringComparison.Ordinal)
-            || server.Message.Contains("READONLY", StringComparison.Ordinal), // as Redis 6 tells it from within a script
-        _ => false,
-    };
+    /// <summary>Tries a write past the breaker, so that health sees recovery first; what it finds decides whether to connect anew.</summary>
+    /// <returns>What is wrong, if anything is.</returns>
+    public Task<string?> Probe(CancellationToken cancellationToken) => _connection.Probe(cancellationToken);
+
+    public ValueTask DisposeAsync() => _connection.DisposeAsync();
 }

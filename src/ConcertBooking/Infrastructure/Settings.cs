@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using MySqlConnector;
-using StackExchange.Redis;
 
 namespace ConcertBooking.Infrastructure;
 
@@ -15,10 +14,14 @@ internal sealed class Settings
     public const int MinimumKeyBytes = 32;
 
     public required string MySql { get; init; }
-    public required ConfigurationOptions Redis { get; init; }
+    public required RedisSettings Redis { get; init; }
 
     /// <summary>Bootstrap servers; empty means that events wait in the outbox.</summary>
     public required string Kafka { get; init; }
+
+    /// <summary>Of topics that the worker creates; a replication factor of -1 is the broker's default.</summary>
+    public required int KafkaPartitions { get; init; }
+    public required short KafkaReplicationFactor { get; init; }
 
     /// <summary>Connections to MySQL at most, for the whole process.</summary>
     public required int MaxPoolSize { get; init; }
@@ -90,8 +93,10 @@ internal sealed class Settings
         return new Settings
         {
             MySql = LoadMySql(configuration),
-            Redis = LoadRedis(configuration),
+            Redis = RedisSettings.Load(configuration),
             Kafka = LoadKafka(read),
+            KafkaPartitions = read.Integer("Kafka:Partitions", 6, 1, 10_000),
+            KafkaReplicationFactor = (short)read.Integer("Kafka:ReplicationFactor", -1, 1, 100),
             MaxPoolSize = read.Integer("Database:MaxPoolSize", 30, 1, 1000),
             Addresses = ListenAddresses.Load(configuration),
             AuthSigningKey = authority is null ? read.Key("Auth:SigningKey", development) : [],
@@ -134,22 +139,6 @@ internal sealed class Settings
         catch (Exception malformed) when (malformed is ArgumentException or FormatException or InvalidCastException or OverflowException)
         {
             throw new SettingException("ConnectionStrings__MySql", "is not a MySQL connection string (Server=…;Port=…;User ID=…;Password=…;Database=…)");
-        }
-    }
-
-    public static ConfigurationOptions LoadRedis(IConfiguration configuration)
-    {
-        var text = new Reader(configuration).Required("ConnectionStrings:Redis");
-        try
-        {
-            var options = ConfigurationOptions.Parse(text);
-            return options.EndPoints.Count > 0
-                ? options
-                : throw new SettingException("ConnectionStrings__Redis", "must name at least one host:port");
-        }
-        catch (Exception malformed) when (malformed is ArgumentException or FormatException or OverflowException)
-        {
-            throw new SettingException("ConnectionStrings__Redis", "is not a Redis connection string (host:port[,option=value…])");
         }
     }
 

@@ -16,7 +16,7 @@ internal sealed class ForgetAnswers(MySql database, TimeProvider time, ILogger<F
     protected override async Task Round(CancellationToken stoppingToken)
     {
         var hours = (int)Idempotency.Memory.TotalHours;
-        while (await database.Run((connection, _) => connection.ExecuteAsync(DeleteSql, new { hours }), stoppingToken) == ChunkSize)
+        while (await database.Run((connection, _) => connection.ExecuteAsync(DeleteSql, new { hours }, commandTimeout: MySqlLimits.StatementSeconds), stoppingToken, MySqlLimits.Background) == ChunkSize)
         {
         }
     }

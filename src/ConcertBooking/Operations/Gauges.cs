@@ -45,14 +45,14 @@ internal sealed class Gauges(MySql database, Metrics metrics, TimeProvider time,
 
     protected override async Task Round(CancellationToken stoppingToken)
     {
-        var row = await database.Run((connection, _) => connection.QuerySingleAsync<GaugeRow>(SelectSql), stoppingToken);
+        var row = await database.Run((connection, _) => connection.QuerySingleAsync<GaugeRow>(SelectSql, commandTimeout: MySqlLimits.StatementSeconds), stoppingToken, MySqlLimits.Background);
         metrics.HoldsOverdue = row.Overdue;
         metrics.OutboxPending = row.Pending;
         metrics.OutboxDead = row.Dead;
         metrics.OutboxOldestSeconds = row.OldestSeconds;
         metrics.SeatsLeft = await database.Run(
-            static async (connection, _) => (await connection.QueryAsync<SeatsLeftRow>(SeatsLeftSql))
+            static async (connection, _) => (await connection.QueryAsync<SeatsLeftRow>(SeatsLeftSql, commandTimeout: MySqlLimits.StatementSeconds))
                 .Select(static seats => (seats.ScheduleId.ToString(CultureInfo.InvariantCulture), seats.SeatsLeft)).ToList(),
-            stoppingToken);
+            stoppingToken, MySqlLimits.Background);
     }
 }

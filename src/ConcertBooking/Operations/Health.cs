@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using ConcertBooking.Events;
 using ConcertBooking.Infrastructure;
 using MySqlConnector;
 
@@ -12,10 +13,11 @@ public sealed record ReadyResponse(string Status, Checks Checks);
 public sealed record LiveResponse(string Status);
 
 /// <summary>
-/// Knows which servers answer. It asks them every second in the background, so that readyz costs nothing and the
+/// Knows which servers answer, and whether Redis takes writes. It asks them every second in the background, so that readyz costs nothing and the
 /// service starts without them; a change is logged once, an outage again every ten seconds.
 /// </summary>
-internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, Metrics metrics, TimeProvider time, ILogger<Health> logger)
+internal sealed partial class Health(
+    MySql database, Redis redis, Kafka kafka, ConsumerGroups consumers, Metrics metrics, TimeProvider time, ILogger<Health> logger)
     : PeriodicService(TimeSpan.FromSeconds(1), time, logger)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
@@ -32,15 +34,18 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, M
     public void StopBeingReady() => _stopping = true;
 
     public ReadyResponse Report() => new(
-        _stopping || !_asked || !_mysql.Up ? "unready" : _redis.Up && kafka.Up ? "ready" : "degraded",
-        new Checks(Word(_mysql.Up), Word(_redis.Up), Word(kafka.Up)));
+        _stopping || !_asked || !_mysql.Up ? "unready" : _redis.Up && KafkaUp ? "ready" : "degraded",
+        new Checks(Word(_mysql.Up), Word(_redis.Up), Word(KafkaUp)));
+
+    /// <summary>Brokers answer, and every consumer group of this instance can take events.</summary>
+    private bool KafkaUp => kafka.Up && consumers.AllRun;
 
     private static string Word(bool up) => up ? "up" : "down";
 
     /// <summary>Nobody is sent here before the first round is over: a Redis that is about to answer is not degraded.</summary>
     protected override async Task Round(CancellationToken stoppingToken)
     {
-        await Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, AskRedis, stoppingToken));
+        await Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, redis.Probe, stoppingToken));
         _asked = true;
         metrics.Dependency("mysql", _mysql.Up);
         metrics.Dependency("redis", _redis.Up);
@@ -77,9 +82,6 @@ internal sealed partial class Health(MySql database, Redis redis, Kafka kafka, M
             return exception.Message;
         }
     }
-
-    private async Task<string?> AskRedis(CancellationToken cancellationToken) =>
-        await redis.Answers(cancellationToken) ? null : "no answer to PING";
 
     private async Task Ask(Dependency dependency, Func<CancellationToken, Task<string?>> ask, CancellationToken stoppingToken)
     {

@@ -51,11 +51,13 @@ internal static class Serve
         services.AddHostedService(static provider => provider.GetRequiredService<Kafka>());
         services.AddSingleton<OutboxSignal>();
         services.AddSingleton<DeadLetters>();
+        services.AddSingleton<ConsumerGroups>();
         services.AddSingleton<Health>();
         services.AddHostedService(static provider => provider.GetRequiredService<Health>());
         services.AddHostedService<Drain>();
         services.AddHostedService<Gauges>();
         services.AddSingleton<Queues>();
+        services.AddSingleton<UsedPasses>();
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<QueueTokens>();
         services.AddSingleton<ProofOfWork>();
@@ -63,7 +65,12 @@ internal static class Serve
         services.AddSingleton<Balances>();
         services.AddSingleton<Ranking>();
         services.AddSingleton<Holds>();
-        services.AddHostedService<SweepQueues>();
+        services.AddSingleton<HoldLimits>();
+        if (settings.Api)
+        {
+            services.AddHostedService<SweepQueues>(); // where nobody can ask, nobody's time passes
+        }
+
         services.AddSingleton<PlaceStreams>();
         services.AddHostedService(static provider => provider.GetRequiredService<PlaceStreams>());
         if (settings.Worker)
@@ -95,7 +102,9 @@ internal static class Serve
 
     private static void AddConsumers(this IServiceCollection services, Settings settings)
     {
+        services.AddSingleton<ConsumerParts>();
         services.AddHostedService<ConsumedEvents>();
+        services.AddHostedService<ConsumerLag>();
         services.AddHostedService<CountSales>();
         services.AddHostedService<Rank>();
         services.AddHostedService<RebuildRankings>();

@@ -1,5 +1,6 @@
 using System.Globalization;
 using ConcertBooking.Infrastructure;
+using ConcertBooking.Queue;
 using MySqlConnector;
 using StackExchange.Redis;
 
@@ -62,9 +63,9 @@ internal static class Verify
 
     public static async Task<int> Run(IConfiguration configuration)
     {
-        var options = Settings.LoadRedis(configuration);
+        var redis = RedisSettings.Load(configuration);
         var settings = MySqlSession.Settings(Settings.LoadMySql(configuration));
-        (settings.DefaultCommandTimeout, settings.MaximumPoolSize) = (120, AtOnce);
+        (settings.DefaultCommandTimeout, settings.MaximumPoolSize) = (MySqlLimits.VerifySeconds, AtOnce);
         await using var mysql = MySqlSession.Source(settings);
         using var free = new SemaphoreSlim(AtOnce);
         var counts = Invariants.Select(invariant => Count(mysql, free, invariant)).ToArray();
@@ -76,7 +77,7 @@ internal static class Verify
         }
 
         await TellOfDeadEvents(mysql);
-        broken += await VerifyQueues(mysql, options);
+        broken += await VerifyQueues.Run(mysql, redis);
         Console.WriteLine(broken == 0 ? "all invariants hold" : $"{broken} violations");
         return broken == 0 ? 0 : 1;
     }
@@ -110,54 +111,7 @@ internal static class Verify
         }
     }
 
-    /// <summary>
-    /// Whether a queue is over its limit. What lowering the limit, or a pass presented after Redis lost its data,
-    /// left above it is no violation: <c>grace</c> records that height.
-    /// </summary>
-    private const string QueueLua = """
-        local time = redis.call('TIME')
-        local now = math.floor((time[1] * 1000000 + time[2]) / 1000)
-        local known = redis.call('HMGET', KEYS[2], 'maxActive', 'grace')
-        local active = redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf')
-        local limit = math.max(tonumber(known[1] or 0), tonumber(known[2] or 0))
-        return {math.max(0, active - limit), active, redis.call('ZCOUNT', KEYS[1], '-inf', now - 2000)}
-        """;
-
-    private static async Task<long> VerifyQueues(MySqlDataSource mysql, ConfigurationOptions options)
-    {
-        var names = new List<string>();
-        await using (var command = mysql.CreateCommand("SELECT queue_name FROM queue"))
-        await using (var reader = await command.ExecuteReaderAsync())
-        {
-            while (await reader.ReadAsync())
-            {
-                names.Add(reader.GetString(0));
-            }
-        }
-
-        try
-        {
-            await using var redis = await ConnectionMultiplexer.ConnectAsync(options);
-            var (over, past, active) = (0L, 0L, 0L);
-            foreach (var name in names)
-            {
-                var reply = (RedisResult[])(await redis.GetDatabase().ScriptEvaluateAsync(
-                    QueueLua, [$"{{q:{name}}}:active", $"{{q:{name}}}:meta"], []))!;
-                over += (long)reply[0];
-                active += (long)reply[1];
-                past += (long)reply[2];
-            }
-
-            return Tell("no queue is over its maxActive", over, active) + Tell("no active place is past its end", past, active);
-        }
-        catch (RedisException exception)
-        {
-            Console.WriteLine($"FAIL  queues: Redis does not answer ({exception.GetType().Name})");
-            return 1;
-        }
-    }
-
-    private static long Tell(string name, long violations, long looked)
+    internal static long Tell(string name, long violations, long looked)
     {
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{(violations == 0 ? "ok  " : "FAIL")}  {name}: {violations} of {looked}"));
         return violations;

@@ -37,7 +37,7 @@ internal static class GetPayment
 
         var userId = context.UserId();
         var row = await database.Read(
-            (connection, token) => connection.QueryFirstOrDefaultAsync<PaymentRow>(SelectSql, new { id, userId }), cancellationToken);
+            (connection, token) => connection.QueryFirstOrDefaultAsync<PaymentRow>(SelectSql, new { id, userId }, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken);
         return row is null
             ? Problems.PaymentNotFound
             : TypedResults.Ok(new PaymentResponse(row.Id.ToString(), row.ReservationId.ToString(), row.Amount, row.Balance, row.PaidAt));

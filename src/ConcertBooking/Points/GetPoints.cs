@@ -34,7 +34,8 @@ internal sealed class Balances
     public Balances(MySql database) => _askers = new(
         users => database.Read((connection, token) => Select(connection, users, token), CancellationToken.None), BalancesAtOnce);
 
-    public Task<long> Of(long userId) => _askers.Ask(userId);
+    /// <exception cref="DatabaseUnavailableException">As the statement, which may have been waited for behind another.</exception>
+    public Task<long> Of(long userId) => MySqlLimits.Request.Await(_askers.Ask(userId));
 
     private static async Task<IReadOnlyList<long>> Select(MySqlConnection connection, IReadOnlyList<long> users, CancellationToken cancellationToken)
     {

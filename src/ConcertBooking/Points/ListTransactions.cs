@@ -59,7 +59,7 @@ internal static class ListTransactions
         var at = new DateTime(key.Number, DateTimeKind.Utc);
         var rows = await database.Read(
             async (connection, token) =>
-                (await connection.QueryAsync<PointTransactionRow>(SelectSql, new { userId, at, id = key.Id, count = size + 1 })).ToList(),
+                (await connection.QueryAsync<PointTransactionRow>(SelectSql, new { userId, at, id = key.Id, count = size + 1 }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
             cancellationToken);
         var items = rows.Take(size).Select(row => new PointTransaction(row.Type, row.Amount, row.Balance, row.At, row.Reference.ToString())).ToList();
         var next = rows.Count > size ? Paging.Write(List, rows[size - 1].At.Ticks, rows[size - 1].Id) : null;

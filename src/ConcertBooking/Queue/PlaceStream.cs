@@ -14,6 +14,9 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
     /// <summary>A position is told once a second at most, by a tick that may come a little early.</summary>
     private static readonly TimeSpan PositionInterval = TimeSpan.FromMilliseconds(950);
 
+    /// <summary>A page closes its stream at this event. One that does not, comes back after a day.</summary>
+    private static readonly byte[] Superseded = [.. "retry: 86400000\nevent: closed\ndata: {\"code\":\"too_many_streams\"}\n\n"u8];
+
     private readonly Lock _lock = new();
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly PipeWriter _writer = context.Response.BodyWriter;
@@ -84,10 +87,36 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
     }
 
     /// <summary>The last word of an instance that is stopping: when to come back, to another one.</summary>
-    public void Dismiss(int retryMilliseconds)
+    public void Dismiss(int retryMilliseconds) =>
+        End(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"retry: {retryMilliseconds}\n\n")));
+
+    /// <summary>Too many of this user's streams are open here: says so, and asks not to come back.</summary>
+    public void Supersede() => End(Superseded);
+
+    /// <summary>Closes after a last word, which waits for what is still being written.</summary>
+    private void End(byte[] word)
     {
-        Write(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"retry: {retryMilliseconds}\n\n")));
-        Close();
+        lock (_lock)
+        {
+            if (_closed)
+            {
+                return;
+            }
+
+            _closed = true;
+            _writing = WriteAfter(_writing, word);
+        }
+
+        _over.TrySetResult();
+    }
+
+    private async Task WriteAfter(Task before, byte[] word)
+    {
+        await before;
+        if (!ClientGone.IsCancellationRequested)
+        {
+            await Finish(_writer.WriteAsync(word, ClientGone));
+        }
     }
 
     public void Close()

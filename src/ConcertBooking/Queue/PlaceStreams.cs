@@ -17,7 +17,7 @@ internal sealed partial class PlaceStreams(
     /// <summary>Places asked for in one call: Redis is busy for a millisecond.</summary>
     private const int AtOnce = 250;
 
-    /// <summary>Streams that one user may have open here; the oldest makes room.</summary>
+    /// <summary>Streams that one user may have open here; the oldest makes room, and is told so.</summary>
     private const int PerUser = 4;
 
     private readonly Lock _lock = new();
@@ -76,28 +76,28 @@ internal sealed partial class PlaceStreams(
         await listening;
     }
 
-    private async Task Ask(List<PlaceStream> streams)
+    private Task Ask(List<PlaceStream> streams) =>
+        EachQueue.Run(streams.GroupBy(static stream => stream.Owner.Queue), AskQueue);
+
+    private async Task AskQueue(IGrouping<string, PlaceStream> queue)
     {
-        foreach (var queue in streams.GroupBy(static stream => stream.Owner.Queue))
+        foreach (var some in queue.Chunk(AtOnce))
         {
-            foreach (var some in queue.Chunk(AtOnce))
+            try
             {
-                try
+                var places = await room.Watch(queue.Key, Array.ConvertAll(some, static stream => stream.Token));
+                for (var index = 0; index < some.Length; index++)
                 {
-                    var places = await room.Watch(queue.Key, Array.ConvertAll(some, static stream => stream.Token));
-                    for (var index = 0; index < some.Length; index++)
-                    {
-                        some[index].Tell(places[index], Answer);
-                    }
+                    some[index].Tell(places[index], Answer);
                 }
-                catch (RedisUnavailableException)
-                {
-                    return; // The streams stay, and are told when Redis is back.
-                }
-                catch (Exception exception)
-                {
-                    LogFailed(exception.Message);
-                }
+            }
+            catch (RedisUnavailableException)
+            {
+                return; // This queue's streams stay, and are told when its Redis is back.
+            }
+            catch (Exception exception)
+            {
+                LogFailed(exception.Message);
             }
         }
     }
@@ -168,7 +168,7 @@ internal sealed partial class PlaceStreams(
 
             if (streams.Count == PerUser)
             {
-                streams[0].Close();
+                streams[0].Supersede();
                 streams.RemoveAt(0);
             }
 

@@ -4,20 +4,30 @@ using Dapper;
 
 namespace ConcertBooking.Queue;
 
-/// <summary>A queue's settings; <paramref name="AdmitPerSecond"/> is 0 for as many as there are places. The higher version is the newer one: it is the row's last change in µs since 1970.</summary>
+/// <summary>
+/// A queue's settings; <paramref name="AdmitPerSecond"/> is 0 for as many as there are places. The higher version is the
+/// newer one. It is the row's last change in µs since 1970, or more where the clock was ahead, and the defaults' version.
+/// </summary>
 internal sealed record QueueSettings(string Name, int MaxActive, TimeSpan Active, int AdmitPerSecond, long Version)
 {
     /// <summary>What entering costs, in zero bits; 0: nothing.</summary>
     public int ProofOfWorkBits { get; init; }
+
+    /// <summary>The same as the queue itself states it.</summary>
+    public int? OwnProofOfWorkBits { get; init; }
+
+    /// <summary>Nobody has ever entered it, as far as MySQL has been told.</summary>
+    public bool IsNew { get; init; }
 }
 
 internal sealed class QueueRow
 {
     public string Name { get; set; } = "";
-    public int? MaxActive { get; set; }
-    public int? ActiveSeconds { get; set; }
+    public int MaxActive { get; set; }
+    public int ActiveSeconds { get; set; }
     public int? AdmitPerSecond { get; set; }
     public int? ProofOfWorkBits { get; set; }
+    public bool IsNew { get; set; }
     public long Version { get; set; }
 }
 
@@ -27,12 +37,11 @@ internal sealed class QueueRow
 /// </summary>
 internal sealed class Queues(MySql database, Settings settings) : IDisposable
 {
-    private static readonly TimeSpan WaitLimit = TimeSpan.FromMilliseconds(1500);
-
     private readonly ConcurrentDictionary<string, QueueSettings> _known = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _turn = new(1);
     private long _begun;
     private bool _succeeded;
+    private bool _stated;
 
     public void Dispose() => _turn.Dispose();
 
@@ -66,20 +75,36 @@ internal sealed class Queues(MySql database, Settings settings) : IDisposable
         _known.GetValueOrDefault(name) ?? new QueueSettings(name, settings.QueueMaxActive, settings.QueueActive, 0, 0);
 
     private const string SelectSql = """
-        SELECT queue_name AS Name, max_active AS MaxActive, active_seconds AS ActiveSeconds, admit_per_second AS AdmitPerSecond,
-               proof_of_work_bits AS ProofOfWorkBits,
-               CAST(UNIX_TIMESTAMP(updated_at) * 1000000 AS SIGNED) AS Version
-        FROM queue
+        SELECT q.queue_name AS Name, COALESCE(q.max_active, d.max_active) AS MaxActive,
+               COALESCE(q.active_seconds, d.active_seconds) AS ActiveSeconds, q.admit_per_second AS AdmitPerSecond,
+               q.proof_of_work_bits AS ProofOfWorkBits, q.entered_at IS NULL AS IsNew,
+               GREATEST(q.version, CAST(UNIX_TIMESTAMP(q.updated_at) * 1000000 AS SIGNED)) + d.version AS Version
+        FROM queue q JOIN queue_default d ON d.id = 1
         """;
+
+    /// <summary>The defaults of the instance that started last are everybody's: other numbers are another version.</summary>
+    private const string StateDefaultsSql = """
+        INSERT INTO queue_default (id, max_active, active_seconds) VALUES (1, @maxActive, @activeSeconds)
+        ON DUPLICATE KEY UPDATE version = version + IF(max_active = @maxActive AND active_seconds = @activeSeconds, 0, 1),
+          max_active = @maxActive, active_seconds = @activeSeconds
+        """;
+
+    private const string EnteredSql =
+        "UPDATE queue SET entered_at = NOW(6), updated_at = updated_at WHERE queue_name = @name AND entered_at IS NULL";
+
+    /// <summary>From now on the queue's data in Redis can have been lost.</summary>
+    public Task MarkEntered(string name, CancellationToken cancellationToken) =>
+        database.Run((connection, _) => connection.ExecuteAsync(EnteredSql, new { name }, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken, MySqlLimits.Background);
 
     /// <summary>
     /// Reads the table as it is now, one reading at a time: a flood of made-up names is answered by the next reading
     /// together, and takes one connection.
     /// </summary>
-    public async Task Refresh(CancellationToken cancellationToken)
+    public async Task Refresh(CancellationToken cancellationToken, Deadline? until = null)
     {
+        var deadline = until ?? MySqlLimits.Request;
         var begun = Volatile.Read(ref _begun);
-        if (!await _turn.WaitAsync(WaitLimit, cancellationToken))
+        if (!await _turn.WaitAsync(deadline.Left, cancellationToken))
         {
             throw new DatabaseUnavailableException("The queues could not be read in time.");
         }
@@ -90,7 +115,7 @@ internal sealed class Queues(MySql database, Settings settings) : IDisposable
             {
                 Volatile.Write(ref _begun, _begun + 1);
                 _succeeded = false;
-                await Load(cancellationToken);
+                await Load(deadline, cancellationToken);
                 _succeeded = true;
             }
         }
@@ -100,20 +125,28 @@ internal sealed class Queues(MySql database, Settings settings) : IDisposable
         }
     }
 
-    private async Task Load(CancellationToken cancellationToken)
+    private async Task Load(Deadline deadline, CancellationToken cancellationToken)
     {
+        if (!_stated)
+        {
+            var (maxActive, activeSeconds) = (settings.QueueMaxActive, (int)settings.QueueActive.TotalSeconds);
+            await database.Run(
+                (connection, _) => connection.ExecuteAsync(
+                    StateDefaultsSql, new { maxActive, activeSeconds }, commandTimeout: MySqlLimits.StatementSeconds),
+                cancellationToken, deadline);
+            _stated = true;
+        }
+
         var rows = await database.Run(
-            static async (connection, token) => (await connection.QueryAsync<QueueRow>(SelectSql)).ToList(), cancellationToken);
+            static async (connection, token) => (await connection.QueryAsync<QueueRow>(SelectSql, commandTimeout: MySqlLimits.StatementSeconds)).ToList(), cancellationToken, deadline);
         foreach (var row in rows)
         {
             _known[row.Name] = new QueueSettings(
-                row.Name,
-                row.MaxActive ?? settings.QueueMaxActive,
-                row.ActiveSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : settings.QueueActive,
-                row.AdmitPerSecond ?? 0,
-                row.Version)
+                row.Name, row.MaxActive, TimeSpan.FromSeconds(row.ActiveSeconds), row.AdmitPerSecond ?? 0, row.Version)
             {
                 ProofOfWorkBits = row.ProofOfWorkBits ?? settings.Security.ProofOfWorkBits,
+                OwnProofOfWorkBits = row.ProofOfWorkBits,
+                IsNew = row.IsNew,
             };
         }
     }

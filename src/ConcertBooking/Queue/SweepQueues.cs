@@ -5,7 +5,7 @@ namespace ConcertBooking.Queue;
 /// <summary>
 /// Ten times a second every queue with a line is looked at, so that places ending by time are handed on when nobody
 /// asks; the settings are read again every second, and every two seconds all queues are counted, because other
-/// instances may have filled them. Any instance may do it, and each does.
+/// instances may have filled them. Any instance that can be asked may do it, and each does.
 /// </summary>
 internal sealed class SweepQueues(Queues queues, WaitingRoom room, Throttle throttle, Metrics metrics, TimeProvider time, ILogger<SweepQueues> logger)
     : PeriodicService(TimeSpan.FromMilliseconds(100), time, logger)
@@ -13,7 +13,6 @@ internal sealed class SweepQueues(Queues queues, WaitingRoom room, Throttle thro
     private const int RoundsPerJudgement = 5;
     private const int RoundsPerRefresh = 10;
     private const int RoundsPerCount = 20;
-    private const int AtOnce = 50;
     private int _round;
     private Task _refreshing = Task.CompletedTask;
 
@@ -27,17 +26,29 @@ internal sealed class SweepQueues(Queues queues, WaitingRoom room, Throttle thro
         }
 
         var all = round % RoundsPerCount == 0;
-        foreach (var some in queues.Known.Where(queue => all || room.HasLine(queue.Name)).Chunk(AtOnce))
-        {
-            await Task.WhenAll(some.Select(room.Count));
-        }
+        var counting = EachQueue.Run(queues.Known.Where(queue => all || room.HasLine(queue.Name)), room.Count);
 
         // A slow MySQL holds up its own reading only, not the line.
+        var last = Task.CompletedTask;
         if (round % RoundsPerRefresh == 0 && _refreshing.IsCompleted)
         {
-            var last = _refreshing;
-            _refreshing = queues.Refresh(stoppingToken);
-            await last;
+            last = _refreshing;
+            _refreshing = Refresh(stoppingToken);
+        }
+
+        await Task.WhenAll(counting, last);
+    }
+
+    private async Task Refresh(CancellationToken stoppingToken)
+    {
+        await queues.Refresh(stoppingToken);
+        foreach (var queue in queues.Known)
+        {
+            metrics.KnowQueue(queue.Name);
+            if (queue.IsNew && room.HasPeople(queue.Name))
+            {
+                await queues.MarkEntered(queue.Name, stoppingToken);
+            }
         }
     }
 }

@@ -5,40 +5,12 @@ using StackExchange.Redis;
 
 namespace ConcertBooking.Queue;
 
-internal enum PlaceStatus
-{
-    Gone,
-    Waiting,
-    Active,
-    Full,
-}
-
-/// <summary>
-/// A user's place. <paramref name="Position"/> is 1 for the next in line and 0 when active;
-/// <paramref name="Pace"/> is how many of those who waited are admitted per second, 0 while unknown;
-/// <paramref name="Now"/> is Redis's clock in µs.
-/// </summary>
-internal readonly record struct Place(PlaceStatus Status, bool IsNew, long Ticket, long AdmittedUntil, long Position, double Pace, long Now);
-
-/// <param name="AdmitPerSecond">0: as many as there are places.</param>
-internal readonly record struct QueueCounts(long Waiting, long Active, int MaxActive, int ActiveSeconds, int AdmitPerSecond);
-
-internal enum PassStatus
-{
-    Gone,
-    NotActive,
-    Active,
-
-    /// <summary>Admitted, but another user's hold of the seat is under way.</summary>
-    SeatBusy,
-}
-
 /// <summary>
 /// The waiting room: its calls are scripts of <see cref="WaitingRoomLua"/>. Visitors of a queue share them, so that a
 /// crowd costs Redis and this instance few round trips; those who hold and pay are not among those who enter and look,
 /// so that no crowd stands before them.
 /// </summary>
-internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings, RedisClock clock, Throttle throttle, Metrics metrics)
+internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings, RedisClock clock, Throttle throttle, Metrics metrics, UsedPasses usedPasses)
 {
     /// <summary>How long those who come after the one who has the seat, or is about to, are spared MySQL.</summary>
     private static readonly TimeSpan SeatLockLife = TimeSpan.FromMilliseconds(500);
@@ -55,6 +27,12 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     /// </summary>
     private readonly ConcurrentDictionary<string, QueueCounts> _people = new(StringComparer.Ordinal);
 
+    /// <summary>The latest moment of each queue's data that this instance was told: data that ends before it has lost something.</summary>
+    private readonly ConcurrentDictionary<string, long> _clocks = new(StringComparer.Ordinal);
+
+    /// <summary>Calls of one count that hit its limits: a million places are handed out, and then it is the next sweep's turn.</summary>
+    private const int CallsOfACount = 2_000;
+
     /// <summary>Visitors of one script; with twenty it takes Redis half a millisecond, for which everybody else waits.</summary>
     private const int VisitorsAtOnce = 20;
 
@@ -65,10 +43,13 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     /// <param name="Seat">Whose lock is wanted too.</param>
     private readonly record struct Visit(string Want, long UserId, long Ticket, long IssuedAt, long AdmittedUntil, RedisKey? Seat);
 
-    /// <summary>What a visitor is told, as a place or as a pass.</summary>
-    private readonly record struct Visited(int Status, Place Place);
+    /// <summary>What a visitor is told, as a place or as a pass; it may be an admission that is back after a loss.</summary>
+    private readonly record struct Visited(int Status, Place Place, bool IsBack);
 
     public bool HasLine(string queue) => _people.TryGetValue(queue, out var people) && people.Waiting > 0;
+
+    /// <summary>Whether somebody is there, as far as this instance knows.</summary>
+    public bool HasPeople(string queue) => _people.TryGetValue(queue, out var people) && people is not { Waiting: 0, Active: 0 };
 
     public async Task<Place> Enter(string queue, long userId) =>
         (await Ask(queue, buying: false, new Visit("enter", userId, 0, 0, 0, null))).Place;
@@ -150,7 +131,14 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     /// <summary>Drops what is past, hands on what is free, adopts newer settings, and counts.</summary>
     public async Task<QueueCounts> Count(QueueSettings queue)
     {
-        var reply = await Eval(WaitingRoomLua.Count, queue, []);
+        RedisResult[] reply;
+        var calls = 0;
+        do
+        {
+            reply = await Eval(WaitingRoomLua.Count, queue, []);
+        }
+        while ((int)reply[7] == 1 && ++calls < CallsOfACount);
+
         var counts = new QueueCounts((long)reply[2], (long)reply[3], (int)reply[4], (int)reply[5], (int)reply[6]);
         metrics.Queue(queue.Name, counts.Waiting, counts.Active);
         return _people[queue.Name] = counts;
@@ -167,7 +155,15 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
             (queue, buying), static (key, room) => new(visits => room.Receive(key.Queue, visits), VisitorsAtOnce), this);
         try
         {
-            return await visitors.Ask(visit);
+            var visited = await visitors.Ask(visit);
+            if (!visited.IsBack || visit.Want == "leave"
+                || !await usedPasses.IsUsedUp(visit.UserId, queue, visit.IssuedAt == 0 ? visited.Place.Ticket : visit.IssuedAt))
+            {
+                return visited;
+            }
+
+            await visitors.Ask(visit with { Want = "leave", IssuedAt = visited.Place.Now, AdmittedUntil = 0, Seat = null });
+            return visit.Want == "enter" ? await visitors.Ask(visit) : default;
         }
         catch (RedisUnavailableException)
         {
@@ -198,7 +194,7 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
             var status = (int)reply[at];
             var place = new Place(
                 (PlaceStatus)status, (int)reply[at + 1] == 1, (long)reply[at + 2], (long)reply[at + 3], (long)reply[at + 4], pace, now + index);
-            visited[index] = new Visited(status, place);
+            visited[index] = new Visited(status, place, (int)reply[at + 1] == 2);
             if (visits[index].Want is "enter" or "look")
             {
                 Know(queue, place);
@@ -217,11 +213,12 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
             [
                 queue.MaxActive, (long)queue.Active.TotalMilliseconds, queue.Version, queue.AdmitPerSecond,
                 (long)settings.QueueIdle.TotalMilliseconds, (long)settings.QueueSettle.TotalMilliseconds,
-                _people.TryGetValue(queue.Name, out var people) && people is not { Waiting: 0, Active: 0 } ? 1 : 0,
-                throttle.Share, queue.Name,
+                _clocks.GetValueOrDefault(queue.Name), throttle.Share, queue.Name, queue.IsNew && !HasPeople(queue.Name) ? 1 : 0,
                 .. arguments,
             ]))!;
-        clock.Learn((long)reply[0]);
+        var now = (long)reply[0];
+        clock.Learn(now);
+        _clocks.AddOrUpdate(queue.Name, static (_, now) => now, static (_, known, now) => Math.Max(known, now), now);
         foreach (var waited in (long[])reply[1]!)
         {
             metrics.Admitted(TimeSpan.FromMilliseconds(waited));
@@ -241,7 +238,8 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     }
 
     private static RedisKey[] Keys(string queue) =>
-        [$"{{q:{queue}}}:waiting", $"{{q:{queue}}}:active", $"{{q:{queue}}}:seen", $"{{q:{queue}}}:gone", $"{{q:{queue}}}:meta"];
+        [$"{{q:{queue}}}:waiting", $"{{q:{queue}}}:active", $"{{q:{queue}}}:seen", $"{{q:{queue}}}:gone", $"{{q:{queue}}}:meta",
+            $"{{q:{queue}}}:doubted", $"{{q:{queue}}}:shown"];
 
     private static RedisKey SeatKey(string queue, long scheduleId, int seatNo) => $"{{q:{queue}}}:seat:{scheduleId}:{seatNo}";
 }

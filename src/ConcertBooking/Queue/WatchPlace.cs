@@ -5,8 +5,8 @@ namespace ConcertBooking.Queue;
 
 /// <summary>
 /// One's place as a stream of events, each with the body that asking would get: <c>position</c> whenever it changes,
-/// at most once a second, then <c>active</c>, and the end; <c>expired</c> when the place is gone. An open stream counts
-/// as asking.
+/// at most once a second, then <c>active</c>, and the end; <c>expired</c> when the place is gone, <c>closed</c> when newer
+/// streams of the user took its turn. An open stream counts as asking.
 /// </summary>
 internal static class WatchPlace
 {
@@ -15,7 +15,9 @@ internal static class WatchPlace
             .WithName("WatchPlace").WithTags("Queue").WithSummary("Watch one's place")
             .WithDescription(
                 "Server-sent events: `position` whenever it changes, at most once a second; `active` once admitted, `expired` when the "
-                + "place is gone, and after either the stream ends. The data of `position` and `active` is the body of GetPlace. "
+                + "place is gone, `closed` when the same user has opened a fifth stream, and after each of these the stream ends. After "
+                + "`closed` (data `{\"code\":\"too_many_streams\"}`) do not connect again: another tab of the user does the watching. "
+                + "The data of `position` and `active` is the body of GetPlace. "
                 + "Comments keep the connection alive; `retry` tells when to come back after a shutdown.")
             .WithQueueToken()
             .Produces<PlaceResponse>(StatusCodes.Status200OK, "text/event-stream")

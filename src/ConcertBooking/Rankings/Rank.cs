@@ -5,13 +5,11 @@ using MySqlConnector;
 namespace ConcertBooking.Rankings;
 
 /// <summary>Counts paid seats in the ranking as their events come.</summary>
-internal sealed class Rank(
-    Ranking ranking, MySql database, Kafka kafka, DeadLetters deadLetters, TimeProvider time, ILogger<Rank> logger)
-    : EventConsumer("ranking", kafka, deadLetters, time, logger)
+internal sealed class Rank(Ranking ranking, MySql database, ConsumerParts parts, ILogger<Rank> logger) : EventConsumer("ranking", parts, logger)
 {
     protected override async Task Apply(IReadOnlyList<ReceivedEvent> events)
     {
-        var payments = events.Select(static received => received.Payment()).OfType<PaymentCompleted>().ToList();
+        var payments = events.Select(static received => received.Payment).OfType<PaymentCompleted>().ToList();
         if (payments.Count == 0)
         {
             return;
@@ -19,7 +17,7 @@ internal sealed class Rank(
 
         var seatCounts = await SeatCounts([.. payments.Select(static payment => payment.ScheduleId).Distinct()]);
         await ranking.Add(payments.Select(payment => new SoldSeat(
-            payment.ConcertId, payment.ScheduleId, payment.SeatNo, payment.PaidAt.UtcDateTime,
+            payment.PaymentId, payment.ConcertId, payment.ScheduleId, payment.SeatNo, payment.PaidAt.UtcDateTime,
             seatCounts.TryGetValue(payment.ScheduleId, out var count)
                 ? count
                 : throw new EventRefusedException($"there is no schedule {payment.ScheduleId}"))).ToList());
@@ -39,5 +37,5 @@ internal sealed class Rank(
 
             return counts;
         },
-        CancellationToken.None);
+        CancellationToken.None, MySqlLimits.Background);
 }

@@ -6,92 +6,36 @@ namespace ConcertBooking.Rankings;
 
 /// <summary>A seat that was paid.</summary>
 /// <param name="SeatCount">Of the schedule, as it is now.</param>
-internal sealed record SoldSeat(long ConcertId, long ScheduleId, int SeatNo, DateTime PaidAt, int SeatCount);
+internal sealed record SoldSeat(Guid PaymentId, long ConcertId, long ScheduleId, int SeatNo, DateTime PaidAt, int SeatCount);
 
 /// <summary>
 /// What is ranked, in Redis. A seat is sold once and for good, so one bit a seat tells whether it was counted: the same
-/// payment counts once, whether its event comes twice or a rebuild reads it from MySQL too.
-/// <code>
-/// {rank}:built              string   present while the ranking is complete
-/// {rank}:building           string   token of the rebuild that runs
-/// {rank}:seats:SCHEDULE     bits     the seats that were counted
-/// {rank}:sale:SCHEDULE      hash     sold, first and last payment (ms)
-/// {rank}:sold:QUARTER       zset     concert -> seats sold in that quarter of an hour
-/// {rank}:top                zset     the sum of the last 24 hours, kept for a second
-/// {rank}:soldout            zset     schedule -> ms from first to last payment
-/// </code>
+/// payment counts once, whether its event comes twice or a rebuild reads it from MySQL too. A rebuild fills a generation
+/// of its own, which takes the place of the current one when it is complete; events count in both meanwhile.
 /// </summary>
 internal sealed class Ranking(Redis redis)
 {
-    private static readonly RedisKey[] Key = ["{rank}:built"]; // names the slot; all keys have its tag
+    /// <summary>What all keys begin with, see <see cref="RankingLua"/>; it also names the slot.</summary>
+    private static readonly RedisKey[] Root = ["{rank}:"];
 
-    /// <summary>Repeatable: only a seat whose bit changes is counted.</summary>
-    private static readonly RedisScript AddScript = new("""
-        local time = redis.call('TIME')
-        local now = time[1] * 1000 + math.floor(time[2] / 1000)
-        for i = 1, #ARGV, 5 do
-          local concert, schedule, paid = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 3])
-          if redis.call('SETBIT', '{rank}:seats:' .. schedule, ARGV[i + 2], 1) == 0 then
-            local quarter = math.floor(paid / 900000)
-            if paid > now - 87300000 then
-              local bucket = '{rank}:sold:' .. string.format('%d', quarter)
-              redis.call('ZINCRBY', bucket, 1, concert)
-              redis.call('PEXPIREAT', bucket, string.format('%d', (quarter + 1) * 900000 + 87300000))
-            end
-            local sale = '{rank}:sale:' .. schedule
-            local known = redis.call('HMGET', sale, 'first', 'last')
-            local first, last = math.min(paid, tonumber(known[1] or paid)), math.max(paid, tonumber(known[2] or paid))
-            redis.call('HSET', sale, 'first', string.format('%d', first), 'last', string.format('%d', last))
-            if redis.call('HINCRBY', sale, 'sold', 1) >= tonumber(ARGV[i + 4]) then
-              redis.call('ZADD', '{rank}:soldout', string.format('%d', last - first), schedule)
-            end
-          end
-        end
-        return 0
-        """);
-
-    /// <summary>The quarters of an hour that began within the last 24 hours, summed once a second.</summary>
-    private static readonly RedisScript TopScript = new("""
-        if redis.call('EXISTS', '{rank}:top') == 0 then
-          local quarter = math.floor(redis.call('TIME')[1] / 900)
-          local keys = {}
-          for i = 0, 95 do keys[i + 1] = '{rank}:sold:' .. string.format('%d', quarter - i) end
-          redis.call('ZUNIONSTORE', '{rank}:top', #keys, unpack(keys))
-          redis.call('PEXPIRE', '{rank}:top', 1000)
-        end
-        return redis.call('ZREVRANGE', '{rank}:top', 0, ARGV[1] - 1, 'WITHSCORES')
-        """);
-
-    private static readonly RedisScript SoldOutScript = new("return redis.call('ZRANGE', '{rank}:soldout', 0, ARGV[1] - 1, 'WITHSCORES')");
-
-    /// <summary>Whether the caller is to rebuild: the ranking is not complete, and nobody else has begun.</summary>
-    private static readonly RedisScript BeginScript = new("""
-        if redis.call('EXISTS', '{rank}:built') == 1 then return 0 end
-        return redis.call('SET', '{rank}:building', ARGV[1], 'NX', 'EX', 60) and 1 or 0
-        """);
-
-    private static readonly RedisScript GoOnScript = new("""
-        if redis.call('GET', '{rank}:building') ~= ARGV[1] then return 0 end
-        redis.call('EXPIRE', '{rank}:building', 60)
-        return 1
-        """);
+    private static readonly RedisScript AddScript = new(RankingLua.Add);
+    private static readonly RedisScript TopScript = new(RankingLua.Top);
+    private static readonly RedisScript SoldOutScript = new(RankingLua.SoldOut);
+    private static readonly RedisScript BeginScript = new(RankingLua.Begin);
+    private static readonly RedisScript EndScript = new(RankingLua.End);
+    private static readonly RedisScript DiscardScript = new(RankingLua.Discard);
+    private static readonly RedisScript WitnessesScript = new(RankingLua.Witnesses);
+    private static readonly RedisScript OutdateScript = new(RankingLua.Outdate);
 
     /// <summary>
-    /// Complete only if the data was not lost again meanwhile, for then the token was lost with it. Once a day it is
-    /// checked anew against MySQL, because a failover to a replica may have lost the last writes unnoticed.
+    /// Counts seats of events. Where there is no generation they are not counted: the rebuild that comes reads them from
+    /// MySQL, where they were written before their events.
     /// </summary>
-    private static readonly RedisScript EndScript = new("""
-        if redis.call('GET', '{rank}:building') ~= ARGV[1] then return 0 end
-        redis.call('SET', '{rank}:built', ARGV[1], 'EX', 86400)
-        redis.call('DEL', '{rank}:building')
-        return 1
-        """);
+    public Task Add(IReadOnlyList<SoldSeat> seats) => Add("", seats);
 
-    public Task Add(IEnumerable<SoldSeat> seats) => redis.Eval(
-        AddScript, Key, [.. seats.SelectMany(static seat => (RedisValue[])
-        [
-            seat.ConcertId, seat.ScheduleId, seat.SeatNo, new DateTimeOffset(seat.PaidAt, TimeSpan.Zero).ToUnixTimeMilliseconds(), seat.SeatCount,
-        ])]);
+    /// <summary>Counts seats in the generation that is being built.</summary>
+    /// <returns>Whether it still is: Redis may have lost it.</returns>
+    public async Task<bool> Build(string generation, IReadOnlyList<SoldSeat> seats) => (int)await Add(generation, seats) == 1;
 
     /// <summary>Concerts and their seats sold in the last 24 hours, most first.</summary>
     public Task<List<(long Id, long Score)>> Top(int limit) => Read(TopScript, limit);
@@ -99,15 +43,47 @@ internal sealed class Ranking(Redis redis)
     /// <summary>Schedules and the milliseconds in which they sold out, fastest first.</summary>
     public Task<List<(long Id, long Score)>> SoldOut(int limit) => Read(SoldOutScript, limit);
 
-    public async Task<bool> Begin(string token) => (int)await redis.Eval(BeginScript, Key, [token]) == 1;
+    /// <summary>Whether the caller is to build this generation: there is none, or none that is fresh, and nobody else builds.</summary>
+    public async Task<bool> Begin(string generation) => (int)await redis.Eval(BeginScript, Root, [generation]) == 1;
 
-    public async Task<bool> GoOn(string token) => (int)await redis.Eval(GoOnScript, Key, [token]) == 1;
+    /// <summary>Puts it in the place of the current one.</summary>
+    public async Task<bool> End(string generation) => (int)await redis.Eval(EndScript, Root, [generation]) == 1;
 
-    public async Task<bool> End(string token) => (int)await redis.Eval(EndScript, Key, [token]) == 1;
+    /// <summary>Removes some of a generation that nobody reads any more.</summary>
+    /// <returns>Whether there may be more.</returns>
+    public async Task<bool> Discard() => (int)await redis.Eval(DiscardScript, Root, []) == 1;
+
+    /// <summary>The current generation and some payments that it counted, the newest among them.</summary>
+    public async Task<(string Generation, List<Guid> Payments)> Witnesses()
+    {
+        var reply = (string[])(await redis.Eval(WitnessesScript, Root, []))!;
+        return (reply.FirstOrDefault(""), [.. reply.Skip(1).Select(Guid.Parse)]);
+    }
+
+    /// <summary>The generation is to be replaced now.</summary>
+    public Task Outdate(string generation) => redis.Eval(OutdateScript, Root, [generation]);
+
+    private Task<RedisResult> Add(string generation, IReadOnlyList<SoldSeat> seats)
+    {
+        // Of each second the newest payment; ids of the service's own rise with time, others bear no witness.
+        var witnesses = seats.Where(static seat => seat.PaymentId.Version == 7)
+            .GroupBy(static seat => Milliseconds(seat.PaidAt) / 1000)
+            .Select(static second => (Second: second.Key, Payment: second.Max(static seat => seat.PaymentId)))
+            .OrderByDescending(static witness => witness.Second).Take(RankingLua.MostWitnesses).ToList();
+        return redis.Eval(AddScript, Root,
+        [
+            generation, witnesses.Count,
+            .. witnesses.SelectMany(static witness => (RedisValue[])[witness.Second, witness.Payment.ToString()]),
+            .. seats.SelectMany(static seat => (RedisValue[])
+                [seat.ConcertId, seat.ScheduleId, seat.SeatNo, Milliseconds(seat.PaidAt), seat.SeatCount]),
+        ]);
+    }
+
+    private static long Milliseconds(DateTime moment) => new DateTimeOffset(moment, TimeSpan.Zero).ToUnixTimeMilliseconds();
 
     private async Task<List<(long, long)>> Read(RedisScript script, int limit)
     {
-        var reply = (string[])(await redis.Eval(script, Key, [limit]))!;
+        var reply = (string[])(await redis.Eval(script, Root, [limit]))!;
         return [.. reply.Chunk(2).Select(static pair =>
             (long.Parse(pair[0], CultureInfo.InvariantCulture), (long)double.Parse(pair[1], CultureInfo.InvariantCulture)))];
     }

@@ -4,12 +4,21 @@ using MySqlConnector;
 namespace ConcertBooking.Rankings;
 
 /// <summary>
-/// Notices that Redis has no complete ranking, because it is new or lost its data, and reads it from MySQL. One
+/// Notices that Redis has no complete ranking, because it is new or lost its data, or that it counts payments which
+/// MySQL does not have, because MySQL was restored from a backup: then it is read from MySQL into a new generation. One
 /// instance does; events go on being counted meanwhile, since counting a seat twice counts it once.
 /// </summary>
 internal sealed partial class RebuildRankings(MySql database, Ranking ranking, TimeProvider time, ILogger<RebuildRankings> logger)
     : PeriodicService(TimeSpan.FromSeconds(1), time, logger)
 {
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(5);
+
+    /// <summary>Events of payments that MySQL does not have may go on coming; reading all payments has its price.</summary>
+    private static readonly TimeSpan RebuildInterval = TimeSpan.FromMinutes(1);
+
+    private long? _checkedAt;
+    private long? _outdatedAt;
+
     private const int ChunkSize = 1000;
 
     /// <summary>The ids rise with time, so a payment that commits behind the reader is a new one, whose event will come.</summary>
@@ -22,8 +31,9 @@ internal sealed partial class RebuildRankings(MySql database, Ranking ranking, T
 
     protected override async Task Round(CancellationToken stoppingToken)
     {
-        var token = Guid.NewGuid().ToString();
-        if (!await ranking.Begin(token))
+        await Check(stoppingToken);
+        var generation = Guid.NewGuid().ToString("N");
+        if (!await ranking.Begin(generation))
         {
             return;
         }
@@ -32,9 +42,9 @@ internal sealed partial class RebuildRankings(MySql database, Ranking ranking, T
         while (true)
         {
             var (last, seats) = await Read(after, stoppingToken);
-            if (seats.Count > 0)
+            if (seats.Count > 0 && !await ranking.Build(generation, seats))
             {
-                await ranking.Add(seats);
+                return; // Lost again: the next round begins anew.
             }
 
             (after, count) = (last, count + seats.Count);
@@ -42,18 +52,51 @@ internal sealed partial class RebuildRankings(MySql database, Ranking ranking, T
             {
                 break;
             }
-
-            if (!await ranking.GoOn(token))
-            {
-                return; // Lost again: the next round begins anew.
-            }
         }
 
-        if (await ranking.End(token))
+        if (await ranking.End(generation))
         {
             LogRebuilt(count);
         }
+
+        while (await ranking.Discard())
+        {
+        }
     }
+
+    /// <summary>Whether MySQL still has what the ranking counted; a restore loses the newest payments first.</summary>
+    private async Task Check(CancellationToken stoppingToken)
+    {
+        if (!IsDue(_checkedAt, CheckInterval) || !IsDue(_outdatedAt, RebuildInterval))
+        {
+            return;
+        }
+
+        _checkedAt = Time.GetTimestamp();
+        var (generation, payments) = await ranking.Witnesses();
+        if (payments.Count > 0 && await CountKnown(payments, stoppingToken) is var known && known < payments.Count)
+        {
+            _outdatedAt = Time.GetTimestamp();
+            await ranking.Outdate(generation);
+            LogOutdated(payments.Count - known);
+        }
+    }
+
+    private bool IsDue(long? last, TimeSpan interval) => last is not { } moment || Time.GetElapsedTime(moment) >= interval;
+
+    private Task<long> CountKnown(List<Guid> payments, CancellationToken cancellationToken) => database.Run(
+        async (connection, token) =>
+        {
+            await using var command = new MySqlCommand(
+                $"SELECT COUNT(*) FROM payment WHERE payment_id IN ({string.Join(',', payments.Select(static (_, index) => $"@p{index}"))})", connection);
+            foreach (var (index, payment) in payments.Index())
+            {
+                command.Parameters.AddWithValue($"@p{index}", payment);
+            }
+
+            return (long)(await command.ExecuteScalarAsync(token))!;
+        },
+        cancellationToken);
 
     private Task<(Guid Last, List<SoldSeat> Seats)> Read(Guid after, CancellationToken cancellationToken) => database.Run(
         async (connection, token) =>
@@ -65,12 +108,15 @@ internal sealed partial class RebuildRankings(MySql database, Ranking ranking, T
             while (await reader.ReadAsync(token))
             {
                 last = reader.GetGuid(0);
-                seats.Add(new SoldSeat(reader.GetInt64(1), reader.GetInt64(2), reader.GetInt32(3), reader.GetDateTime(4), reader.GetInt32(5)));
+                seats.Add(new SoldSeat(last, reader.GetInt64(1), reader.GetInt64(2), reader.GetInt32(3), reader.GetDateTime(4), reader.GetInt32(5)));
             }
 
             return (last, seats);
         },
-        cancellationToken);
+        cancellationToken, MySqlLimits.Background);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The rankings count payments that MySQL does not have, {Count} of those looked for: they are rebuilt")]
+    private partial void LogOutdated(long count);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The rankings were rebuilt from {Count} payments")]
     private partial void LogRebuilt(int count);

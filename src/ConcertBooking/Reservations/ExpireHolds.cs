@@ -27,10 +27,10 @@ internal sealed class ExpireHolds(MySql database, Holds holds, TimeProvider time
     protected override async Task Round(CancellationToken stoppingToken)
     {
         var overdue = await database.Run(
-            async (connection, token) => (await connection.QueryAsync<OverdueRow>(SelectSql)).ToList(), stoppingToken);
+            async (connection, token) => (await connection.QueryAsync<OverdueRow>(SelectSql, commandTimeout: MySqlLimits.StatementSeconds)).ToList(), stoppingToken, MySqlLimits.Background);
         foreach (var chunk in overdue.Select(static row => row.Id).Chunk(ChunkSize))
         {
-            await holds.Expire(chunk);
+            await holds.Expire(chunk, MySqlLimits.Background);
         }
     }
 }

@@ -24,7 +24,7 @@ internal static class GetReservation
 
         var userId = context.UserId();
         var row = await database.Read(
-            (connection, token) => connection.QueryFirstOrDefaultAsync<ReservationRow>(SelectSql, new { id, userId }), cancellationToken);
+            (connection, token) => connection.QueryFirstOrDefaultAsync<ReservationRow>(SelectSql, new { id, userId }, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken);
         return row is null ? Problems.ReservationNotFound : TypedResults.Ok(row.ToResponse());
     }
 }

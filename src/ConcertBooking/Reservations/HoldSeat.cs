@@ -35,7 +35,8 @@ internal static class HoldSeat
                 Problems.ScheduleClosed, Problems.HoldLimitReached, Problems.DatabaseUnavailable);
 
     private static async Task<IResult> Handle(
-        HoldSeatRequest request, HttpContext context, WaitingRoom room, MySql database, Holds holds, OutboxSignal outbox, Throttle throttle, Settings settings)
+        HoldSeatRequest request, HttpContext context, WaitingRoom room, MySql database, Holds holds, HoldLimits limits,
+        OutboxSignal outbox, Throttle throttle, Settings settings)
     {
         if (request.ScheduleId < 1 || request.SeatNo < 1)
         {
@@ -44,7 +45,8 @@ internal static class HoldSeat
 
         var started = Stopwatch.GetTimestamp();
         var token = context.QueueToken();
-        switch (await room.CheckAndLock(token, request.ScheduleId, request.SeatNo))
+        var locks = !limits.IsReached(token.UserId);
+        switch (await (locks ? room.CheckAndLock(token, request.ScheduleId, request.SeatNo) : room.Check(token)))
         {
             case PassStatus.Gone:
                 return Problems.QueueTokenExpired;
@@ -57,7 +59,7 @@ internal static class HoldSeat
         long? owner = null;
         try
         {
-            (var answer, owner) = await Hold(request, token, database, holds, settings);
+            (var answer, owner) = await Hold(request, token, database, holds, limits, settings);
             if (answer is Created<ReservationResponse>)
             {
                 outbox.Set();
@@ -68,7 +70,10 @@ internal static class HoldSeat
         finally
         {
             throttle.Held(Stopwatch.GetElapsedTime(started));
-            await room.Unlock(token, request.ScheduleId, request.SeatNo, owner);
+            if (locks)
+            {
+                await room.Unlock(token, request.ScheduleId, request.SeatNo, owner);
+            }
         }
     }
 
@@ -119,17 +124,19 @@ internal static class HoldSeat
     private const int Attempts = 4;
 
     /// <returns>The answer, and whose the seat is for more than a moment, if it is somebody's.</returns>
-    private static async Task<(IResult Answer, long? Owner)> Hold(HoldSeatRequest request, QueueToken token, MySql database, Holds holds, Settings settings)
+    private static async Task<(IResult Answer, long? Owner)> Hold(
+        HoldSeatRequest request, QueueToken token, MySql database, Holds holds, HoldLimits limits, Settings settings)
     {
         Guid? dead = null;
         var made = new List<Guid>(1);
+        var deadline = MySqlLimits.Request; // for all attempts together
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
             Outcome outcome;
             try
             {
                 outcome = await database.Run(
-                    (connection, cancellationToken) => Try(connection, request, token, dead, made, settings, cancellationToken), CancellationToken.None);
+                    (connection, cancellationToken) => Try(connection, request, token, dead, made, settings, cancellationToken), CancellationToken.None, deadline);
             }
             catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.DuplicateKeyEntry)
             {
@@ -139,6 +146,11 @@ internal static class HoldSeat
 
             if (outcome.Result is { } result)
             {
+                if (outcome.HeldByUser is { } held)
+                {
+                    limits.Learn(token.UserId, held >= settings.HoldsPerUser);
+                }
+
                 return (result, outcome.Owner);
             }
 
@@ -146,7 +158,7 @@ internal static class HoldSeat
             if (outcome.Overdue)
             {
                 // Expiring frees the seat, unless a payment that was under way came first: then the claim is alive.
-                await holds.Expire([dead!.Value]);
+                await holds.Expire([dead!.Value], deadline);
                 dead = null;
             }
         }
@@ -155,7 +167,7 @@ internal static class HoldSeat
     }
 
     /// <summary>Either an answer, or the claim of a reservation that is no longer live.</summary>
-    private readonly record struct Outcome(IResult? Result, Guid? Dead = null, bool Overdue = false, long? Owner = null);
+    private readonly record struct Outcome(IResult? Result, Guid? Dead = null, bool Overdue = false, long? Owner = null, long? HeldByUser = null);
 
     private static async Task<Outcome> Try(
         MySqlConnection connection, HoldSeatRequest request, QueueToken token, Guid? dead, List<Guid> made, Settings settings,
@@ -174,7 +186,7 @@ internal static class HoldSeat
         Outbox.AddTo(command.Parameters, reservationId, ReservationEvent.Held);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         return await reader.ReadAsync(cancellationToken)
-            ? Read(reader, request, token, made, settings)
+            ? Read(reader, request, token, made, settings) with { HeldByUser = reader.GetInt64(3) }
             : new Outcome(Problems.ScheduleNotFound);
     }
 

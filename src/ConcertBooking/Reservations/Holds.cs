@@ -25,7 +25,7 @@ internal sealed class Holds(MySql database, OutboxSignal outbox)
         """);
 
     /// <summary>Expires those of the given holds that are still overdue, each in a transaction of its own, all in one round trip.</summary>
-    public async Task Expire(IReadOnlyList<Guid> reservationIds)
+    public async Task Expire(IReadOnlyList<Guid> reservationIds, Deadline deadline)
     {
         await database.Run(
             async (connection, cancellationToken) =>
@@ -40,7 +40,7 @@ internal sealed class Holds(MySql database, OutboxSignal outbox)
 
                 return await batch.ExecuteNonQueryAsync(cancellationToken);
             },
-            CancellationToken.None);
+            CancellationToken.None, deadline);
         outbox.Set();
     }
 }

@@ -53,8 +53,8 @@ internal static class ListReservations
         var (before, count) = (key.Id, size + 1);
         var rows = await database.Read(
             async (connection, token) => (string.IsNullOrEmpty(cursor)
-                ? await connection.QueryAsync<ReservationRow>(FirstSql, new { userId, count })
-                : await connection.QueryAsync<ReservationRow>(NextSql, new { userId, before, count })).ToList(),
+                ? await connection.QueryAsync<ReservationRow>(FirstSql, new { userId, count }, commandTimeout: MySqlLimits.StatementSeconds)
+                : await connection.QueryAsync<ReservationRow>(NextSql, new { userId, before, count }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
             cancellationToken);
         var items = rows.Take(size).Select(row => row.ToResponse()).ToList();
         return TypedResults.Ok(new ReservationList(items, rows.Count > size ? Paging.Write(List, 0, rows[size - 1].Id) : null));

@@ -95,7 +95,8 @@ public sealed class ConsumerTests : SharedRigTests
         await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 3, s_soon);
         var back = (await rig.ToldAsync(Payments)).Where(told => told.Id == poison.Id).ToList();
         await Assert.That(back).Count().IsEqualTo(2);
-        await Assert.That(back[1].Headers.Keys).IsEquivalentTo(poison.Headers.Keys);
+        await Assert.That(back[1].Headers.Keys).IsEquivalentTo([.. poison.Headers.Keys, "x-replay-group"]);
+        await Assert.That(back[1].Headers["x-replay-group"]).IsEqualTo("concert-booking.ranking");
         await Assert.That(back[1].Key).IsEqualTo(poison.Key);
         await ExpectSalesAsync(rig, 3);
 

@@ -22,11 +22,13 @@ internal sealed class EventRig : IAsyncDisposable
 
     public Database Database => Fleet.Database;
 
-    public static async Task<EventRig> StartAsync(Rig rig, int size = 1, params (string Name, string? Value)[] changes)
+    public static async Task<EventRig> StartAsync(Rig rig, int size = 1, params (string Name, string? Value)[] changes) =>
+        await StartOnAsync(await KafkaServers.StartAsync(new ServerOptions { AllowNamed = false }), rig, size, changes);
+
+    /// <summary>On a Kafka that the test has prepared; it ends with the rig.</summary>
+    public static async Task<EventRig> StartOnAsync(Server kafka, Rig rig, int size = 1, params (string Name, string? Value)[] changes)
     {
-        var options = new ServerOptions { AllowNamed = false };
-        var kafka = await KafkaServers.StartAsync(options);
-        var redis = await RedisServers.StartAsync(options);
+        var redis = await RedisServers.StartAsync(new ServerOptions { AllowNamed = false });
         var webhook = new Webhook().Start();
         (string Name, string? Value)[] settings =
         [
@@ -78,6 +80,16 @@ internal sealed class EventRig : IAsyncDisposable
         await Assert.That(Webhook.Taken.Select(taken => taken.EventId).Distinct().Count()).IsEqualTo(payments);
         await Assert.That(Webhook.Taken.Select(taken => taken.Body).Distinct().Count()).IsEqualTo(payments);
     }
+
+    /// <summary>Every group has finished everything that is on the topic of payments.</summary>
+    public Task ExpectNoLagAsync() => Eventually.GetAsync(
+        async () =>
+        {
+            var metrics = (await Fleet.Members[0].Instance.Management.GetAsync("/metrics")).Text;
+            return string.Join('\n', metrics.Split('\n').Where(static line => line.StartsWith("booking_consumer_lag{", StringComparison.Ordinal)));
+        },
+        static lags => lags.Split('\n') is { Length: 3 } lines && lines.All(static line => line.Split(' ')[1] == "0"),
+        TimeSpan.FromSeconds(60), what: "no group is behind");
 
     public async ValueTask DisposeAsync()
     {

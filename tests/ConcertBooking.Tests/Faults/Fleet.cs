@@ -75,7 +75,11 @@ internal sealed class Fleet : IAsyncDisposable
     /// <summary>Fails unless all invariants hold in the fleet's database.</summary>
     public async Task VerifyAsync()
     {
-        var result = await _rig.RunAsync(["verify"], new Dictionary<string, string?> { [MySqlServers.Setting] = Database.ConnectionString });
+        var result = await _rig.RunAsync(["verify"], new Dictionary<string, string?>
+        {
+            [MySqlServers.Setting] = Database.ConnectionString,
+            [RedisServers.Setting] = _changes.GetValueOrDefault(RedisServers.Setting) ?? _rig.Settings[RedisServers.Setting],
+        });
         if (result.ExitCode != 0)
             Assert.Fail($"verify ended with {result.ExitCode}:\n{result.Output}{result.Error}");
     }

@@ -45,11 +45,11 @@ internal sealed class TcpProxy : IAsyncDisposable
     /// <summary>When set: each connection is cut that long after bytes were passed on to the server.</summary>
     public Func<TimeSpan>? CutAfter { set => _cutAfter = value; }
 
-    /// <summary>Where new connections lead from now on; those that are there stay where they are.</summary>
-    public int ServerPort { set => _port = value; }
-
     /// <summary>New connections are cut at once.</summary>
     public bool Refuse { set => _refuse = value; }
+
+    /// <summary>Where new connections lead from now on, as when a service's address moves; those that exist stay where they are.</summary>
+    public int ServerPort { set => _port = value; }
 
     /// <summary>From now on nothing gets through, in either direction, until <see cref="Release"/>; nothing is lost either.</summary>
     public void Hold() => _open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -62,6 +62,13 @@ internal sealed class TcpProxy : IAsyncDisposable
     {
         foreach (var relay in _relays.Keys)
             relay.Cut();
+    }
+
+    /// <summary>Every connection there is loses all it is given from now on, in both directions, and stays open; new ones work.</summary>
+    public void Silence()
+    {
+        foreach (var relay in _relays.Keys)
+            relay.Silence();
     }
 
     /// <summary>The database's connection string with the proxy in the server's place.</summary>
@@ -98,7 +105,10 @@ internal sealed class TcpProxy : IAsyncDisposable
     private sealed class Relay(TcpProxy proxy, Socket client) : IDisposable
     {
         private readonly Socket _server = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        private volatile bool _silent;
         private int _ended;
+
+        public void Silence() => _silent = true;
 
         public async Task RunAsync()
         {
@@ -139,6 +149,8 @@ internal sealed class TcpProxy : IAsyncDisposable
                 while ((length = await from.ReceiveAsync(buffer)) > 0)
                 {
                     await proxy._open.Task;
+                    if (_silent)
+                        continue;
                     if (!toServer && proxy._loseAnswers)
                     {
                         Cut();

@@ -69,6 +69,19 @@ public sealed class MetricsTests : SharedRigTests
             () => ScrapeAsync(alone), metrics => metrics.Value("booking_outbox_oldest_seconds") >= 5, TimeSpan.FromSeconds(15));
     }
 
+    /// <summary>No series would say nothing of whether nobody is there or nobody counts.</summary>
+    [Test]
+    public async Task Metrics_QueueThatNobodyEntered_HasGaugesOf0()
+    {
+        await using var alone = await Rig.StartAloneAsync();
+        var queue = $"queue=\"{await alone.Catalogue.AddQueueAsync()}\"";
+
+        var metrics = await Eventually.GetAsync(() => ScrapeAsync(alone), metrics => metrics.Text.Contains(queue, StringComparison.Ordinal), TimeSpan.FromSeconds(20));
+
+        foreach (var name in (string[])["booking_queue_waiting", "booking_queue_active"])
+            await Assert.That(metrics.Text.Split('\n').Any(line => line.StartsWith($"{name}{{", StringComparison.Ordinal) && line.Contains(queue, StringComparison.Ordinal) && line.Contains("} 0", StringComparison.Ordinal))).IsTrue().Because(name);
+    }
+
     private static async Task<Scrape> ScrapeAsync(Instance instance)
     {
         var reply = await instance.Management.GetAsync("/metrics");

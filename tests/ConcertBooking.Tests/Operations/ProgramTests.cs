@@ -73,6 +73,8 @@ public sealed class ProgramTests : SharedRigTests
     [Arguments("ConnectionStrings__Redis", "password=" + Secret)]
     [Arguments("ConnectionStrings__Redis", "localhost:6379,ssl=perhaps,password=" + Secret)]
     [Arguments("ConnectionStrings__Redis", "localhost:6379,colour=blue,password=" + Secret)]
+    [Arguments("Redis__KeyPrefix", "one{two}")]
+    [Arguments("Redis__KeyPrefix", "with a space")]
     [Arguments("Auth__SigningKey", null)]
     [Arguments("Auth__SigningKey", "")]
     [Arguments("Auth__SigningKey", Secret)]

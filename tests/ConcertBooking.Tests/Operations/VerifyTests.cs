@@ -67,6 +67,29 @@ public sealed class VerifyTests : SharedRigTests
         await ExpectBrokenAsync(database, "past its end");
     }
 
+    /// <summary>A pass that was shown after a loss explains its own place, and no place that a payment had used up before.</summary>
+    [Test]
+    public async Task Verify_UsedUpAdmissionIsActiveAgain_Ends1AndTellsSo()
+    {
+        var (database, show, userId) = await UsedDatabaseAsync();
+        RedisKey[] keys = [$"{{q:{show.Queue}}}:active", $"{{q:{show.Queue}}}:shown", $"{{q:{show.Queue}}}:meta"];
+        await using var connection = await ConnectionMultiplexer.ConnectAsync(Rig.Servers.Redis.ConnectionString);
+        var redis = connection.GetDatabase();
+        var now = TimeProvider.System.GetUtcNow();
+        var (inAnHour, aMinuteAgo) = (now.AddHours(1).ToUnixTimeMilliseconds(), now.AddMinutes(-1).ToUnixTimeMilliseconds() * 1000);
+        await redis.HashSetAsync(keys[2], "loss", $"0 {now.AddMinutes(1).ToUnixTimeMilliseconds() * 1000} 0 0");
+        await redis.SortedSetAddAsync(keys[0], [new("1", inAnHour), new("2", inAnHour), new($"{userId}", inAnHour)]);
+        await redis.SortedSetAddAsync(keys[1], [new("1", aMinuteAgo), new($"{userId}", aMinuteAgo)]);
+        await ExpectSoundAsync(database); // who paid still held another seat at that time
+
+        await database.ExecuteAsync("UPDATE reservation SET held_expires_at = created_at WHERE status = 'HELD'");
+        await ExpectBrokenAsync(database, "used up");
+
+        await redis.SortedSetRemoveAsync(keys[1], "1");
+        await redis.SortedSetAddAsync(keys[0], [new("3", inAnHour), new("4", inAnHour)]);
+        await ExpectBrokenAsync(database, "maxActive");
+    }
+
     [Test]
     public async Task Verify_RedisIsAway_Ends1AndTellsSo()
     {

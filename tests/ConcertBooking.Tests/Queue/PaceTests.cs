@@ -41,7 +41,7 @@ public sealed class PaceTests : SharedRigTests
         while (active < Users && started.Elapsed < TimeSpan.FromSeconds(20));
         await Assert.That(active).IsEqualTo(Users);
         await Assert.That(started.Elapsed).IsBetween(TimeSpan.FromSeconds(2.5), TimeSpan.FromSeconds(10));
-        (await Rig.Catalogue.PutQueueAsync(queue, maxActive: 1000)).Expect(200).ExpectMembers("queue", "waiting", "active", "maxActive", "activeSeconds");
+        (await Rig.Catalogue.PutQueueAsync(queue, maxActive: 1000, admitPerSecond: 0)).Expect(200).ExpectMembers("queue", "waiting", "active", "maxActive", "activeSeconds");
     }
 
     [Test]

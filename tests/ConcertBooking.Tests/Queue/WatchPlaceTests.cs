@@ -130,7 +130,10 @@ public sealed class WatchPlaceTests : SharedRigTests
         await using var streams = new Streams();
         for (var device = 0; device < 5; device++)
             await streams.OpenAsync(visitors[1]);
-        await streams[0].Ended.WaitAsync(TimeSpan.FromSeconds(5)); // a fifth is one too many: the oldest makes room
+        var closed = await streams[0].NextAsync("closed"); // a fifth is one too many: the oldest makes room, and must not come back
+        await Assert.That(closed.Data.Value("code")).IsEqualTo("too_many_streams");
+        await streams[0].Ended.WaitAsync(TimeSpan.FromSeconds(5));
+        await Assert.That(streams[0].Retry).IsNotNull().And.IsGreaterThan(3_600_000);
 
         (await visitors[0].LeaveAsync()).Expect(204);
 

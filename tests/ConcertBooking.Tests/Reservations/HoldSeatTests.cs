@@ -1,3 +1,4 @@
+using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Reservations;
@@ -297,6 +298,25 @@ public sealed class HoldSeatTests : SharedRigTests
         (await visitor.HoldAsync(show, seatNo: 5)).Expect(201);
         (await visitor.HoldAsync(show, seatNo: 6)).Expect(201);
         (await visitor.HoldAsync(show, seatNo: 7)).ExpectProblem(409, "hold_limit_reached");
+    }
+
+    /// <summary>Whoever may hold no more asks for free seats again and again, while others want them.</summary>
+    [Test]
+    public async Task HoldSeat_BesideOneAtTheLimit_IsNotRefusedForThem()
+    {
+        var show = await Rig.Catalogue.AddShowAsync(seats: 50);
+        var greedy = await Rig.NewVisitorAsync(show);
+        for (var seatNo = 1; seatNo <= 4; seatNo++)
+            await greedy.HeldAsync(show, seatNo);
+        var others = await Rig.AdmittedAsync(show, 40);
+
+        foreach (var (index, other) in others.Index())
+        {
+            var refused = Rush.AllAtOnceAsync(3, _ => greedy.HoldAsync(show, 5 + index));
+            (await other.HoldAsync(show, 5 + index)).Expect(201);
+            foreach (var reply in await refused)
+                await Assert.That(reply.Code).IsEqualTo("hold_limit_reached").Or.IsEqualTo("seat_taken");
+        }
     }
 
     [Test]

@@ -98,19 +98,31 @@ public sealed class Issuer : IDisposable
                     _unanswered.Add(context);
                     continue;
                 }
-                var keys = context.Request.Url!.AbsolutePath == "/keys";
-                if (keys)
-                    Interlocked.Increment(ref _asked);
-                context.Response.ContentType = "application/json";
-                await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(keys
-                    ? $$"""{"keys":[{{string.Join(",", Keys.Select(key => key.Jwk()))}}]}"""
-                    : $$"""{"issuer":"{{Address}}","jwks_uri":"{{Address}}/keys","id_token_signing_alg_values_supported":["RS256","ES256"]}"""));
-                context.Response.Close();
+                await AnswerAsync(context);
             }
         }
         catch (Exception exception) when (exception is HttpListenerException or ObjectDisposedException)
         {
             // Closed: the test is over.
+        }
+    }
+
+    private async Task AnswerAsync(HttpListenerContext context)
+    {
+        var keys = context.Request.Url!.AbsolutePath == "/keys";
+        if (keys)
+            Interlocked.Increment(ref _asked);
+        try
+        {
+            context.Response.ContentType = "application/json";
+            await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(keys
+                ? $$"""{"keys":[{{string.Join(",", Keys.Select(key => key.Jwk()))}}]}"""
+                : $$"""{"issuer":"{{Address}}","jwks_uri":"{{Address}}/keys","id_token_signing_alg_values_supported":["RS256","ES256"]}"""));
+            context.Response.Close();
+        }
+        catch (HttpListenerException)
+        {
+            // Who asked has not waited; the next one may.
         }
     }
 }

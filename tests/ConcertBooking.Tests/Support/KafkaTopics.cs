@@ -25,15 +25,18 @@ internal static class KafkaTopics
         Task.Factory.StartNew(
             () => ReadAll(bootstrapServers, topics), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
-    /// <summary>Puts a message on its topic, past the service.</summary>
-    public static async Task SendAsync(string bootstrapServers, Told told)
+    /// <summary>Puts messages on their topics, past the service.</summary>
+    public static async Task SendAsync(string bootstrapServers, params Told[] messages)
     {
         using var producer = new ProducerBuilder<string, string>(new ProducerConfig { BootstrapServers = bootstrapServers, Acks = Acks.All })
             .SetLogHandler((_, _) => { }).Build();
-        var headers = new Headers();
-        foreach (var (name, value) in told.Headers)
-            headers.Add(name, Encoding.UTF8.GetBytes(value));
-        await producer.ProduceAsync(told.Topic, new Message<string, string> { Key = told.Key, Value = told.Value, Headers = headers });
+        await Task.WhenAll(messages.Select(told =>
+        {
+            var headers = new Headers();
+            foreach (var (name, value) in told.Headers)
+                headers.Add(name, Encoding.UTF8.GetBytes(value));
+            return producer.ProduceAsync(told.Topic, new Message<string, string> { Key = told.Key, Value = told.Value, Headers = headers });
+        }));
     }
 
     private static List<Told> ReadAll(string bootstrapServers, string[] topics)

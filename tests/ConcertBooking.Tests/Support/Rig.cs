@@ -89,10 +89,11 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     /// <summary>Starts a further instance on the same servers; it ends with the rig if not before.</summary>
     /// <param name="changes">Differences to <see cref="Settings"/>; null as a value removes one.</param>
     /// <param name="waitFor"><c>/livez</c> for one that is to start without its servers.</param>
-    public async Task<Instance> StartAsync(IReadOnlyDictionary<string, string?>? changes = null, string waitFor = "/readyz")
+    /// <param name="program">Another copy of the program.</param>
+    public async Task<Instance> StartAsync(IReadOnlyDictionary<string, string?>? changes = null, string waitFor = "/readyz", string? program = null)
     {
         var settings = With(changes);
-        var instance = new Instance(await ServiceProcess.StartAsync(settings, waitFor, _secrets.Watch(settings)));
+        var instance = new Instance(await ServiceProcess.StartAsync(settings, waitFor, _secrets.Watch(settings), program));
         _instances.Add(instance);
         return instance;
     }

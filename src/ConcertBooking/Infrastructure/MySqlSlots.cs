@@ -1,0 +1,92 @@
+using System.Diagnostics;
+
+namespace ConcertBooking.Infrastructure;
+
+/// <summary>Who may have a connection: so many units of work at a time, and a fifth of them reads.</summary>
+internal sealed class MySqlSlots : IDisposable
+{
+    private readonly SemaphoreSlim _free;
+    private readonly PoolLimit _limit;
+
+    /// <summary>What reads may take of it; the rest waits for those who hold and pay.</summary>
+    private readonly SemaphoreSlim _freeForReads;
+
+    public MySqlSlots(int size, TimeProvider time, ILogger logger)
+    {
+        _free = new SemaphoreSlim(size);
+        _freeForReads = new SemaphoreSlim(Math.Max(1, size / 5));
+        _limit = new PoolLimit(_free, size, time, logger);
+    }
+
+    /// <summary>As many as the server takes.</summary>
+    public int Size => _limit.Size;
+
+    public int Free => _free.CurrentCount;
+
+    /// <inheritdoc cref="PoolLimit.Fit"/>
+    public void Fit(int connections) => _limit.Fit(connections);
+
+    /// <exception cref="DatabaseUnavailableException">None was free in time.</exception>
+    public async Task Take(bool isRead, Deadline deadline, Throttle throttle, CancellationToken cancellationToken)
+    {
+        if (isRead && !await Take(_freeForReads, deadline, cancellationToken))
+        {
+            throw new DatabaseUnavailableException("All connections for reads are in use.");
+        }
+
+        var granted = false;
+        var asked = Stopwatch.GetTimestamp();
+        try
+        {
+            granted = await Take(_free, deadline, cancellationToken);
+        }
+        finally
+        {
+            throttle.WaitedForConnection(Stopwatch.GetElapsedTime(asked));
+            if (isRead && !granted)
+            {
+                _freeForReads.Release();
+            }
+        }
+
+        if (!granted)
+        {
+            throw new DatabaseUnavailableException("All connections to the database are in use.");
+        }
+    }
+
+    /// <summary>
+    /// Gives a slot back when its work has ended, and by time when that never does: it is not for a server to decide
+    /// it by its silence.
+    /// </summary>
+    public async Task Release(Task work, bool isRead)
+    {
+        if (!work.IsCompleted)
+        {
+            await work.WaitAsync(MySqlLimits.Abandoned).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        if (isRead)
+        {
+            _freeForReads.Release();
+        }
+
+        if (work.Exception?.InnerException is { } failure && MySqlErrors.FaultOf(failure) is MySqlFault.ConnectionsExhausted)
+        {
+            await _limit.ReleaseLater();
+        }
+        else
+        {
+            _free.Release();
+        }
+    }
+
+    public void Dispose()
+    {
+        _free.Dispose();
+        _freeForReads.Dispose();
+    }
+
+    private static Task<bool> Take(SemaphoreSlim slots, Deadline deadline, CancellationToken cancellationToken) =>
+        slots.WaitAsync(deadline.Left < MySqlLimits.Slot ? deadline.Left : MySqlLimits.Slot, cancellationToken);
+}

@@ -1,0 +1,29 @@
+namespace ConcertBooking.Queue;
+
+internal enum PlaceStatus
+{
+    Gone,
+    Waiting,
+    Active,
+    Full,
+}
+
+/// <summary>
+/// A user's place. <paramref name="Position"/> is 1 for the next in line and 0 when active;
+/// <paramref name="Pace"/> is how many of those who waited are admitted per second, 0 while unknown;
+/// <paramref name="Now"/> is Redis's clock in µs.
+/// </summary>
+internal readonly record struct Place(PlaceStatus Status, bool IsNew, long Ticket, long AdmittedUntil, long Position, double Pace, long Now);
+
+/// <param name="AdmitPerSecond">0: as many as there are places.</param>
+internal readonly record struct QueueCounts(long Waiting, long Active, int MaxActive, int ActiveSeconds, int AdmitPerSecond);
+
+internal enum PassStatus
+{
+    Gone,
+    NotActive,
+    Active,
+
+    /// <summary>Admitted, but another user's hold of the seat is under way.</summary>
+    SeatBusy,
+}

@@ -1,0 +1,191 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Tests.Operations;
+using ConcertBooking.Tests.Support;
+using MySqlConnector;
+
+namespace ConcertBooking.Tests.Faults;
+
+/// <summary>A MySQL that keeps a connection waiting: locked tables, a stopped server, a network that swallows what is sent.</summary>
+public sealed class MySqlSilence : FaultTests
+{
+    /// <summary>The promise is 2 s; the rest is for a busy machine between the service and the test's clock.</summary>
+    private static readonly TimeSpan s_promise = TimeSpan.FromSeconds(4);
+
+    private static readonly TimeSpan s_comeBack = TimeSpan.FromSeconds(10);
+
+    [Test]
+    public async Task TablesLocked_EveryCallHears503InTime_AndIsBackWithTheTables()
+    {
+        await using var kafka = await KafkaServers.StartAsync(new ServerOptions { AllowNamed = false });
+        await using var fleet = await Fleet.StartAsync(Rig, 1, ("Database__MaxPoolSize", "60"), (KafkaServers.Setting, kafka.ConnectionString));
+        var show = await fleet.Catalogue.AddShowAsync();
+        var user = await fleet.NewVisitorAsync(show, points: 2 * show.Price);
+        var (paid, held) = (await user.HeldAsync(show, 1), await user.HeldAsync(show, 2));
+        var payment = (await user.PayAsync(paid)).Expect(201).Value("paymentId");
+        await using (var connection = await fleet.Database.OpenAsync())
+        {
+            // All but the one that the health check reads.
+            var tables = await fleet.Database.ColumnAsync<string>(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name <> 'schema_migration'");
+            await using var lockAll = new MySqlCommand($"LOCK TABLES {string.Join(", ", tables.Select(table => $"`{table}` WRITE"))}", connection);
+            await lockAll.ExecuteNonQueryAsync();
+
+            var answers = await AskAllAsync(Calls(fleet, user, show, paid, held, payment));
+
+            ExpectRefused(answers);
+            await OutageTable.ExpectAsync("Tables of MySQL locked", fleet.Members[0].Instance);
+            await using var unlock = new MySqlCommand("UNLOCK TABLES", connection);
+            await unlock.ExecuteNonQueryAsync();
+        }
+
+        await Eventually.GetAsync(() => user.PayAsync(held), reply => reply.Status == 201, s_comeBack);
+        foreach (var (name, reply, _) in await AskAllAsync(Calls(fleet, user, show, paid, held, payment)))
+            await Assert.That(reply.Status).IsLessThan(500).Because(name);
+        await fleet.VerifyAsync();
+    }
+
+    [Test]
+    public async Task ServerStopped_EveryCallHears503InTime_AndIsBackWithTheServer()
+    {
+        await using var kafka = await KafkaServers.StartAsync(new ServerOptions { AllowNamed = false });
+        await using var fleet = await Fleet.StartAsync(Rig, 1, (KafkaServers.Setting, kafka.ConnectionString));
+        var show = await fleet.Catalogue.AddShowAsync();
+        var user = await fleet.NewVisitorAsync(show, points: 2 * show.Price);
+        var (paid, held) = (await user.HeldAsync(show, 1), await user.HeldAsync(show, 2));
+        var payment = (await user.PayAsync(paid)).Expect(201).Value("paymentId");
+        await Rig.Servers.MySql.PauseAsync();
+        try
+        {
+            for (var wave = 0; wave < 2; wave++)
+                ExpectRefused(await AskAllAsync(Calls(fleet, user, show, paid, held, payment)));
+            await OutageTable.ExpectAsync("MySQL stopped or hung", fleet.Members[0].Instance);
+        }
+        finally
+        {
+            await Rig.Servers.MySql.ResumeAsync();
+        }
+
+        await Eventually.GetAsync(() => user.PayAsync(held), reply => reply.Status == 201, s_comeBack);
+        await Eventually.GetAsync(() => fleet[0].GetAsync("/v1/concerts"), reply => reply.Status == 200, s_comeBack);
+        await fleet.VerifyAsync();
+    }
+
+    /// <summary>Twice, with everything in use: what a slot or the pool would keep of the first time is missed in the second.</summary>
+    [Test]
+    public async Task ConnectionsSilent_NewOnesWork_AllIsBackWithinTenSeconds()
+    {
+        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
+        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var kafka = await KafkaServers.StartAsync(new ServerOptions { AllowNamed = false });
+        await using var fleet = await Fleet.StartAsync(Rig, 0, (KafkaServers.Setting, kafka.ConnectionString));
+        var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
+        var show = await fleet.Catalogue.AddShowAsync(seats: 20);
+        var user = await fleet.NewVisitorAsync(show, points: show.Price);
+        for (var round = 1; round <= 2; round++)
+        {
+            var overdue = await user.HeldAsync(show, round);
+            await CrowdAsync(fleet, show); // fills the pool
+            proxy.Silence();
+            await fleet.Database.LetHoldPassAsync(overdue);
+            var silent = Stopwatch.StartNew();
+
+            ExpectRefused((await CrowdAsync(fleet, show)).Where(answer => answer.Reply.Status >= 500));
+
+            await WithinAsync(() => user.GetAsync("/v1/reservations"), 200);
+            await WithinAsync(() => user.GetAsync("/v1/points"), 200);
+            await WithinAsync(() => fleet[0].GetAsync($"/v1/schedules/{show.ScheduleId}/seats"), 200);
+            await WithinAsync(() => user.ChargeAsync(1), 201);
+            await WithinAsync(() => fleet.Catalogue.PutQueueAsync(show.Queue, Catalogue.Everybody), 200);
+            await Eventually.TrueAsync(
+                async () => await fleet.Database.StatusAsync(overdue) == "EXPIRED", s_comeBack - silent.Elapsed, what: "the sweep is back");
+            await OutageTable.ExpectAsync("Connections to MySQL silent", behind.Instance);
+
+            // As many at once as there are slots: none was lost.
+            await Eventually.TrueAsync(
+                async () => (await CrowdAsync(fleet, show)).All(answer => answer.Reply.Status < 500), TimeSpan.FromSeconds(15), what: "all connections are back");
+
+            Task WithinAsync(Func<Task<Reply>> ask, int status) =>
+                Eventually.GetAsync(ask, reply => reply.Status == status, s_comeBack - silent.Elapsed, what: $"{status} again");
+        }
+        await fleet.VerifyAsync();
+    }
+
+    /// <summary>It takes longer than any other statement may, on a database where a seat takes its time.</summary>
+    [Test]
+    public async Task ManySeats_InsertedSlowly_HaveALimitOfTheirOwn()
+    {
+        await using var fleet = await Fleet.StartAsync(Rig, 1);
+        var show = await fleet.Catalogue.AddShowAsync();
+        await fleet.Database.ExecuteAsync(
+            "CREATE TRIGGER slow BEFORE INSERT ON seat FOR EACH ROW BEGIN IF NEW.seat_no = 1 THEN DO SLEEP(6); END IF; END");
+
+        var schedule = await fleet.Catalogue.AddScheduleAsync(show.ConcertId, seats: 1000);
+
+        await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM seat WHERE schedule_id = @schedule", ("@schedule", schedule))).IsEqualTo(1000);
+    }
+
+    /// <summary>Every call that asks MySQL, but those whose answer would change what the others find.</summary>
+    private static Dictionary<string, Func<Task<Reply>>> Calls(Fleet fleet, Visitor user, Show show, string paid, string held, string payment)
+    {
+        var admin = fleet.Admin;
+        var other = fleet.NewVisitor();
+        return new()
+        {
+            ["list concerts"] = () => fleet[0].GetAsync("/v1/concerts"),
+            ["list schedules"] = () => fleet[0].GetAsync($"/v1/concerts/{show.ConcertId}/schedules"),
+            ["list seats"] = () => fleet[0].GetAsync($"/v1/schedules/{show.ScheduleId}/seats"),
+            ["enter a queue never seen"] = () => other.EnterAsync(Catalogue.NewQueueName()),
+            ["read a reservation"] = () => user.ReservationAsync(held),
+            ["list reservations"] = () => user.GetAsync("/v1/reservations"),
+            ["read a payment"] = () => user.GetAsync($"/v1/payments/{payment}"),
+            ["read the balance"] = () => user.GetAsync("/v1/points"),
+            ["list transactions"] = () => user.GetAsync("/v1/points/transactions"),
+            ["hold"] = () => user.HoldAsync(show, 3),
+            ["release"] = () => user.ReleaseAsync(paid),
+            ["pay"] = () => user.PayAsync(paid),
+            ["charge"] = () => other.ChargeAsync(1),
+            ["create a concert"] = () => admin.PostAsync("/v1/admin/concerts", """{"title":"t"}"""),
+            ["update a concert"] = () => admin.SendAsync(HttpMethod.Patch, $"/v1/admin/concerts/{show.ConcertId}", """{"title":"t"}"""),
+            ["create a schedule"] = () => admin.PostAsync(
+                $"/v1/admin/concerts/{show.ConcertId}/schedules", """{"startsAt":"2099-01-01T00:00:00Z","seatCount":5,"price":1}"""),
+            ["update a schedule"] = () => admin.SendAsync(HttpMethod.Patch, $"/v1/admin/schedules/{show.ScheduleId}", """{"price":7}"""),
+            ["put a queue"] = () => fleet.Catalogue.PutQueueAsync(show.Queue, Catalogue.Everybody),
+            ["count events"] = () => admin.GetAsync("/v1/admin/events"),
+            ["replay events"] = () => admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}"""),
+        };
+    }
+
+    /// <summary>More than there are connections: charges, holds and reads.</summary>
+    private static Task<IReadOnlyList<(string Name, Reply Reply, TimeSpan Took)>> CrowdAsync(Fleet fleet, Show show) =>
+        AskAllAsync(Enumerable.Range(0, 40).ToDictionary<int, string, Func<Task<Reply>>>(number => $"call {number}", number => (number % 4) switch
+        {
+            0 => () => fleet.NewVisitor().GetAsync("/v1/reservations"),
+            1 => () => fleet[0].GetAsync($"/v1/concerts?limit={1 + (number / 4)}"),
+            _ => () => fleet.NewVisitor().ChargeAsync(1),
+        }));
+
+    private static async Task<IReadOnlyList<(string Name, Reply Reply, TimeSpan Took)>> AskAllAsync(Dictionary<string, Func<Task<Reply>>> calls)
+    {
+        var answers = new ConcurrentBag<(string, Reply, TimeSpan)>();
+        await Task.WhenAll(calls.Select(async call =>
+        {
+            var asked = Stopwatch.GetTimestamp();
+            var reply = await call.Value();
+            answers.Add((call.Key, reply, Stopwatch.GetElapsedTime(asked)));
+        }));
+        return [.. answers];
+    }
+
+    private static void ExpectRefused(IEnumerable<(string Name, Reply Reply, TimeSpan Took)> answers)
+    {
+        foreach (var (name, reply, took) in answers.OrderBy(answer => answer.Took))
+        {
+            Console.WriteLine($"{name}: {reply.Status} after {took.TotalSeconds:0.00} s");
+            reply.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
+            if (took > s_promise)
+                Assert.Fail($"{name} took {took.TotalSeconds:0.0} s");
+        }
+    }
+}

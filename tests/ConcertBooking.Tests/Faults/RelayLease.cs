@@ -1,0 +1,67 @@
+using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Faults;
+
+/// <summary>A relay whose lease ends before it has sent what it claimed: others send it meanwhile, and it must not send it behind them.</summary>
+[Category("Long"), Explicit]
+public sealed class RelayLease : FaultTests
+{
+    private const string Reservations = "concert-booking.reservations";
+    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(120);
+
+    [Test]
+    public async Task Relay_SlowerThanItsLease_OrderKept()
+    {
+        const int events = 40;
+        await using var kafka = new MockKafka();
+        kafka.CreateTopic(Reservations, partitions: 1);
+        await using var fleet = await Fleet.StartAsync(Rig, 2, (KafkaServers.Setting, kafka.ConnectionString));
+        await ExpectKafkaAsync(fleet);
+
+        kafka.SetRoundTrip(TimeSpan.FromSeconds(1)); // of one key, so one after the other
+        await AddAsync(fleet, OutboxRows.Keys(1)[0], events);
+        await ExpectSentAsync(fleet);
+
+        kafka.SetRoundTrip(TimeSpan.Zero);
+        await OutboxRows.ExpectInOrderAsync(kafka.ConnectionString, Reservations, events);
+    }
+
+    [Test]
+    public async Task Relay_FrozenBetweenClaimAndSendPastItsLease_OrderKept()
+    {
+        const int events = 12;
+        await using var kafka = new MockKafka();
+        kafka.CreateTopic(Reservations, partitions: 1);
+        await using var fleet = await Fleet.StartAsync(Rig, 1, (KafkaServers.Setting, kafka.ConnectionString));
+        await ExpectKafkaAsync(fleet);
+        var key = OutboxRows.Keys(1)[0];
+
+        kafka.SetRoundTrip(TimeSpan.FromSeconds(1));
+        await AddAsync(fleet, key, events);
+        await Eventually.TrueAsync(
+            async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox WHERE claim_id IS NOT NULL") == events, s_patience);
+        await fleet.Members[0].Instance.Process.PauseAsync();
+        kafka.SetRoundTrip(TimeSpan.Zero);
+        var other = await fleet.AddAsync();
+        await ExpectSentAsync(fleet, s_lease + s_patience);
+        await other.StopAsync();
+
+        await fleet.Members[0].Instance.Process.ResumeAsync();
+        await AddAsync(fleet, key, 1);
+        await ExpectSentAsync(fleet);
+
+        await OutboxRows.ExpectInOrderAsync(kafka.ConnectionString, Reservations, events + 1);
+    }
+
+    /// <summary>In one statement, so that one claim gets them all.</summary>
+    private static Task AddAsync(Fleet fleet, Guid key, int events) =>
+        OutboxRows.AddAsync(fleet.Database, Reservations, "changed", [.. Enumerable.Repeat(key, events)]);
+
+    private static Task ExpectKafkaAsync(Fleet fleet) => Eventually.TrueAsync(
+        async () => (await fleet[0].GetAsync("/readyz")).Json.GetProperty("checks").Value("kafka") == "up", s_patience);
+
+    private static Task<long> ExpectSentAsync(Fleet fleet, TimeSpan? within = null) =>
+        Eventually.GetAsync(() => fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox"), left => left == 0, within ?? s_patience);
+}
