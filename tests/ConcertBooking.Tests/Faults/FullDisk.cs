@@ -29,7 +29,7 @@ public sealed class FullDisk : FaultTests
         var user = Rig.NewVisitor(instance);
         (await user.ChargeAsync(5)).Expect(201);
 
-        await FillAsync(database);
+        await using var ballast = await FillAsync(database);
         var refused = await Eventually.GetAsync(() => Rig.NewVisitor(instance).ChargeAsync(1), reply => reply.Status != 201, s_noticed);
         refused.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
         await Eventually.GetAsync(
@@ -48,7 +48,7 @@ public sealed class FullDisk : FaultTests
             await Task.Delay(100);
         }
 
-        await database.ExecuteAsync("DROP TABLE ballast");
+        await ballast.RollbackAsync();
 
         await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200, s_whole);
         await Eventually.GetAsync(() => user.ChargeAsync(5), reply => reply.Status == 201, s_whole);
@@ -57,24 +57,32 @@ public sealed class FullDisk : FaultTests
     }
 
     /// <summary>Rows of a page each until there is no page, then those that fit into what the tables of a charge have left.</summary>
-    private static async Task FillAsync(Database database)
+    /// <returns>Its rollback gives the room back: alone of all statements it needs none.</returns>
+    private static async Task<MySqlTransaction> FillAsync(Database database)
     {
         await database.ExecuteAsync("CREATE TABLE ballast (filler VARBINARY(8000) NOT NULL) ENGINE=InnoDB");
-        await UntilFullAsync(database, $"INSERT INTO ballast VALUES {string.Join(',', Enumerable.Repeat("(REPEAT('x', 8000))", 200))}");
-        await UntilFullAsync(database, "INSERT INTO ballast VALUES (REPEAT('x', 8000))");
-        await UntilFullAsync(database, """
+        var connection = await database.OpenAsync();
+        var transaction = await connection.BeginTransactionAsync();
+        await UntilFullAsync(transaction, $"INSERT INTO ballast VALUES {string.Join(',', Enumerable.Repeat("(REPEAT('x', 8000))", 200))}");
+        await UntilFullAsync(transaction, "INSERT INTO ballast VALUES (REPEAT('x', 8000))");
+        await using var another = await database.OpenAsync();
+        await UntilFullAsync(another, null, """
             INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id)
             VALUES (FLOOR(RAND() * 1000000), 'fill', UUID(), REPEAT('x', 32), REPEAT('x', 16))
             """);
+        return transaction;
     }
 
-    private static async Task UntilFullAsync(Database database, string sql)
+    private static Task UntilFullAsync(MySqlTransaction transaction, string sql) => UntilFullAsync(transaction.Connection!, transaction, sql);
+
+    private static async Task UntilFullAsync(MySqlConnection connection, MySqlTransaction? transaction, string sql)
     {
+        await using var command = new MySqlCommand(sql, connection, transaction);
         while (true)
         {
             try
             {
-                await database.ExecuteAsync(sql);
+                await command.ExecuteNonQueryAsync();
             }
             catch (MySqlException full) when (full.ErrorCode == MySqlErrorCode.RecordFileFull)
             {
