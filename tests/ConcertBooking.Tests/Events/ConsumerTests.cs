@@ -151,7 +151,7 @@ public sealed class ConsumerTests : SharedRigTests
     [Test]
     public async Task Rankings_RedisLost_ComeBackRight()
     {
-        await using var rig = await EventRig.StartAsync(Rig);
+        await using var rig = await EventRig.StartAsync(Rig, changes: ("Queue__SettleSeconds", "1"));
         var (show, other) = (await rig.Fleet.Catalogue.AddShowAsync(seats: 2), await rig.Fleet.Catalogue.AddShowAsync());
         await rig.SellAsync(show, seats: 2);
         await rig.SellAsync(other, seats: 3);
@@ -164,7 +164,7 @@ public sealed class ConsumerTests : SharedRigTests
         await Eventually.TrueAsync(
             async () => (await rig.Fleet[0].GetAsync("/readyz")).Json.GetProperty("checks").Value("redis") == "up", TimeSpan.FromSeconds(20));
         await Eventually.TrueAsync(async () => await rig.RankedAsync(show) == 2 && await rig.RankedAsync(other) == 3, s_soon);
-        await Eventually.TrueAsync(async () => (await rig.Fleet.NewVisitor().EnterAsync(null)).Status is 201, s_soon);
+        await Eventually.TrueAsync(async () => (await rig.Fleet.NewVisitor().EnterAsync(other.Queue)) is { Status: 201 } entered && entered.Value("status") == "ACTIVE", s_soon);
         await rig.SellAsync(other, seats: 1, from: 4);
 
         await Eventually.GetAsync(() => rig.RankedAsync(other), ranked => ranked == 4, s_soon);

@@ -17,7 +17,7 @@ public sealed class UnreadableTests : SharedRigTests
         await using var rig = await EventRig.StartAsync(Rig);
         var show = await rig.Fleet.Catalogue.AddShowAsync();
         // As large as Kafka takes it; with the headers of a dead letter it is too large.
-        var large = Unreadable(new string('x', 999_500));
+        var large = Unreadable(new string('x', 999_750));
 
         await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, [.. Enumerable.Range(0, Garbage).Select(number => Unreadable($"garbage {number}")), large]);
         await rig.SellAsync(show, seats: 2);

@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using ConcertBooking.DevHost.Servers;
 using ConcertBooking.Tests.Events;
 using ConcertBooking.Tests.Faults;
+using ConcertBooking.Tests.Rankings;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
@@ -322,6 +323,8 @@ public sealed partial class RunbookTests : SharedRigTests
     [DependsOn(nameof(DeployAndRollback_OneOfTwo_LeavesInOrderAndIsBack))]
     [DependsOn(nameof(SchemaMigration_OldSchemaThenNewerOne_BuildRunsOnBoth))]
     [DependsOn(nameof(RotatingTheSigningKeys_StepByStep_NobodyIsLoggedOut))]
+    [DependsOn(typeof(UnreadableTests), nameof(UnreadableTests.Consume_WebhookDown_GroupBehindIsSeenUntilItHasCaughtUp))]
+    [DependsOn(typeof(RestoreTests), nameof(RestoreTests.Rankings_MySqlRestoredWhileSalesGoOn_LoseWhatNeverHappenedAndNothingElse))]
     public async Task Runbook_EveryBlock_WasRun() =>
         await Assert.That(OnCall.Ran.Select(Name)).IsEquivalentTo(Runbook.Blocks.Select(Name));
 
