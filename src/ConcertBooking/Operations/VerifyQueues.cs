@@ -32,6 +32,16 @@ internal static class VerifyQueues
         public long Shown { get; set; }
         public long Silent { get; set; }
         public long Queues { get; set; }
+
+        public void Add(Sums other)
+        {
+            Over += other.Over;
+            Active += other.Active;
+            Past += other.Past;
+            UsedUp += other.UsedUp;
+            Shown += other.Shown;
+            Silent += other.Silent;
+        }
     }
 
     /// <returns>How many violations there are.</returns>
@@ -41,18 +51,25 @@ internal static class VerifyQueues
         try
         {
             await using var redis = await ConnectionMultiplexer.ConnectAsync(settings.Options);
-            foreach (var name in await Names(mysql))
+            var names = await Names(mysql);
+            sums.Queues = names.Count;
+            await EachQueue.Run(names, async name =>
             {
-                sums.Queues++;
+                var found = new Sums();
                 try
                 {
-                    await Look(mysql, redis.GetDatabase(), name, settings.KeyPrefix, sums);
+                    await Look(mysql, redis.GetDatabase(), name, settings.KeyPrefix, found);
                 }
                 catch (Exception exception) when (RedisErrors.IsOutage(exception))
                 {
-                    sums.Silent++; // in a cluster, others may answer
+                    found.Silent++; // in a cluster, others may answer
                 }
-            }
+
+                lock (sums)
+                {
+                    sums.Add(found);
+                }
+            });
         }
         catch (RedisException exception)
         {

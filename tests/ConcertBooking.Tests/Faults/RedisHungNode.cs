@@ -11,7 +11,7 @@ public sealed class RedisHungNode : FaultTests
     private static readonly TimeSpan s_noticed = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan s_promised = TimeSpan.FromSeconds(15);
 
-    [Test, Category("Long")]
+    [Test, Category("Long"), Explicit]
     public async Task Cluster_OneNodeHangs_QueuesOfTheOthersGoOn()
     {
         await using var redis = await RedisFleet.StartClusterAsync();

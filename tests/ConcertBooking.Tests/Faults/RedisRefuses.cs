@@ -80,7 +80,7 @@ public sealed class RedisRefuses : FaultTests
             (() => SetAsync(redis, "min-replicas-to-write", "3"), () => CannotWrite("NOREPLICAS"), () => SetAsync(redis, "min-replicas-to-write", "0")),
             (() => SetAsync(redis, "maxmemory", "1"), () => CannotWrite("OOM"), () => SetAsync(redis, "maxmemory", "0")),
             (() => SavingFailsAsync(redis), () => CannotWrite("MISCONF"), () => SavingWorksAsync(redis)),
-            (() => LoadAsync(redis), Loads, () => redis.AskAsync(redis.Nodes[0], ["replicaof", "no", "one"])),
+            (() => LoadAsync(redis), Loads, () => PromoteAsync(redis)),
         };
 
         foreach (var (index, (begin, seen, end)) in states.Index())
@@ -148,6 +148,10 @@ public sealed class RedisRefuses : FaultTests
 
     private static async Task<string> FileAsync(RedisFleet redis) =>
         Path.Combine((await redis.AskAsync(redis.Nodes[0], ["config", "get", "dir"])).Split('\n')[1], "dump.rdb");
+
+    /// <summary>While it loads, it refuses this as well.</summary>
+    private static Task PromoteAsync(RedisFleet redis) =>
+        redis.UntilAsync(redis.Nodes[0], ["replicaof", "no", "one"], static answer => answer.StartsWith("OK", StringComparison.Ordinal));
 
     /// <summary>Takes the data of the other, a millisecond for each of its keys.</summary>
     private static async Task LoadAsync(RedisFleet redis)

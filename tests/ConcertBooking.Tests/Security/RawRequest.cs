@@ -12,17 +12,17 @@ internal static class RawRequest
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
         using var client = new TcpClient();
-        await client.ConnectAsync(api.Address.Host, api.Address.Port, patience.Token);
-        var stream = client.GetStream();
         var answer = new MemoryStream();
         try
         {
+            await client.ConnectAsync(api.Address.Host, api.Address.Port, patience.Token);
+            var stream = client.GetStream();
             // Reads at the same time: the service takes no more of many requests than it can answer.
             await Task.WhenAll(stream.CopyToAsync(answer, patience.Token), stream.WriteAsync(Encoding.Latin1.GetBytes(request), patience.Token).AsTask());
         }
         catch (Exception exception) when (exception is IOException or SocketException)
         {
-            // Closed before everything was sent or read; what came counts.
+            // Closed before everything was sent or read, perhaps as soon as it was open; what came counts.
         }
         return Encoding.Latin1.GetString(answer.ToArray());
     }
