@@ -39,7 +39,7 @@ public sealed class NginxTests : SharedRigTests
 
         (await nginx.Api.GetAsync("/v1/concerts/999999999/schedules")).ExpectProblem(404, "concert_not_found");
         (await nginx.Api.GetAsync("/v1/points")).ExpectProblem(401, "unauthorized");
-        (await nginx.Api.GetAsync("/v1/concerts?limit=x")).ExpectInvalid();
+        (await nginx.Api.GetAsync("/v1/concerts?limit=x")).ExpectProblem(400, "invalid_request");
         (await nginx.Api.SendAsync(HttpMethod.Put, "/v1/concerts", "{}")).ExpectProblem(405, "method_not_allowed");
         await Assert.That((await nginx.Api.GetAsync("/v1/points", ("traceparent", $"00-{Trace}-0123456789abcdef-01"))).Value("traceId")).IsEqualTo(Trace);
         var visitor = Rig.NewVisitor();

@@ -87,7 +87,7 @@ public sealed class FairUseTests : SharedRigTests
     public async Task User_BesideMoreAddressesThanAreCounted_KeepsItsLimit()
     {
         const int Connections = 8, Each = 6_400;
-        await using var service = await StartAsync(perUser: 100, perAddress: 60, more: ("ForwardedHeaders__KnownProxies", "127.0.0.1"));
+        await using var service = await StartAsync(perUser: 100, perAddress: 10_000, more: ("ForwardedHeaders__KnownProxies", "127.0.0.1"));
         var greedy = Rig.NewVisitor(service);
         await EarlyInAWindowAsync();
 
