@@ -20,8 +20,11 @@ public sealed class HeadTests : SharedRigTests
         (await visitor.EnterAsync(show.Queue)).Expect(201);
         var values = new Dictionary<string, string>
         {
-            ["{concertId}"] = $"{show.ConcertId}", ["{scheduleId}"] = $"{show.ScheduleId}", ["{name}"] = show.Queue,
-            ["{reservationId}"] = reservationId, ["{paymentId}"] = paymentId,
+            ["{concertId}"] = $"{show.ConcertId}",
+            ["{scheduleId}"] = $"{show.ScheduleId}",
+            ["{name}"] = show.Queue,
+            ["{reservationId}"] = reservationId,
+            ["{paymentId}"] = paymentId,
         };
         var document = (await Rig.A.Api.GetAsync("/openapi/v1.json")).Expect(200).Json;
         var paths = document.GetProperty("paths").EnumerateObject()

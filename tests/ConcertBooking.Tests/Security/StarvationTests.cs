@@ -110,7 +110,14 @@ public sealed class StarvationTests : SharedRigTests
                 var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
                 silent.Add(socket);
                 socket.Bind(new IPEndPoint(IPAddress.Parse("127.0.0.2"), 0));
-                await socket.ConnectAsync(service.Api.Address.Host, service.Api.Address.Port);
+                try
+                {
+                    await socket.ConnectAsync(service.Api.Address.Host, service.Api.Address.Port);
+                }
+                catch (SocketException refused) when (refused.SocketErrorCode == SocketError.ConnectionReset)
+                {
+                    // Beyond the share, and closed before the call was back.
+                }
             }
 
             for (var number = 0; number < 5; number++)
@@ -119,7 +126,7 @@ public sealed class StarvationTests : SharedRigTests
                     service.Api, "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))).IsEqualTo(200);
             }
             using var closed = new CancellationTokenSource(TimeSpan.FromSeconds(30)); // by then, not after two minutes
-            foreach (var socket in silent)
+            foreach (var socket in silent.Where(static socket => socket.Connected))
             {
                 try
                 {
