@@ -46,7 +46,7 @@ public sealed class MySqlSilence : FaultTests
         await fleet.VerifyAsync();
     }
 
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task ServerStopped_EveryCallHears503InTime_AndIsBackWithTheServer()
     {
         await using var kafka = await KafkaServers.StartAsync(new ServerOptions { AllowNamed = false });
