@@ -18,8 +18,8 @@ internal sealed class StoredAnswers
         calls => database.Read((connection, token) => SelectAsync(connection, calls, token), CancellationToken.None), CallsAtOnce);
 
     /// <summary>The remembered answer of an earlier request with this key, if there is one.</summary>
-    /// <exception cref="DatabaseUnavailableException">MySQL did not answer in time.</exception>
-    public Task<IResult?> FindAsync(IdempotentCall call) => _lookups.Ask(call);
+    /// <exception cref="DatabaseUnavailableException">MySQL did not answer in time, or the statement before did not end.</exception>
+    public Task<IResult?> FindAsync(IdempotentCall call) => MySqlLimits.Request.Await(_lookups.Ask(call));
 
     private static async Task<IReadOnlyList<IResult?>> SelectAsync(
         MySqlConnection connection, IReadOnlyList<IdempotentCall> calls, CancellationToken cancellationToken)
