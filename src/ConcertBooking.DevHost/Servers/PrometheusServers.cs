@@ -1,16 +1,16 @@
 namespace ConcertBooking.DevHost.Servers;
 
-/// <summary>Starts a Prometheus that watches one instance, from the program on this machine.</summary>
+/// <summary>Starts a Prometheus that watches instances, from the program on this machine.</summary>
 public static class PrometheusServers
 {
     private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(5) };
 
-    /// <param name="target">Whose <c>/metrics</c> it reads every second, as the job <c>concert-booking</c>.</param>
+    /// <param name="targets">Whose <c>/metrics</c> it reads every second, as the job <c>concert-booking</c>.</param>
     /// <param name="rulesPath">A file of rules and alerts that it evaluates, every second where a group does not say otherwise.</param>
     /// <param name="cancellationToken">Ends the start, and the process with it.</param>
     /// <returns>The server; its connection string is its address.</returns>
     /// <exception cref="ServerNotFoundException">There is no such program.</exception>
-    public static async Task<Server> StartAsync(Uri target, string rulesPath, CancellationToken cancellationToken = default)
+    public static async Task<Server> StartAsync(IEnumerable<Uri> targets, string rulesPath, CancellationToken cancellationToken = default)
     {
         var path = Programs.Find("prometheus") ?? throw new ServerNotFoundException("No Prometheus: install the package prometheus.");
         var folder = await ServerFolder.OpenAsync(root: null, "prometheus", progress: null, cancellationToken);
@@ -22,7 +22,7 @@ public static class PrometheusServers
             rule_files: ['{{rulesPath}}']
             scrape_configs:
               - job_name: concert-booking
-                static_configs: [{ targets: ['{{target.Authority}}'] }]
+                static_configs: [{ targets: [{{string.Join(", ", targets.Select(static target => $"'{target.Authority}'"))}}] }]
             """,
             cancellationToken);
         var port = Ports.Take();

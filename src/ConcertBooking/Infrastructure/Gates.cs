@@ -22,6 +22,9 @@ internal static class Gates
 
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
+    /// <summary>Longer, since clients open connections ahead of need, and may send in the moment in which one is closed.</summary>
+    private static readonly TimeSpan FirstByteWithin = TimeSpan.FromSeconds(10);
+
     /// <summary>Endpoint metadata: a page that runs scripts of its own.</summary>
     public sealed class OwnScripts;
 
@@ -32,7 +35,7 @@ internal static class Gates
         kestrel.ConfigureEndpointDefaults(endpoint =>
         {
             endpoint.Protocols = HttpProtocols.Http1;
-            endpoint.Use(new ConnectionLimiter(settings.Security, Grace).Limit);
+            endpoint.Use(new ConnectionLimiter(settings.Security, FirstByteWithin).Limit);
         });
         var limits = kestrel.Limits;
         limits.MaxConcurrentConnections = OpenFiles.Connections(settings);

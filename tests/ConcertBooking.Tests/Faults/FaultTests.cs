@@ -8,9 +8,9 @@ public sealed class BreakableRig() : Rig(new ServerOptions { AllowNamed = false 
 
 /// <summary>
 /// Tests that break servers or instances. They share one set of servers and run one after another, each leaving the
-/// servers as it found them.
+/// servers as it found them; tests on other servers run beside them.
 /// </summary>
-[NotInParallel]
+[ParallelLimiter<OneAtATime>]
 public abstract class FaultTests
 {
     [ClassDataSource<BreakableRig>(Shared = SharedType.PerTestSession)]
@@ -29,4 +29,9 @@ public abstract class FaultTests
                 within: TimeSpan.FromSeconds(20));
         }
     }
+}
+
+public sealed class OneAtATime : TUnit.Core.Interfaces.IParallelLimit
+{
+    public int Limit => 1;
 }

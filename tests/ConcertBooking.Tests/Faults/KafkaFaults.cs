@@ -6,7 +6,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Faults;
 
 /// <summary>Kafka absent, gone, hung; relays killed and frozen: payments go on, and every event arrives and counts once.</summary>
-[Category("Long"), Explicit]
+[Category("Long"), Explicit, NotInParallel]
 public sealed class KafkaFaults : FaultTests
 {
     private const string Payments = "concert-booking.payments";

@@ -66,7 +66,7 @@ public sealed class RedisFaults : FaultTests
         new Random((int)user.UserId).Shuffle(seats);
         foreach (var seat in seats.Take(10))
         {
-            var hold = await user.HoldAsync(show, seat);
+            var hold = await Eventually.HeardAsync(() => user.HoldAsync(show, seat));
             if (hold.Status == 201)
             {
                 (await user.PayAsync(hold.Value("reservationId"))).Expect(201);

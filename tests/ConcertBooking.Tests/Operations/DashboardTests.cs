@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using ConcertBooking.DevHost.Servers;
 using ConcertBooking.Tests.Events;
+using ConcertBooking.Tests.Security;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Operations;
@@ -36,8 +37,13 @@ public sealed partial class DashboardTests : SharedRigTests
     public async Task Queries_OfEveryPanelAndAlert_HaveAnswersDuringASale()
     {
         await using var rig = await EventRig.StartAsync(Rig);
+        using var key = IssuerKey.Rsa("r1");
+        using var issuer = new Issuer(key);
+        var withIssuer = await rig.Fleet.AddAsync(
+            ("ASPNETCORE_ENVIRONMENT", "Development"), ("Auth__SigningKey", null), ("Auth__Authority", issuer.Address), ("Auth__Audience", "booking"));
         await using var prometheus = await PrometheusServers.StartAsync(
-            rig.Fleet.Members[0].Instance.Process.ManagementAddress, Repository.PathOf("deploy/prometheus/alerts.yml"));
+            [rig.Fleet.Members[0].Instance.Process.ManagementAddress, withIssuer.Instance.Process.ManagementAddress],
+            Repository.PathOf("deploy/prometheus/alerts.yml"));
         var api = new Api(new Uri(prometheus.ConnectionString));
         Query[] queries = [.. (await DashboardsAsync()).SelectMany(Queries), .. await AlertQueriesAsync(api)];
         using var stop = new CancellationTokenSource();

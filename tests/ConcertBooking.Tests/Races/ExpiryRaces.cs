@@ -28,7 +28,7 @@ public sealed class ExpiryRaces : SharedRigTests
             var show = await Rig.Catalogue.AddShowAsync(Batch);
             var owners = await Rig.AdmittedAsync(show, Batch, points: show.Price, Rig.A, Rig.B);
             var rivals = await Rig.AdmittedAsync(show, Batch, points: 0, Rig.B, Rig.A);
-            var reservations = await Rush.AllAtOnceAsync(Batch, seat => owners[seat].HeldAsync(show, seat + 1));
+            var reservations = await HoldAllAsync(owners, show);
             await Database.LetSeatLocksPassAsync();
             await Rig.Database.ExecuteAsync(
                 "UPDATE reservation SET held_expires_at = TIMESTAMPADD(MICROSECOND, 100000, NOW(3)) WHERE schedule_id = @schedule",
@@ -36,7 +36,7 @@ public sealed class ExpiryRaces : SharedRigTests
 
             var answers = await Rush.AllAtOnceAsync(Batch, async seat =>
             {
-                var pay = AfterAsync(Random.Shared.Next(50, 150), () => owners[seat].PayAsync(reservations[seat]));
+                var pay = AfterAsync(Random.Shared.Next(50, 150), () => owners[seat].PayAsync(reservations[seat], key: reservations[seat]));
                 var hold = AfterAsync(Random.Shared.Next(50, 150), () => rivals[seat].HoldAsync(show, seat + 1));
                 return (Pay: await pay, Hold: await hold);
             });
@@ -110,12 +110,12 @@ public sealed class ExpiryRaces : SharedRigTests
         {
             var show = await Rig.Catalogue.AddShowAsync(Batch);
             var users = await Rig.AdmittedAsync(show, Batch, points: show.Price, Rig.A, Rig.B);
-            var reservations = await Rush.AllAtOnceAsync(Batch, seat => users[seat].HeldAsync(show, seat + 1));
+            var reservations = await HoldAllAsync(users, show);
 
             var pairs = await Rush.AllAtOnceAsync(Batch, async seat =>
             {
                 var user = users[seat];
-                var pay = AfterAsync(Random.Shared.Next(3), () => user.PayAsync(reservations[seat]));
+                var pay = AfterAsync(Random.Shared.Next(3), () => user.PayAsync(reservations[seat], key: reservations[seat]));
                 var release = AfterAsync(Random.Shared.Next(3), () => user.ReleaseAsync(reservations[seat]));
                 return (User: user, Id: reservations[seat], Pay: await pay, Release: await release);
             });
@@ -138,9 +138,13 @@ public sealed class ExpiryRaces : SharedRigTests
         await Rig.VerifyAsync();
     }
 
+    /// <summary>Each of them a seat.</summary>
+    private static async Task<string[]> HoldAllAsync(Visitor[] users, Show show) =>
+        [.. (await Rush.AllHeardAsync(users.Length, seat => users[seat].HoldAsync(show, seat + 1))).Select(static reply => reply.Value("reservationId"))];
+
     private static async Task<Reply> AfterAsync(int milliseconds, Func<Task<Reply>> send)
     {
         await Task.Delay(milliseconds);
-        return await send();
+        return await Eventually.HeardAsync(send);
     }
 }

@@ -24,7 +24,7 @@ public sealed class NoSweeper : SharedRigTests
         await Assert.That(await fleet.Database.StatusAsync(lost)).IsEqualTo("HELD");
         await Assert.That(await AvailableAsync(fleet, show)).IsEqualTo(1);
 
-        var replies = await Rush.AllAtOnceAsync(users, user => user.HoldAsync(show));
+        var replies = await Rush.AllHeardAsync(users, user => user.HoldAsync(show));
 
         var won = replies.ExpectOneWinner(409, "seat_taken").Value("reservationId");
         await fleet.Database.ExpectOneOwnerAsync(show, 1, won);
@@ -71,7 +71,7 @@ public sealed class NoSweeper : SharedRigTests
             users.Add(await fleet.NewVisitorAsync(show));
         for (var seat = 1; seat <= Seats; seat++)
         {
-            var replies = await Rush.AllAtOnceAsync(users.GetRange((seat - 1) * 10, 10), user => user.HoldAsync(show, seat));
+            var replies = await Rush.AllHeardAsync(users.GetRange((seat - 1) * 10, 10), user => user.HoldAsync(show, seat));
             await fleet.Database.ExpectOneOwnerAsync(show, seat, replies.ExpectOneWinner(409, "seat_taken").Value("reservationId"));
         }
         await fleet.VerifyAsync();

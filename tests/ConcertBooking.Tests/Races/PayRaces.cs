@@ -15,7 +15,7 @@ public sealed class PayRaces : SharedRigTests
         var reservation = await user.HeldAsync(show);
         var key = Visitor.NewKey();
 
-        var replies = await Rush.AllAtOnceAsync(100, number => PayAsync(user, reservation, key, number));
+        var replies = await Rush.AllHeardAsync(100, number => PayAsync(user, reservation, key, number));
 
         var first = replies.Single(reply => reply.Status == 201 && reply.Header("Idempotency-Replayed") is null).Expect(201);
         foreach (var reply in replies.Where(reply => reply != first))
@@ -37,7 +37,7 @@ public sealed class PayRaces : SharedRigTests
         var user = Rig.NewVisitor();
         var key = Visitor.NewKey();
 
-        var replies = await Rush.AllAtOnceAsync(100, number => Both(number).SendAsync(
+        var replies = await Rush.AllHeardAsync(100, number => Both(number).SendAsync(
             HttpMethod.Post, "/v1/points/charges", """{"amount":700}""", user.Bearer, ("Idempotency-Key", key)));
 
         var first = replies.Single(reply => reply.Status == 201 && reply.Header("Idempotency-Replayed") is null).Expect(201);
@@ -60,7 +60,7 @@ public sealed class PayRaces : SharedRigTests
         var (one, other) = (await user.HeldAsync(show, 1), await user.HeldAsync(show, 2));
         var key = Visitor.NewKey();
 
-        var replies = await Rush.AllAtOnceAsync(20, number => PayAsync(user, number % 4 < 2 ? one : other, key, number));
+        var replies = await Rush.AllHeardAsync(20, number => PayAsync(user, number % 4 < 2 ? one : other, key, number));
 
         var paid = replies.Where(reply => reply.Status == 201).ToArray();
         await Assert.That(paid.Select(reply => reply.Text).Distinct().Count()).IsEqualTo(1);
@@ -104,7 +104,8 @@ public sealed class PayRaces : SharedRigTests
         // A second hold keeps the queue token in use, so that every loser hears of the payment and not of its token.
         await user.HeldAsync(show, 2);
 
-        var replies = await Rush.AllAtOnceAsync(100, number => PayAsync(user, reservation, Visitor.NewKey(), number));
+        var key = Visitor.NewKey();
+        var replies = await Rush.AllHeardAsync(100, number => PayAsync(user, reservation, $"{key}-{number}", number));
 
         replies.ExpectOneWinner(409, "already_paid");
         await Assert.That(await Rig.Database.SpentAsync(user.UserId)).IsEqualTo((1, 1, show.Price));
@@ -125,7 +126,7 @@ public sealed class PayRaces : SharedRigTests
         for (var seat = 1; seat <= Seats; seat++)
             reservations.Enqueue(await user.HeldAsync(show, seat));
 
-        var replies = await Rush.AllAtOnceAsync(reservations, reservation => PayAsync(user, reservation, Visitor.NewKey(), (int)reservation[^1]));
+        var replies = await Rush.AllHeardAsync(reservations, reservation => PayAsync(user, reservation, reservation, (int)reservation[^1]));
 
         replies.ExpectOneWinner(402, "insufficient_points");
         await Assert.That(await user.BalanceAsync()).IsEqualTo(0);
@@ -142,9 +143,10 @@ public sealed class PayRaces : SharedRigTests
         for (var seat = 1; seat <= 4; seat++)
             reservations.Add(await user.HeldAsync(show, seat));
 
-        var replies = await Rush.AllAtOnceAsync(54, number => number < 4
-            ? PayAsync(user, reservations[number], Visitor.NewKey(), number)
-            : Both(number).SendAsync(HttpMethod.Post, "/v1/points/charges", """{"amount":10}""", user.Bearer, ("Idempotency-Key", Visitor.NewKey())));
+        var key = Visitor.NewKey();
+        var replies = await Rush.AllHeardAsync(54, number => number < 4
+            ? PayAsync(user, reservations[number], $"{key}-{number}", number)
+            : Both(number).SendAsync(HttpMethod.Post, "/v1/points/charges", """{"amount":10}""", user.Bearer, ("Idempotency-Key", $"{key}-{number}")));
 
         await Assert.That(replies.Tally()).IsEqualTo("54 × 201");
         await Assert.That(await user.BalanceAsync()).IsEqualTo(500);

@@ -22,6 +22,13 @@ internal static class Rush
     public static Task<T[]> AllAtOnceAsync<T>(int count, Func<int, Task<T>> call) =>
         AllAtOnceAsync([.. Enumerable.Range(0, count)], call);
 
+    /// <summary>All at once, each as <see cref="Eventually.HeardAsync"/>: an idempotency key must not be made within the call.</summary>
+    public static Task<Reply[]> AllHeardAsync<TOf>(IReadOnlyCollection<TOf> of, Func<TOf, Task<Reply>> call) =>
+        AllAtOnceAsync(of, one => Eventually.HeardAsync(() => call(one)));
+
+    /// <inheritdoc cref="AllHeardAsync{TOf}"/>
+    public static Task<Reply[]> AllHeardAsync(int count, Func<int, Task<Reply>> call) => AllHeardAsync([.. Enumerable.Range(0, count)], call);
+
     /// <summary>New users admitted to the show, who call the given instances by turns.</summary>
     public static async Task<Visitor[]> AdmittedAsync(this Rig rig, Show show, int count, long points = 0, params Instance[] instances)
     {

@@ -15,6 +15,8 @@ public sealed class Api(Uri address)
         AutomaticDecompression = DecompressionMethods.None,
         UseCookies = false,
         UseProxy = false,
+        // The service closes a connection that has sent nothing for longer.
+        PooledConnectionIdleTimeout = TimeSpan.FromSeconds(5),
     })
     { Timeout = TimeSpan.FromSeconds(30) };
 

@@ -24,6 +24,13 @@ internal static class Eventually
         }
     }
 
+    /// <summary>
+    /// The same request again after a 503, as the contract asks of clients: a crowd on a slow machine may not all be
+    /// answered within the two seconds of one request.
+    /// </summary>
+    public static Task<Reply> HeardAsync(Func<Task<Reply>> request) =>
+        GetAsync(request, static reply => reply.Status != 503, within: TimeSpan.FromSeconds(30));
+
     public static Task TrueAsync(Func<Task<bool>> condition, TimeSpan within, [CallerArgumentExpression(nameof(condition))] string what = "") =>
         GetAsync(condition, static met => met, within, what);
 

@@ -108,10 +108,10 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     }
 
     /// <summary>Runs a command such as <c>verify</c> to its end, with the settings that instances get.</summary>
-    /// <exception cref="OperationCanceledException">It was still running after 20 s, as a service would that should not have started.</exception>
+    /// <exception cref="OperationCanceledException">It was still running after 90 s, as a service would that should not have started.</exception>
     public async Task<ServiceResult> RunAsync(string[] arguments, IReadOnlyDictionary<string, string?>? changes = null)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(90));
         return await ServiceProcess.RunAsync(arguments, With(changes), cancellationToken: patience.Token);
     }
 
