@@ -38,6 +38,9 @@ public sealed class ServiceProcess : IAsyncDisposable
     /// <summary>MB of memory that it occupies. Linux only.</summary>
     public long ResidentMegabytes => _process.ResidentMegabytes;
 
+    /// <inheritdoc cref="ChildProcess.OwnMegabytes"/>
+    public long OwnMegabytes => _process.OwnMegabytes;
+
     public bool HasExited => _process.HasExited;
 
     /// <summary>The last lines of both outputs, oldest first (5,000 at most).</summary>

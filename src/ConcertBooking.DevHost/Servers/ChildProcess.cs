@@ -99,8 +99,13 @@ internal sealed partial class ChildProcess : IAsyncDisposable
     }
 
     /// <summary>MB of memory that the process occupies. Linux only.</summary>
-    public long ResidentMegabytes => long.Parse(
-        File.ReadLines($"/proc/{Id}/status").Single(static line => line.StartsWith("VmRSS:", StringComparison.Ordinal))
+    public long ResidentMegabytes => Megabytes("VmRSS:");
+
+    /// <summary>What of it is of no file: the system cannot take it back.</summary>
+    public long OwnMegabytes => Megabytes("RssAnon:");
+
+    private long Megabytes(string field) => long.Parse(
+        File.ReadLines($"/proc/{Id}/status").Single(line => line.StartsWith(field, StringComparison.Ordinal))
             .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
 
     private bool IsFrozen()

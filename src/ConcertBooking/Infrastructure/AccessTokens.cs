@@ -15,7 +15,10 @@ internal sealed class AccessTokens
 
     private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(30);
 
-    private readonly JsonWebTokenHandler _handler = new() { MapInboundClaims = false };
+    /// <summary>As much as nginx takes of one header by default. A long token costs more than all else that a look does.</summary>
+    private const int MaximumBytes = 8 * 1024;
+
+    private readonly JsonWebTokenHandler _handler = new() { MapInboundClaims = false, MaximumTokenSizeInBytes = MaximumBytes };
     private readonly TokenValidationParameters _parameters;
 
     private readonly VerifiedTokens _verified;

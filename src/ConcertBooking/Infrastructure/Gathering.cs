@@ -11,7 +11,8 @@ internal sealed class TooManyWaitingException() : Exception("The turn did not co
 /// </summary>
 /// <param name="call">Answers the asks in their order.</param>
 /// <param name="atMost">The asks of one call.</param>
-internal sealed class Gathering<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Task<IReadOnlyList<TAnswer>>> call, int atMost)
+/// <param name="pause">After a call, before the next: whoever asks in it waits for its end, so that a crowd shares fewer calls.</param>
+internal sealed class Gathering<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Task<IReadOnlyList<TAnswer>>> call, int atMost, TimeSpan pause = default)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
@@ -72,6 +73,11 @@ internal sealed class Gathering<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Task<IR
             {
                 waiters.AddRange(All());
                 waiters.ForEach(waiter => waiter.TrySetException(exception));
+            }
+
+            if (pause > TimeSpan.Zero)
+            {
+                await Task.Delay(pause);
             }
         }
     }

@@ -148,16 +148,18 @@ public sealed class StarvationTests : SharedRigTests
     [Test]
     public async Task AccessTokens_LongOnes_FillNoMemory()
     {
-        const int Tokens = 2_000;
+        const int Tokens = 3_000;
         await using var service = await Rig.StartAsync();
-        var padding = new string('x', 9_000); // 12 KB in base64
-        async Task AskAsync(int count) => await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (_, _) =>
+        var padding = new string('x', 6_000); // 8 KB in base64
+        async Task AskAsync(int count) => await Parallel.ForAsync(
+            0, count, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (_, _) => (await AskOnceAsync(padding)).Expect(200));
+        Task<Reply> AskOnceAsync(string padding)
         {
             var userId = UserIds.Next();
-            var token = AccessTokens.Sign(
-                Rig.SigningKey, AccessTokens.Hs256, $$"""{"sub":"{{userId}}","exp":{{AccessTokens.InSeconds(3600)}},"padding":"{{padding}}"}""");
-            (await new Visitor(service.Api, userId, token).GetAsync("/v1/points")).Expect(200);
-        });
+            return new Visitor(service.Api, userId, AccessTokens.Sign(
+                Rig.SigningKey, AccessTokens.Hs256, $$"""{"sub":"{{userId}}","exp":{{AccessTokens.InSeconds(3600)}},"padding":"{{padding}}"}""")).GetAsync("/v1/points");
+        }
+        (await AskOnceAsync(padding + padding[..200])).ExpectProblem(401, "unauthorized"); // 8 KiB is the most
         await AskAsync(200);
         var before = service.Process.ResidentMegabytes;
 

@@ -4,11 +4,11 @@ using System.Net.Sockets;
 using System.Text;
 using ConcertBooking.Tests.Support;
 
-namespace ConcertBooking.Tests.Security;
+namespace ConcertBooking.Tests.Measurements;
 
 /// <summary>Floods: other clients go on, and memory stays. Bounds have room for a machine that also runs the flood.</summary>
-[Category("Long"), Explicit, NotInParallel]
-public sealed class FloodTests : SharedRigTests
+[Category("Measurement"), Explicit, NotInParallel]
+public sealed class FloodMeasurements : SharedRigTests
 {
     private static readonly TimeSpan s_bound = TimeSpan.FromMilliseconds(500);
 

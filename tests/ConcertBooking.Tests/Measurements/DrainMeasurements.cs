@@ -1,11 +1,12 @@
 using System.Diagnostics;
+using ConcertBooking.Tests.Events;
 using ConcertBooking.Tests.Support;
 
-namespace ConcertBooking.Tests.Events;
+namespace ConcertBooking.Tests.Measurements;
 
 /// <summary>A long outage is over: how fast what has waited is sent.</summary>
-[Category("Long"), Explicit, NotInParallel]
-public sealed class DrainRate : SharedRigTests
+[Category("Measurement"), Explicit, NotInParallel]
+public sealed class DrainMeasurements : SharedRigTests
 {
     private const int Waiting = 20_000;
 

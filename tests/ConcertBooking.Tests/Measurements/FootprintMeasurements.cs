@@ -1,21 +1,24 @@
 using ConcertBooking.Tests.Events;
 using ConcertBooking.Tests.Support;
 
-namespace ConcertBooking.Tests.Operations;
+namespace ConcertBooking.Tests.Measurements;
 
 /// <summary>What the program takes of a small machine; the native one, since a just-in-time compiler takes more than all else.</summary>
-[Category("Long"), Explicit, NotInParallel]
-public sealed class FootprintTests : SharedRigTests
+[Category("Measurement"), Explicit, NotInParallel]
+public sealed class FootprintMeasurements : SharedRigTests
 {
-    /// <summary>Every part at work: both roles, MySQL, Redis, Kafka, the consumers.</summary>
+    /// <summary>
+    /// Every part at work: both roles, MySQL, Redis, Kafka, the consumers. What is bounded is the program's own memory;
+    /// pages of its files come and go as the system has room.
+    /// </summary>
     [Test]
-    public async Task Memory_AfterAThousandRequests_LessThan60Megabytes()
+    public async Task Memory_AfterAThousandRequests()
     {
         const int Seats = 100;
         await using var rig = await EventRig.StartAsync(Rig);
         var service = rig.Fleet.Members[0].Instance;
         var show = await rig.Fleet.Catalogue.AddShowAsync(seats: Seats);
-        var idle = service.Process.ResidentMegabytes;
+        var idle = (service.Process.ResidentMegabytes, service.Process.OwnMegabytes);
 
         for (var seatNo = 1; seatNo <= Seats; seatNo++)
         {
@@ -30,8 +33,8 @@ public sealed class FootprintTests : SharedRigTests
             (await visitor.GetAsync("/v1/points/transactions")).Expect(200);
         }
 
-        var loaded = service.Process.ResidentMegabytes;
-        TestContext.Current!.Output.WriteLine($"{idle} MB before, {loaded} MB after {Seats * 10} requests");
-        await Assert.That(loaded).IsLessThan(60);
+        var loaded = (service.Process.ResidentMegabytes, service.Process.OwnMegabytes);
+        TestContext.Current!.Output.WriteLine($"MB resident, and of these its own: {idle} before, {loaded} after {Seats * 10} requests");
+        await Assert.That(loaded.OwnMegabytes).IsLessThan(40);
     }
 }
