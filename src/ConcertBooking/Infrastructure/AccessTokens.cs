@@ -101,7 +101,10 @@ internal sealed class AccessTokens
             return (null, Problems.Unauthorized);
         }
 
-        var user = new User(userId, token.Claims.Any(static claim => claim is { Type: "role", Value: "admin" }));
+        var user = new User(
+            userId,
+            IsAdmin: token.Claims.Any(static claim => claim is { Type: "role", Value: "admin" }),
+            IsCashier: token.Claims.Any(static claim => claim is { Type: "role", Value: "cashier" }));
         _verified.Add(text, user, token.ValidTo);
         return (user, null);
     }
@@ -152,4 +155,4 @@ internal sealed class AccessTokens
 }
 
 /// <summary>Who is calling, by the access token.</summary>
-internal sealed record User(long Id, bool IsAdmin);
+internal sealed record User(long Id, bool IsAdmin, bool IsCashier);

@@ -31,6 +31,9 @@ internal static class OpenApi
     public static RouteHandlerBuilder WithAdmin(this RouteHandlerBuilder route) =>
         route.WithMetadata(new CredentialUse(Credential.Admin)).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.TooManyRequests, Problems.IssuerUnavailable, Problems.DatabaseUnavailable);
 
+    public static RouteHandlerBuilder WithCashier(this RouteHandlerBuilder route) =>
+        route.WithMetadata(new CredentialUse(Credential.Cashier)).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.TooManyRequests, Problems.IssuerUnavailable);
+
     public static RouteHandlerBuilder WithQueueToken(this RouteHandlerBuilder route) =>
         route.WithMetadata(new CredentialUse(Credential.QueueToken))
             .WithHeader("Queue-Token", "The newest token of the caller's place.", required: true)

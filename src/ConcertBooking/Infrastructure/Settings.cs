@@ -64,6 +64,9 @@ internal sealed class Settings
     /// <summary>Key of the HMAC in <c>X-Signature-256</c>, which covers <c>X-Signature-Timestamp</c>.</summary>
     public required byte[] NotificationsSigningKey { get; init; }
 
+    /// <summary>Whether users may charge their own points; where not, only cashiers charge.</summary>
+    public required bool PointsSelfCharge { get; init; }
+
     public required bool Api { get; init; }
     public required bool Worker { get; init; }
     public required bool Development { get; init; }
@@ -112,6 +115,7 @@ internal sealed class Settings
             QueueSlowHold = TimeSpan.FromMilliseconds(read.Integer("Queue:SlowHoldMs", 1000, 1, 60_000)),
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
+            PointsSelfCharge = read.Flag("Points:SelfCharge", development),
             Drain = TimeSpan.FromSeconds(read.Integer("Drain:Seconds", 2, 0, 300)),
             TraceCollector = read.OptionalUri("OTEL_EXPORTER_OTLP_ENDPOINT"),
             NotificationsWebhookUrl = webhook,
@@ -179,6 +183,11 @@ internal sealed class Settings
             Optional(key) is not { } text ? fallback
             : int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= minimum && value <= maximum ? value
             : throw new SettingException(Variable(key), $"must be a whole number from {minimum} to {maximum}");
+
+        public bool Flag(string key, bool fallback) =>
+            Optional(key) is not { } text ? fallback
+            : bool.TryParse(text, out var value) ? value
+            : throw new SettingException(Variable(key), "must be true or false");
 
         public TimeSpan Seconds(string key, int fallback, int maximum) => TimeSpan.FromSeconds(Integer(key, fallback, 1, maximum));
 

@@ -46,6 +46,7 @@ internal static class Serve
         services.AddSingleton<Redis>();
         services.AddSingleton<RedisClock>();
         services.AddSingleton<InFlight>();
+        services.AddSingleton<UserWriteLimiter>();
         services.AddSingleton<StoredAnswers>();
         services.AddSingleton<Kafka>();
         services.AddHostedService(static provider => provider.GetRequiredService<Kafka>());

@@ -123,6 +123,7 @@ public sealed class ProgramTests : SharedRigTests
     [Arguments("ConnectionStrings__Kafka", ",")]
     [Arguments("ConnectionStrings__Kafka", "http://localhost:9092")]
     [Arguments("ConnectionStrings__Kafka", "localhost:99999")]
+    [Arguments("Points__SelfCharge", "perhaps")]
     [Arguments("Logging__LogLevel__Default", "loud")]
     [Arguments("Logging__LogLevel__Microsoft", "loud")]
     [Arguments("Logging__Console__LogLevel__Default", "loud")]
