@@ -30,10 +30,7 @@ internal sealed class Settings
     public required ListenAddress[] Addresses { get; init; }
     public int ManagementPort => Addresses[^1].Port;
 
-    public required byte[] AuthSigningKey { get; init; }
-    public required string? AuthAuthority { get; init; }
-    public required string? AuthIssuer { get; init; }
-    public required string? AuthAudience { get; init; }
+    public required AuthSettings Auth { get; init; }
     public required byte[] QueueTokenSigningKey { get; init; }
 
     /// <summary>Places of a queue whose row states none.</summary>
@@ -86,13 +83,7 @@ internal sealed class Settings
         }
 
         Telemetry.CheckLogLevels(configuration.GetSection("Logging"));
-        var authority = read.OptionalUri("Auth:Authority");
         var webhook = read.OptionalUri("Notifications:WebhookUrl");
-        if (authority is not null && !development && !authority.StartsWith("https:", StringComparison.OrdinalIgnoreCase))
-        {
-            throw new SettingException("Auth__Authority", "must be an https address: keys fetched without TLS could be anybody's");
-        }
-
         return new Settings
         {
             MySql = LoadMySql(configuration),
@@ -102,10 +93,7 @@ internal sealed class Settings
             KafkaReplicationFactor = (short)read.Integer("Kafka:ReplicationFactor", -1, 1, 100),
             MaxPoolSize = read.Integer("Database:MaxPoolSize", 30, 1, 1000),
             Addresses = ListenAddresses.Load(configuration),
-            AuthSigningKey = authority is null ? read.Key("Auth:SigningKey", development) : [],
-            AuthAuthority = authority,
-            AuthIssuer = read.Optional("Auth:Issuer"),
-            AuthAudience = read.Optional("Auth:Audience"),
+            Auth = AuthSettings.Load(read, development),
             QueueTokenSigningKey = read.Key("QueueToken:SigningKey", development),
             QueueMaxActive = read.Integer("Queue:MaxActive", 50, 1, 1_000_000),
             QueueActive = read.Seconds("Queue:ActiveSeconds", 600, 86_400),

@@ -86,8 +86,10 @@ internal static class Serve
         services.AddTelemetry(settings);
         services.AddSingleton<AccessTokens>();
         services.AddSingleton<CallPriority>();
-        if (settings.AuthAuthority is not null)
+        services.AddSingleton<TokenRefusals>();
+        if (settings.Auth.Authority is not null)
         {
+            services.AddSingleton<UserIdentities>();
             services.AddSingleton<IssuerKeys>();
             services.AddHostedService(static provider => provider.GetRequiredService<IssuerKeys>());
         }
@@ -149,7 +151,7 @@ internal static class Serve
             routes,
             IssueToken.Map,
             CreateConcert.Map, UpdateConcert.Map, CreateSchedule.Map, UpdateSchedule.Map, PutQueue.Map, ReplayEvents.Map);
-        if (settings.Development && settings.AuthAuthority is null)
+        if (settings.Development && settings.Auth.Authority is null)
         {
             SignIn.Map(routes);
         }
