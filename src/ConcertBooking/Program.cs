@@ -13,6 +13,7 @@ const string Usage = """
       (none)       serve; Roles=api,worker chooses what
       migrate      bring the schema up to date and exit
       seed         add demo concerts: --concerts 3 --schedules 5 --seats 50
+      token        sign an access token with Auth__SigningKey: --user 1 --role admin|cashier --minutes 30
       healthcheck  ask /livez of the service on this machine; exit 0 or 1
       verify       check the invariants in MySQL and Redis; exit 0 or 1
       --help, --version
@@ -31,6 +32,8 @@ try
             return await Migrate.Run(Commands.Configuration());
         case "seed":
             return await Seed.Run(Commands.Configuration(), rest);
+        case "token":
+            return SignToken.Run(Commands.Configuration(), rest);
         case "healthcheck":
             return await HealthCheck.Run(Commands.Configuration());
         case "verify":

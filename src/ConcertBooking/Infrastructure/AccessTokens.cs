@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.IdentityModel.JsonWebTokens;
@@ -29,9 +30,15 @@ internal sealed class AccessTokens
     /// <summary>Null where the key is our own.</summary>
     private readonly IssuerKeys? _issuer;
 
-    public AccessTokens(Settings settings, TimeProvider time, IssuerKeys? issuer = null)
+    /// <summary>Null where users have only the ids that tokens name.</summary>
+    private readonly UserIdentities? _identities;
+    private readonly AccessRoles _roles;
+    private readonly TokenRefusals _refusals;
+
+    public AccessTokens(
+        Settings settings, TimeProvider time, TokenRefusals refusals, IssuerKeys? issuer = null, UserIdentities? identities = null)
     {
-        _issuer = issuer;
+        (_issuer, _identities, _refusals, _roles) = (issuer, identities, refusals, new AccessRoles(settings.Auth));
         _verified = new VerifiedTokens(time, ClockSkew);
         _verifiedIsEnough = issuer is null;
         _parameters = new TokenValidationParameters
@@ -39,10 +46,10 @@ internal sealed class AccessTokens
             RequireExpirationTime = true,
             RequireSignedTokens = true,
             ClockSkew = ClockSkew,
-            ValidateIssuer = settings.AuthIssuer is not null || issuer is not null,
-            ValidIssuer = settings.AuthIssuer,
-            ValidateAudience = settings.AuthAudience is not null,
-            ValidAudience = settings.AuthAudience,
+            ValidateIssuer = settings.Auth.Issuer is not null || issuer is not null,
+            ValidIssuer = settings.Auth.Issuer,
+            ValidateAudience = settings.Auth.Audience is not null,
+            ValidAudience = settings.Auth.Audience,
         };
         if (issuer is not null)
         {
@@ -57,7 +64,7 @@ internal sealed class AccessTokens
         else
         {
             // With a shared secret only its own algorithm. The key before the last rotation still reads.
-            _parameters.IssuerSigningKeys = [.. new[] { settings.AuthSigningKey, settings.Security.AuthPreviousSigningKey }
+            _parameters.IssuerSigningKeys = [.. new[] { settings.Auth.SigningKey, settings.Auth.PreviousSigningKey }
                 .OfType<byte[]>().Select(static key => new SymmetricSecurityKey(key))];
             _parameters.ValidAlgorithms = [SecurityAlgorithms.HmacSha256];
         }
@@ -76,6 +83,7 @@ internal sealed class AccessTokens
     }
 
     /// <summary>The user that the request's token names, or the problem: there is no valid one, or nobody can say yet.</summary>
+    /// <exception cref="DatabaseUnavailableException">The issuer's subject has not been seen here, and MySQL does not answer.</exception>
     public async ValueTask<(User? User, Problem? Problem)> Read(HttpContext context)
     {
         if (Text(context) is not { } text)
@@ -90,7 +98,7 @@ internal sealed class AccessTokens
 
         if (!_handler.CanReadToken(text))
         {
-            return (null, Problems.Unauthorized);
+            return Refuse("it is no signed JWT");
         }
 
         if (await Validate(text, context.RequestAborted) is not { } result)
@@ -98,15 +106,41 @@ internal sealed class AccessTokens
             return (null, Problems.IssuerUnavailable);
         }
 
-        if (result is not { IsValid: true, SecurityToken: JsonWebToken token } || HasCriticalExtensions(token)
-            || !long.TryParse(token.Subject, NumberStyles.None, CultureInfo.InvariantCulture, out var userId) || userId <= 0)
+        if (result is not { IsValid: true, SecurityToken: JsonWebToken token })
         {
-            return (null, Problems.Unauthorized);
+            return Refuse(TokenRefusals.ReasonOf(result.Exception));
         }
 
-        var user = new User(userId, token.Claims.Any(static claim => claim is { Type: "role", Value: "admin" }));
+        if (HasCriticalExtensions(token))
+        {
+            return Refuse("its header has crit, and no extension is understood");
+        }
+
+        if (!IsSubject(token.Subject, out var userId))
+        {
+            return Refuse(_identities is null
+                ? "its sub is no positive integer (with Auth__Authority any subject would do)"
+                : $"its sub is missing or longer than {UserIdentities.MaximumSubjectLength} characters");
+        }
+
+        var user = _roles.UserOf(_identities is null ? userId : await _identities.IdOfAsync(token.Issuer, token.Subject), token);
         _verified.Add(text, user, token.ValidTo);
         return (user, null);
+    }
+
+    private (User? User, Problem? Problem) Refuse(string reason)
+    {
+        _refusals.Report(reason);
+        return (null, Problems.Unauthorized);
+    }
+
+    /// <summary>Whether a user can be made of it; an issuer's may be anything, and its id is not known yet.</summary>
+    private bool IsSubject([NotNullWhen(true)] string? subject, out long userId)
+    {
+        userId = 0;
+        return _identities is not null
+            ? subject is { Length: <= UserIdentities.MaximumSubjectLength } && !string.IsNullOrWhiteSpace(subject)
+            : long.TryParse(subject, NumberStyles.None, CultureInfo.InvariantCulture, out userId) && userId > 0;
     }
 
     /// <summary>Null when the keys that it would need cannot be had: whether the token is valid, nobody can say.</summary>
@@ -155,4 +189,4 @@ internal sealed class AccessTokens
 }
 
 /// <summary>Who is calling, by the access token.</summary>
-internal sealed record User(long Id, bool IsAdmin);
+internal sealed record User(long Id, bool IsAdmin, bool IsCashier);

@@ -7,6 +7,7 @@ internal enum Credential
 {
     AccessToken,
     Admin,
+    Cashier,
     QueueToken,
 }
 
@@ -48,13 +49,14 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                     return;
                 }
 
-                if (needed is Credential.Admin && !user.IsAdmin)
+                if (needed is Credential.Admin && !user.IsAdmin || needed is Credential.Cashier && !user.IsCashier)
                 {
                     await Problems.Forbidden.ExecuteAsync(context);
                     return;
                 }
 
-                if (fairUse.Take(Caller.User(user.Id)) is > 0 and var seconds)
+                // A cashier is one account that acts for all users; its address still counts.
+                if (!user.IsCashier && fairUse.Take(Caller.User(user.Id)) is > 0 and var seconds)
                 {
                     await (Problems.TooManyRequests with { RetryAfterSeconds = seconds }).ExecuteAsync(context);
                     return;

@@ -72,6 +72,11 @@ internal static class Idempotency
     public const string Begin = """
         START TRANSACTION;
         INSERT INTO user_point_balance (user_id, balance) VALUES (@user, 0) ON DUPLICATE KEY UPDATE balance = balance;
+
+        """ + TakeKey;
+
+    /// <summary>Second in the transaction, after the row of the user whose points or holds it touches.</summary>
+    public const string TakeKey = """
         INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id)
           VALUES (@user, @call, @key, @hash, @attempt) ON DUPLICATE KEY UPDATE attempt_id = attempt_id;
 

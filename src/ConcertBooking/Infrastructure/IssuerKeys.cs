@@ -48,7 +48,7 @@ internal sealed partial class IssuerKeys : PeriodicService
     public IssuerKeys(Settings settings, Metrics metrics, TimeProvider time, ILogger<IssuerKeys> logger)
         : base(TriedAgain, time, logger)
     {
-        _document = $"{settings.AuthAuthority!.TrimEnd('/')}/.well-known/openid-configuration";
+        _document = $"{settings.Auth.Authority!.TrimEnd('/')}/.well-known/openid-configuration";
         _documents = new Documents(requireHttps: !settings.Development);
         (_metrics, _logger, _reminder) = (metrics, logger, new OnceAMinute(time));
     }

@@ -8,8 +8,7 @@ internal sealed class SecuritySettings
     /// <summary>A minute of a laptop.</summary>
     public const int MaximumProofOfWorkBits = 28;
 
-    /// <summary>The keys before the last rotation: still read, never signed with. Null: there are none.</summary>
-    public required byte[]? AuthPreviousSigningKey { get; init; }
+    /// <summary>The key before the last rotation: still read, never signed with. Null: there is none.</summary>
     public required byte[]? QueueTokenPreviousSigningKey { get; init; }
 
     /// <summary>Origins whose pages may call the API; none: no other page may.</summary>
@@ -35,7 +34,6 @@ internal sealed class SecuritySettings
         var connections = read.Integer("Limits:MaxConnections", 20_000, 1, 1_000_000);
         return new SecuritySettings
         {
-            AuthPreviousSigningKey = read.OptionalKey("Auth:PreviousSigningKey"),
             QueueTokenPreviousSigningKey = read.OptionalKey("QueueToken:PreviousSigningKey"),
             AllowedOrigins = [.. read.List("Cors:AllowedOrigins").Select(static text => IsOrigin(text) ? text
                 : throw new SettingException("Cors__AllowedOrigins", "must be origins (https://host), separated by a comma"))],

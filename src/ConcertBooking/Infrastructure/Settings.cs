@@ -30,10 +30,7 @@ internal sealed class Settings
     public required ListenAddress[] Addresses { get; init; }
     public int ManagementPort => Addresses[^1].Port;
 
-    public required byte[] AuthSigningKey { get; init; }
-    public required string? AuthAuthority { get; init; }
-    public required string? AuthIssuer { get; init; }
-    public required string? AuthAudience { get; init; }
+    public required AuthSettings Auth { get; init; }
     public required byte[] QueueTokenSigningKey { get; init; }
 
     /// <summary>Places of a queue whose row states none.</summary>
@@ -64,6 +61,9 @@ internal sealed class Settings
     /// <summary>Key of the HMAC in <c>X-Signature-256</c>, which covers <c>X-Signature-Timestamp</c>.</summary>
     public required byte[] NotificationsSigningKey { get; init; }
 
+    /// <summary>Whether users may charge their own points; where not, only cashiers charge.</summary>
+    public required bool PointsSelfCharge { get; init; }
+
     public required bool Api { get; init; }
     public required bool Worker { get; init; }
     public required bool Development { get; init; }
@@ -83,13 +83,7 @@ internal sealed class Settings
         }
 
         Telemetry.CheckLogLevels(configuration.GetSection("Logging"));
-        var authority = read.OptionalUri("Auth:Authority");
         var webhook = read.OptionalUri("Notifications:WebhookUrl");
-        if (authority is not null && !development && !authority.StartsWith("https:", StringComparison.OrdinalIgnoreCase))
-        {
-            throw new SettingException("Auth__Authority", "must be an https address: keys fetched without TLS could be anybody's");
-        }
-
         return new Settings
         {
             MySql = LoadMySql(configuration),
@@ -99,10 +93,7 @@ internal sealed class Settings
             KafkaReplicationFactor = (short)read.Integer("Kafka:ReplicationFactor", -1, 1, 100),
             MaxPoolSize = read.Integer("Database:MaxPoolSize", 30, 1, 1000),
             Addresses = ListenAddresses.Load(configuration),
-            AuthSigningKey = authority is null ? read.Key("Auth:SigningKey", development) : [],
-            AuthAuthority = authority,
-            AuthIssuer = read.Optional("Auth:Issuer"),
-            AuthAudience = read.Optional("Auth:Audience"),
+            Auth = AuthSettings.Load(read, development),
             QueueTokenSigningKey = read.Key("QueueToken:SigningKey", development),
             QueueMaxActive = read.Integer("Queue:MaxActive", 50, 1, 1_000_000),
             QueueActive = read.Seconds("Queue:ActiveSeconds", 600, 86_400),
@@ -112,6 +103,7 @@ internal sealed class Settings
             QueueSlowHold = TimeSpan.FromMilliseconds(read.Integer("Queue:SlowHoldMs", 1000, 1, 60_000)),
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
+            PointsSelfCharge = read.Flag("Points:SelfCharge", development),
             Drain = TimeSpan.FromSeconds(read.Integer("Drain:Seconds", 2, 0, 300)),
             TraceCollector = read.OptionalUri("OTEL_EXPORTER_OTLP_ENDPOINT"),
             NotificationsWebhookUrl = webhook,
@@ -179,6 +171,11 @@ internal sealed class Settings
             Optional(key) is not { } text ? fallback
             : int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= minimum && value <= maximum ? value
             : throw new SettingException(Variable(key), $"must be a whole number from {minimum} to {maximum}");
+
+        public bool Flag(string key, bool fallback) =>
+            Optional(key) is not { } text ? fallback
+            : bool.TryParse(text, out var value) ? value
+            : throw new SettingException(Variable(key), "must be true or false");
 
         public TimeSpan Seconds(string key, int fallback, int maximum) => TimeSpan.FromSeconds(Integer(key, fallback, 1, maximum));
 

@@ -1,9 +1,6 @@
 using System.ComponentModel.DataAnnotations;
-using System.Globalization;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.IdentityModel.JsonWebTokens;
-using Microsoft.IdentityModel.Tokens;
 
 namespace ConcertBooking.Infrastructure;
 
@@ -22,27 +19,8 @@ internal static class SignIn
             .Produces<SignInResponse>()
             .WithBodyProblems();
 
-    private static Ok<SignInResponse> Handle(SignInRequest request, Settings settings, TimeProvider time)
-    {
-        var now = time.GetUtcNow().UtcDateTime;
-        var claims = new Dictionary<string, object> { [JwtRegisteredClaimNames.Sub] = request.UserId.ToString(CultureInfo.InvariantCulture) };
-        if (request.Admin)
-        {
-            claims["role"] = "admin";
-        }
-
-        var token = new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
-        {
-            Claims = claims,
-            Issuer = settings.AuthIssuer,
-            Audience = settings.AuthAudience,
-            IssuedAt = now,
-            NotBefore = now,
-            Expires = now + Life,
-            SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(settings.AuthSigningKey), SecurityAlgorithms.HmacSha256),
-        });
-        return TypedResults.Ok(new SignInResponse(token));
-    }
+    private static Ok<SignInResponse> Handle(SignInRequest request, Settings settings, TimeProvider time) => TypedResults.Ok(new SignInResponse(
+        AccessTokenSigner.Sign(settings.Auth, request.UserId, request.Admin ? settings.Auth.AdminRole : null, time.GetUtcNow(), Life)));
 }
 
 [JsonSerializable(typeof(SignInRequest))]

@@ -6,7 +6,7 @@ namespace ConcertBooking.Infrastructure;
 /// Two writes of a user at a time: hold, release, pay and charge lock the user's row, so any more of them would only wait
 /// for each other, each with a connection of the pool. They wait here instead, before a connection is taken.
 /// </summary>
-internal static class UserWriteLimiter
+internal sealed class UserWriteLimiter : IDisposable
 {
     /// <summary>Two, not one: a repeat with a key that is still running is answered at once.</summary>
     private const int AtOnce = 2;
@@ -14,40 +14,48 @@ internal static class UserWriteLimiter
     /// <summary>As long as a shared call is waited for.</summary>
     private static readonly TimeSpan WaitLimit = TimeSpan.FromSeconds(5);
 
-    /// <summary>Marks an endpoint that writes on the user's behalf.</summary>
-    private sealed class UserWrite;
+    private readonly PartitionedRateLimiter<long> _limiter = PartitionedRateLimiter.Create<long, long>(static user =>
+        RateLimitPartition.GetConcurrencyLimiter(
+            user, static _ => new ConcurrencyLimiterOptions { PermitLimit = AtOnce, QueueLimit = int.MaxValue }));
 
-    /// <summary>Marks the route's call as a write of its user.</summary>
+    /// <summary>Marks an endpoint that writes on the caller's behalf.</summary>
+    internal sealed class UserWrite;
+
+    /// <returns>The user's turn, to be disposed after the write; null when it did not come in time.</returns>
+    public async Task<RateLimitLease?> AcquireAsync(long userId, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(WaitLimit);
+        try
+        {
+            return await _limiter.AcquireAsync(userId, cancellationToken: limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
+        }
+    }
+
+    public void Dispose() => _limiter.Dispose();
+}
+
+internal static class UserWriteLimiterRoutes
+{
+    /// <summary>Marks the route's call as a write of its caller.</summary>
     public static RouteHandlerBuilder LimitedPerUser(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new UserWrite()).WithProblems(Problems.TooManyRequests);
+        route.WithMetadata(new UserWriteLimiter.UserWrite()).WithProblems(Problems.TooManyRequests);
 
     /// <summary>Stands behind the check of credentials, which says whose write it is.</summary>
     public static void UseUserWriteLimiter(this WebApplication app)
     {
-        var limiter = PartitionedRateLimiter.Create<long, long>(static user => RateLimitPartition.GetConcurrencyLimiter(
-            user, static _ => new ConcurrencyLimiterOptions { PermitLimit = AtOnce, QueueLimit = int.MaxValue }));
-        app.Lifetime.ApplicationStopped.Register(limiter.Dispose);
-        app.Use((context, next) => context.GetEndpoint()?.Metadata.GetMetadata<UserWrite>() is null ? next(context) : InTurnAsync(limiter, context, next));
+        var limiter = app.Services.GetRequiredService<UserWriteLimiter>();
+        app.Use((context, next) =>
+            context.GetEndpoint()?.Metadata.GetMetadata<UserWriteLimiter.UserWrite>() is null ? next(context) : InTurnAsync(limiter, context, next));
     }
 
-    private static async Task InTurnAsync(PartitionedRateLimiter<long> limiter, HttpContext context, RequestDelegate next)
+    private static async Task InTurnAsync(UserWriteLimiter limiter, HttpContext context, RequestDelegate next)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
-        limit.CancelAfter(WaitLimit);
-        RateLimitLease lease;
-        try
-        {
-            lease = await limiter.AcquireAsync(context.CallerId(), cancellationToken: limit.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            await Problems.TooManyRequests.ExecuteAsync(context);
-            return;
-        }
-
-        using (lease)
-        {
-            await next(context);
-        }
+        using var turn = await limiter.AcquireAsync(context.CallerId(), context.RequestAborted);
+        await (turn is null ? Problems.TooManyRequests.ExecuteAsync(context) : next(context));
     }
 }

@@ -46,6 +46,7 @@ internal static class Serve
         services.AddSingleton<Redis>();
         services.AddSingleton<RedisClock>();
         services.AddSingleton<InFlight>();
+        services.AddSingleton<UserWriteLimiter>();
         services.AddSingleton<StoredAnswers>();
         services.AddSingleton<Kafka>();
         services.AddHostedService(static provider => provider.GetRequiredService<Kafka>());
@@ -85,8 +86,10 @@ internal static class Serve
         services.AddTelemetry(settings);
         services.AddSingleton<AccessTokens>();
         services.AddSingleton<CallPriority>();
-        if (settings.AuthAuthority is not null)
+        services.AddSingleton<TokenRefusals>();
+        if (settings.Auth.Authority is not null)
         {
+            services.AddSingleton<UserIdentities>();
             services.AddSingleton<IssuerKeys>();
             services.AddHostedService(static provider => provider.GetRequiredService<IssuerKeys>());
         }
@@ -148,7 +151,7 @@ internal static class Serve
             routes,
             IssueToken.Map,
             CreateConcert.Map, UpdateConcert.Map, CreateSchedule.Map, UpdateSchedule.Map, PutQueue.Map, ReplayEvents.Map);
-        if (settings.Development && settings.AuthAuthority is null)
+        if (settings.Development && settings.Auth.Authority is null)
         {
             SignIn.Map(routes);
         }

@@ -30,7 +30,7 @@ public sealed class OpenApiTests : SharedRigTests
         + "400 idempotency_key_missing, 402 insufficient_points, 403 queue_token_not_active, 404 reservation_not_found, 409 already_paid, "
         + "409 idempotency_key_in_use, 410 hold_expired, 422 idempotency_key_reused")]
     [Arguments("get", "/v1/payments/{paymentId}", "200", Jwt + "404 payment_not_found")]
-    [Arguments("post", "/v1/points/charges", "201", Jwt + Body
+    [Arguments("post", "/v1/points/charges", "201", Role + Body
         + "400 idempotency_key_missing, 409 idempotency_key_in_use, 409 balance_limit_exceeded, 422 idempotency_key_reused")]
     [Arguments("get", "/v1/points", "200", Jwt)]
     [Arguments("get", "/v1/points/transactions", "200", Jwt + "400 invalid_request")]

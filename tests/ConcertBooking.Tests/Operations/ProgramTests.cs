@@ -16,7 +16,7 @@ public sealed class ProgramTests : SharedRigTests
         var result = await Rig.RunAsync([argument]);
 
         await Assert.That(result.ExitCode).IsEqualTo(0);
-        foreach (var command in (string[])["migrate", "seed", "--concerts", "healthcheck", "verify", "--version"])
+        foreach (var command in (string[])["migrate", "seed", "--concerts", "token", "--role", "healthcheck", "verify", "--version"])
             await Assert.That(result.Output).Contains(command);
         await Assert.That(result.Error).IsEmpty();
     }
@@ -123,6 +123,7 @@ public sealed class ProgramTests : SharedRigTests
     [Arguments("ConnectionStrings__Kafka", ",")]
     [Arguments("ConnectionStrings__Kafka", "http://localhost:9092")]
     [Arguments("ConnectionStrings__Kafka", "localhost:99999")]
+    [Arguments("Points__SelfCharge", "perhaps")]
     [Arguments("Logging__LogLevel__Default", "loud")]
     [Arguments("Logging__LogLevel__Microsoft", "loud")]
     [Arguments("Logging__Console__LogLevel__Default", "loud")]
@@ -135,6 +136,11 @@ public sealed class ProgramTests : SharedRigTests
 
         await ExpectOneLineAsync(result, name);
     }
+
+    /// <summary>Else every token that the issuer signs, for whichever service, would open this one.</summary>
+    [Test]
+    public async Task Start_AuthorityWithoutAudience_StopsNamingIt() => await ExpectOneLineAsync(
+        await Rig.RunAsync([], OnFreePorts(new() { ["Auth__Authority"] = "https://127.0.0.1:1", ["Auth__SigningKey"] = null })), "Auth__Audience");
 
     [Test]
     [Arguments("OTEL_EXPORTER_OTLP_HEADERS", "no header")]

@@ -80,9 +80,43 @@ public sealed class Issuer : IDisposable
     /// <summary>How often the keys were fetched.</summary>
     public int Asked => Volatile.Read(ref _asked);
 
+    /// <summary>
+    /// What a service that believes this issuer is started with. Development, because elsewhere the issuer must speak TLS.
+    /// </summary>
+    public Dictionary<string, string?> Settings => new()
+    {
+        ["ASPNETCORE_ENVIRONMENT"] = "Development",
+        ["Auth__SigningKey"] = null,
+        ["Auth__Authority"] = Address,
+        ["Auth__Audience"] = "booking",
+    };
+
+    /// <summary>Starts one that has the keys: a slow machine may take longer for the first fetch than a request waits.</summary>
+    public async Task<Instance> StartServiceAsync(Rig rig, params (string Name, string? Value)[] changes)
+    {
+        var settings = Settings;
+        foreach (var (name, value) in changes)
+            settings[name] = value;
+        var service = await rig.StartAsync(settings);
+        if (!Silent)
+            await ExpectUpAsync(service, 1);
+        return service;
+    }
+
+    /// <summary>Awaits what the service's metric says of this issuer.</summary>
+    public static async Task ExpectUpAsync(Instance service, int value) => await Eventually.GetAsync(
+        async () => (await service.Management.GetAsync("/metrics")).Text,
+        metrics => metrics.Split('\n').Any(line => line.StartsWith("booking_dependency_up{", StringComparison.Ordinal)
+            && line.Contains("dependency=\"issuer\"", StringComparison.Ordinal) && line.Contains($"}} {value}", StringComparison.Ordinal)),
+        within: TimeSpan.FromSeconds(60));
+
     /// <summary>Claims of a good token.</summary>
-    public string Claims(string? issuer = null, string audience = "booking", string more = "") =>
-        $$"""{"sub":"{{UserIds.Next()}}","iss":"{{issuer ?? Address}}","aud":"{{audience}}","exp":{{AccessTokens.InSeconds(60)}}{{more}}}""";
+    /// <param name="issuer">Another than this one.</param>
+    /// <param name="audience">Another than the service's.</param>
+    /// <param name="more">Further members, beginning with a comma.</param>
+    /// <param name="subject">As in JSON between the quotes; null for a number that no other test has.</param>
+    public string Claims(string? issuer = null, string audience = "booking", string more = "", string? subject = null) =>
+        $$"""{"sub":"{{subject ?? $"{UserIds.Next()}"}}","iss":"{{issuer ?? Address}}","aud":"{{audience}}","exp":{{AccessTokens.InSeconds(60)}}{{more}}}""";
 
     public void Dispose() => ((IDisposable)_listener).Dispose();
 

@@ -118,7 +118,7 @@ public sealed class OidcTests : SharedRigTests
         issuer.Silent = false;
 
         await Eventually.GetAsync(() => AskAsync(service, key.Sign(issuer.Claims())), reply => reply.Status == 200, within: TimeSpan.FromSeconds(15));
-        await ExpectIssuerUpAsync(service, 1);
+        await Issuer.ExpectUpAsync(service, 1);
     }
 
     /// <summary>What is known goes on; a key that is not may be a new one, so it is not refused.</summary>
@@ -136,7 +136,7 @@ public sealed class OidcTests : SharedRigTests
         await Eventually.GetAsync(() => AskAsync(service, next.Sign(issuer.Claims())), reply => reply.Code == "issuer_unavailable", within: TimeSpan.FromSeconds(20));
         (await AskAsync(service, next.Sign(issuer.Claims()))).ExpectProblem(503, "issuer_unavailable").ExpectRetryAfter();
         (await AskAsync(service, old.Sign(issuer.Claims()))).Expect(200);
-        await ExpectIssuerUpAsync(service, 0);
+        await Issuer.ExpectUpAsync(service, 0);
 
         issuer.Silent = false;
 
@@ -154,29 +154,7 @@ public sealed class OidcTests : SharedRigTests
         (await service.Api.SendAsync(HttpMethod.Post, "/dev/sign-in", """{"userId":7}""")).ExpectProblem(404, "not_found");
     }
 
-    /// <summary>
-    /// Development, because elsewhere the issuer must speak TLS. It has the keys: a slow machine may take longer for the
-    /// first fetch than a request waits.
-    /// </summary>
-    private async Task<Instance> StartAsync(Issuer issuer)
-    {
-        var service = await Rig.StartAsync(new Dictionary<string, string?>
-        {
-            ["ASPNETCORE_ENVIRONMENT"] = "Development",
-            ["Auth__SigningKey"] = null,
-            ["Auth__Authority"] = issuer.Address,
-            ["Auth__Audience"] = "booking",
-        });
-        if (!issuer.Silent)
-            await ExpectIssuerUpAsync(service, 1);
-        return service;
-    }
-
-    private static async Task ExpectIssuerUpAsync(Instance service, int value) => await Eventually.GetAsync(
-        async () => (await service.Management.GetAsync("/metrics")).Text,
-        metrics => metrics.Split('\n').Any(line => line.StartsWith("booking_dependency_up{", StringComparison.Ordinal)
-            && line.Contains("dependency=\"issuer\"", StringComparison.Ordinal) && line.Contains($"}} {value}", StringComparison.Ordinal)),
-        within: TimeSpan.FromSeconds(60));
+    private Task<Instance> StartAsync(Issuer issuer) => issuer.StartServiceAsync(Rig);
 
     private static Task<Reply> AskAsync(Instance service, string token) => service.Api.GetAsync("/v1/points", Bearer(token));
 

@@ -12,8 +12,11 @@ public static class AccessTokens
     public const string Hs256 = """{"alg":"HS256","typ":"JWT"}""";
 
     /// <summary>A good token of that user.</summary>
-    public static string For(string key, long userId, bool admin = false) =>
-        Sign(key, Hs256, $$"""{"sub":"{{userId}}","exp":{{InSeconds(3600)}}{{(admin ? ""","role":"admin" """ : "")}}}""");
+    public static string For(string key, long userId, bool admin = false) => For(key, userId, admin ? "admin" : null);
+
+    /// <summary>A good token of that user, with a role.</summary>
+    public static string For(string key, long userId, string? role) =>
+        Sign(key, Hs256, $$"""{"sub":"{{userId}}","exp":{{InSeconds(3600)}}{{(role is null ? "" : $""","role":"{role}" """)}}}""");
 
     public static string Sign(string key, string header, string claims)
     {

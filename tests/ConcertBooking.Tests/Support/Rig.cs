@@ -44,7 +44,7 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
 
     /// <summary>
     /// What every instance and command of this rig is started with; a fresh copy. Production, so that the keys are
-    /// needed, and nothing else but defaults, fair use apart.
+    /// needed, and nothing else but defaults, fair use and charging apart.
     /// </summary>
     public Dictionary<string, string?> Settings => new(Servers.Settings)
     {
@@ -53,6 +53,9 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
         ["DOTNET_ENVIRONMENT"] = null,
         ["Auth__SigningKey"] = SigningKey,
         ["QueueToken__SigningKey"] = QueueTokenKey,
+
+        // Users charge what they are about to pay; CashierTests do without.
+        ["Points__SelfCharge"] = "true",
 
         // All tests come from one address, and some ask as one user a thousand times.
         ["RateLimits__PerAddress"] = "0",

@@ -38,6 +38,10 @@ public sealed class Visitor(Api api, long userId, string accessToken)
     public Task<Reply> ChargeAsync(long amount, string? key = null) =>
         PostAsync("/v1/points/charges", $$"""{"amount":{{amount}}}""", ("Idempotency-Key", key ?? NewKey()));
 
+    /// <summary>Charges another user's points, which only a cashier may.</summary>
+    public Task<Reply> ChargeForAsync(long target, long amount, string? key = null) =>
+        PostAsync("/v1/points/charges", $$"""{"userId":{{target}},"amount":{{amount}}}""", ("Idempotency-Key", key ?? NewKey()));
+
     /// <inheritdoc cref="ChargeAsync"/>
     public Task<Reply> PayAsync(string reservationId, string? key = null, params (string Name, string Value)[] headers) => Api.SendAsync(
         HttpMethod.Post, "/v1/payments", $$"""{"reservationId":{{Quote(reservationId)}}}""",
