@@ -26,7 +26,7 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
     private bool _upIsNews = true;
     private string? _library;
 
-    public bool IsConfigured => settings.Kafka.Length > 0;
+    public bool IsConfigured => settings.Kafka.BootstrapServers.Length > 0;
 
     /// <summary>The producer while brokers answer.</summary>
     public IProducer<byte[], byte[]>? Producer => _answers ? _producer : null;
@@ -173,8 +173,8 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
                 topics.Select(topic => new TopicSpecification
                 {
                     Name = topic,
-                    NumPartitions = settings.KafkaPartitions,
-                    ReplicationFactor = settings.KafkaReplicationFactor,
+                    NumPartitions = settings.Kafka.Partitions,
+                    ReplicationFactor = settings.Kafka.ReplicationFactor,
                 }),
                 new CreateTopicsOptions { RequestTimeout = Interval, OperationTimeout = Interval }).GetAwaiter().GetResult();
             return "created just now";

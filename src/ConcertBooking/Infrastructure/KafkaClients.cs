@@ -18,10 +18,8 @@ internal sealed partial class Kafka
         string group, Action<IEnumerable<TopicPartition>> revoked, Action? joined = null, Action<Error>? failed = null)
     {
         KafkaLibrary.Load();
-        return new ConsumerBuilder<byte[], byte[]>(new ConsumerConfig
+        return new ConsumerBuilder<byte[], byte[]>(settings.Kafka.Configure(new ConsumerConfig
         {
-            BootstrapServers = settings.Kafka,
-            ClientId = "concert-booking",
             GroupId = group,
             AutoOffsetReset = AutoOffsetReset.Earliest,
             EnableAutoCommit = true,
@@ -36,7 +34,7 @@ internal sealed partial class Kafka
             QueuedMaxMessagesKbytes = 1_024,
             FetchMaxBytes = 1024 * 1024,
             MaxPartitionFetchBytes = 256 * 1024,
-        })
+        }))
         .SetLogHandler(static (_, _) => { })
         .SetErrorHandler((_, error) =>
         {
@@ -56,13 +54,11 @@ internal sealed partial class Kafka
     public IAdminClient AdminClient()
     {
         KafkaLibrary.Load();
-        return new AdminClientBuilder(new AdminClientConfig
+        return new AdminClientBuilder(settings.Kafka.Configure(new AdminClientConfig
         {
-            BootstrapServers = settings.Kafka,
-            ClientId = "concert-booking",
             SocketTimeoutMs = 10_000,
             ReconnectBackoffMaxMs = 2_000,
-        })
+        }))
         .SetLogHandler(static (_, _) => { })
         .SetErrorHandler(static (_, _) => { })
         .Build();

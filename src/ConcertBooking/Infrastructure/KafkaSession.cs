@@ -14,10 +14,8 @@ internal sealed class KafkaSession : IDisposable
 
     public KafkaSession(Settings settings)
     {
-        Producer = new ProducerBuilder<byte[], byte[]>(new ProducerConfig
+        Producer = new ProducerBuilder<byte[], byte[]>(settings.Kafka.Configure(new ProducerConfig
         {
-            BootstrapServers = settings.Kafka,
-            ClientId = "concert-booking",
             Acks = Acks.All,
             EnableIdempotence = true,
             MessageTimeoutMs = (int)Kafka.MessageTimeout.TotalMilliseconds,
@@ -26,7 +24,7 @@ internal sealed class KafkaSession : IDisposable
             ReconnectBackoffMaxMs = 2_000, // a broker that is back is used at once
             QueueBufferingMaxMessages = 10_000,
             QueueBufferingMaxKbytes = 16_384,
-        })
+        }))
         .SetLogHandler(static (_, _) => { }) // what matters of it is logged as up and down
         .SetErrorHandler((_, error) => Receive(error))
         .Build();

@@ -16,12 +16,7 @@ internal sealed class Settings
     public required string MySql { get; init; }
     public required RedisSettings Redis { get; init; }
 
-    /// <summary>Bootstrap servers; empty means that events wait in the outbox.</summary>
-    public required string Kafka { get; init; }
-
-    /// <summary>Of topics that the worker creates; a replication factor of -1 is the broker's default.</summary>
-    public required int KafkaPartitions { get; init; }
-    public required short KafkaReplicationFactor { get; init; }
+    public required KafkaSettings Kafka { get; init; }
 
     /// <summary>Connections to MySQL at most, for the whole process.</summary>
     public required int MaxPoolSize { get; init; }
@@ -88,9 +83,7 @@ internal sealed class Settings
         {
             MySql = LoadMySql(configuration),
             Redis = RedisSettings.Load(configuration),
-            Kafka = LoadKafka(read),
-            KafkaPartitions = read.Integer("Kafka:Partitions", 6, 1, 10_000),
-            KafkaReplicationFactor = (short)read.Integer("Kafka:ReplicationFactor", -1, 1, 100),
+            Kafka = KafkaSettings.Load(read),
             MaxPoolSize = read.Integer("Database:MaxPoolSize", 30, 1, 1000),
             Addresses = ListenAddresses.Load(configuration),
             Auth = AuthSettings.Load(read, development),
@@ -134,33 +127,13 @@ internal sealed class Settings
         }
     }
 
-    /// <summary>librdkafka takes anything and would ask for it for ever.</summary>
-    private static string LoadKafka(Reader read)
-    {
-        const string Key = "ConnectionStrings:Kafka";
-        var text = read.Text(Key, "");
-        return text.Length == 0 || (read.List(Key) is { Length: > 0 } brokers && brokers.All(IsBroker))
-            ? text
-            : throw new SettingException("ConnectionStrings__Kafka", "must be brokers (host:port), separated by a comma");
-    }
-
-    private static bool IsBroker(string text)
-    {
-        var parts = text.Split("://");
-        var address = parts[^1];
-        var colon = address.IndexOf(':', address.LastIndexOf(']') + 1);
-        return (parts.Length == 1 || (parts.Length == 2 && parts[0].ToUpperInvariant() is "PLAINTEXT" or "SSL" or "SASL_PLAINTEXT" or "SASL_SSL"))
-            && address.Length > 0 && colon != 0 && !address.Contains('/', StringComparison.Ordinal)
-            && (colon < 0 || (ushort.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port > 0));
-    }
-
     internal sealed class Reader(IConfiguration configuration)
     {
         /// <summary>Without blanks around it: what comes out of a file ends with a newline.</summary>
         public string? Optional(string key) => configuration[key]?.Trim() is { Length: > 0 } value ? value : null;
 
         /// <summary>To the byte, which others sign with as well.</summary>
-        private string? OptionalSecret(string key) => configuration[key] is { Length: > 0 } value ? value : null;
+        public string? OptionalSecret(string key) => configuration[key] is { Length: > 0 } value ? value : null;
 
         public string Text(string key, string fallback) => Optional(key) ?? fallback;
 

@@ -290,7 +290,7 @@ public sealed class ProgramTests : SharedRigTests
     private static Dictionary<string, string?> On(Database database) => new() { [MySqlServers.Setting] = database.ConnectionString };
 
     /// <summary>A service that starts although it should not must at least be in nobody's way.</summary>
-    private static Dictionary<string, string?> OnFreePorts(Dictionary<string, string?> changes)
+    internal static Dictionary<string, string?> OnFreePorts(Dictionary<string, string?> changes)
     {
         if (!changes.ContainsKey("ASPNETCORE_HTTP_PORTS"))
             changes.TryAdd("ASPNETCORE_URLS", $"http://127.0.0.1:{Ports.Take()}");
