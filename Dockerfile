@@ -1,8 +1,8 @@
 # The service alone: one native binary and the one librdkafka that loads, on a base without shell or package manager.
 #
 #   docker build -t concert-booking .
-#   docker run --rm --env-file .env concert-booking migrate
-#   docker run -d --env-file .env -p 8080:8080 --cpus 0.5 --memory 512m --read-only --cap-drop ALL concert-booking
+#   docker run --rm --env-file settings.env concert-booking migrate
+#   docker run -d --env-file settings.env -p 8080:8080 --cpus 0.5 --memory 512m --read-only --cap-drop ALL concert-booking
 
 FROM mcr.microsoft.com/dotnet/sdk:10.0-noble-aot AS build
 WORKDIR /repository
@@ -14,7 +14,9 @@ RUN dotnet restore src/ConcertBooking --use-current-runtime --locked-mode
 
 COPY .editorconfig ./
 COPY src/ConcertBooking src/ConcertBooking
-RUN dotnet publish src/ConcertBooking --configuration Release --use-current-runtime --no-restore --output /publish \
+# What --version says; a release gives its tag's.
+ARG VERSION
+RUN dotnet publish src/ConcertBooking --configuration Release --use-current-runtime --no-restore --output /publish ${VERSION:+-p:Version=$VERSION} \
     && mkdir /out && cp /publish/concert-booking /publish/*librdkafka.so /out/ \
     && strip --strip-unneeded /out/*librdkafka.so
 

@@ -10,7 +10,7 @@ public sealed class BreakableRig() : Rig(new ServerOptions { AllowNamed = false 
 /// Tests that break servers or instances. They share one set of servers and run one after another, each leaving the
 /// servers as it found them; tests on other servers run beside them.
 /// </summary>
-[ParallelLimiter<OneAtATime>]
+[NotInParallel(nameof(BreakableRig))]
 public abstract class FaultTests
 {
     [ClassDataSource<BreakableRig>(Shared = SharedType.PerTestSession)]
@@ -29,9 +29,4 @@ public abstract class FaultTests
                 within: TimeSpan.FromSeconds(20));
         }
     }
-}
-
-public sealed class OneAtATime : TUnit.Core.Interfaces.IParallelLimit
-{
-    public int Limit => 1;
 }
