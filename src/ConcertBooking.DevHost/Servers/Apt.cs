@@ -9,6 +9,7 @@ internal static class Apt
     private const string PolicyFile = "/usr/sbin/policy-rc.d";
 
     public static readonly AptPackage MariaDb = new("mariadb-server-core", ["mysqld", "mariadbd"]);
+    public static readonly AptPackage MariaDbClient = new("mariadb-client", ["mysqldump"]);
     public static readonly AptPackage Redis = new("redis-server", ["redis-server"]);
 
     // One package manager at a time, and one look at the package lists.

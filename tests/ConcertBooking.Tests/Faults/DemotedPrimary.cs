@@ -66,6 +66,8 @@ public sealed class DemotedPrimary : FaultTests
         await fleet.AddAsync((MySqlServers.Setting, service.ConnectionString), (KafkaServers.Setting, Rig.Servers.Kafka.ConnectionString));
         var user = fleet.NewVisitor();
         (await user.ChargeAsync(5)).Expect(201);
+        using var onCall = new OnCall("MySQL failover", fleet, Rig.Settings);
+        await Assert.That((await onCall.SqlAsync(1)).Single()[1]).IsEqualTo("0");
 
         await using (var demoted = await ReadOnlyServer.DemoteAsync(fleet.Database))
         {
@@ -75,6 +77,7 @@ public sealed class DemotedPrimary : FaultTests
                 .ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
             await Assert.That(await user.BalanceAsync()).IsEqualTo(5);
             await OutageTable.ExpectAsync("MySQL read-only, as a demoted primary", fleet.Members[0].Instance);
+            await Assert.That((await onCall.SqlAsync(1)).Single()[1]).IsEqualTo("1");
             foreach (var command in (string[])["migrate", "seed"])
             {
                 var refused = await Rig.RunAsync([command], settings);

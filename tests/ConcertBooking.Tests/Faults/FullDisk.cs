@@ -29,6 +29,9 @@ public sealed class FullDisk : FaultTests
         var user = Rig.NewVisitor(instance);
         (await user.ChargeAsync(5)).Expect(201);
 
+        using var onCall = new OnCall("Disk full", database, settings);
+        await onCall.SqlAsync(2);
+
         var ballast = await FillAsync(database); // ends with its server: MariaDB does not outlive its rollback
         var refused = await Eventually.GetAsync(() => Rig.NewVisitor(instance).ChargeAsync(1), reply => reply.Status != 201, s_noticed);
         refused.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
@@ -40,6 +43,7 @@ public sealed class FullDisk : FaultTests
             },
             ready => ready.Status == 503, s_noticed);
         await OutageTable.ExpectAsync("MySQL out of space", instance);
+        await Assert.That((await onCall.SqlAsync(1)).Select(static row => row[0])).Contains("ballast");
         await Assert.That(await user.BalanceAsync()).IsEqualTo(5);
         // Nobody writes any more, and still it does not look well again.
         for (var round = 0; round < 30; round++)

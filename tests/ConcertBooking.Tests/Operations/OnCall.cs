@@ -14,8 +14,11 @@ internal sealed class OnCall : IDisposable
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
     private static readonly ConcurrentDictionary<RunbookBlock, bool> s_ran = new();
 
+    private const string AsOperator = $"-- as {DocumentedGrants.Operator}";
+
     private readonly string _section;
     private readonly Database _database;
+    private readonly Dictionary<string, Database> _users = [];
     private readonly DirectoryInfo _programs = Directory.CreateTempSubdirectory("concert-booking-on-call-");
 
     /// <param name="section">Its heading.</param>
@@ -50,10 +53,14 @@ internal sealed class OnCall : IDisposable
     public static IEnumerable<RunbookBlock> Ran => s_ran.Keys;
 
     /// <summary>Runs a block of shell; fails when any of its commands does.</summary>
+    /// <param name="number">Of the block, in its section.</param>
+    /// <param name="user">Which of the users of deploy/security.md the service's setting names.</param>
     /// <returns>What it printed.</returns>
-    public async Task<string> ShellAsync(int number)
+    public async Task<string> ShellAsync(int number, string user = DocumentedGrants.Service)
     {
         var block = Find(number, "sh");
+        if (Environment.ContainsKey(MySqlServers.Setting))
+            Environment[MySqlServers.Setting] = (await UserAsync(user)).ConnectionString;
         var output = await ShellAsync(block.Text);
         s_ran[block] = true;
         return output;
@@ -69,12 +76,13 @@ internal sealed class OnCall : IDisposable
         s_ran[block] = true;
     }
 
-    /// <summary>Runs a block of SQL.</summary>
+    /// <summary>Runs a block of SQL as the service's user, or as the operator where it says so.</summary>
     /// <returns>Every row of every result.</returns>
     public async Task<List<string[]>> SqlAsync(int number, params (string Name, object Value)[] variables)
     {
         var block = Find(number, "sql");
-        await using var connection = await _database.OpenAsync();
+        var user = await UserAsync(block.Text.StartsWith(AsOperator, StringComparison.Ordinal) ? DocumentedGrants.Operator : DocumentedGrants.Service);
+        await using var connection = await user.OpenAsync();
         await using var command = new MySqlCommand(block.Text, connection);
         foreach (var (name, value) in variables)
             command.Parameters.AddWithValue(name, value);
@@ -93,6 +101,9 @@ internal sealed class OnCall : IDisposable
     }
 
     public void Dispose() => _programs.Delete(recursive: true);
+
+    private async Task<Database> UserAsync(string user) =>
+        _users.TryGetValue(user, out var known) ? known : _users[user] = await DocumentedGrants.GrantAsync(_database, user);
 
     private async Task<string> ShellAsync(string script)
     {

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Operations;
@@ -10,7 +11,7 @@ namespace ConcertBooking.Tests.Operations;
 internal sealed record RunbookBlock(string Section, int Number, string Language, string Text);
 
 /// <summary>deploy/runbook.md as its readers find it: headings, and the commands below each.</summary>
-internal static class Runbook
+internal static partial class Runbook
 {
     private const string Fence = "```";
 
@@ -22,6 +23,11 @@ internal static class Runbook
     /// <summary>Where a link may lead: a heading as GitHub makes an anchor of it.</summary>
     public static IEnumerable<string> Anchors => s_content.Value.Headings.Select(static heading =>
         string.Concat(heading.ToLowerInvariant().Replace(' ', '-').Where(static letter => char.IsLetterOrDigit(letter) || letter is '-' or '_')));
+
+    /// <summary>Each section, by its heading, with the labels that its paragraphs begin with, in order.</summary>
+    public static IEnumerable<(string Heading, List<string> Labels)> Sections =>
+        from text in File.ReadAllText(Repository.PathOf("deploy/runbook.md")).Split("\n## ").Skip(1)
+        select (text.Split('\n')[0], Label().Matches(text).Select(static label => label.Groups["label"].Value).ToList());
 
     public static RunbookBlock Find(string section, int number) =>
         Blocks.SingleOrDefault(block => block.Section == section && block.Number == number)
@@ -48,4 +54,7 @@ internal static class Runbook
         }
         return (headings, blocks);
     }
+
+    [GeneratedRegex(@"(?m)^\*\*(?<label>[A-Z][^*.]*)\.?\*\*")]
+    private static partial Regex Label();
 }

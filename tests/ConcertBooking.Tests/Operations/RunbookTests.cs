@@ -5,6 +5,7 @@ using ConcertBooking.DevHost.Servers;
 using ConcertBooking.Tests.Events;
 using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Rankings;
+using ConcertBooking.Tests.Security;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
@@ -41,7 +42,8 @@ public sealed partial class RunbookTests : SharedRigTests
             var visitor = await fleet.NewVisitorAsync(show, points: show.Price);
             payers.Add((visitor, await visitor.HeldAsync(show, seatNo), Visitor.NewKey()));
         }
-        await using var culprit = await fleet.Database.OpenAsync();
+        var service = await DocumentedGrants.GrantAsync(fleet.Database, DocumentedGrants.Service);
+        await using var culprit = await service.OpenAsync();
         await using (var forgotten = new MySqlCommand("START TRANSACTION; SELECT status FROM reservation FOR UPDATE", culprit))
             await forgotten.ExecuteScalarAsync();
         foreach (var reply in await PayAllAsync())
@@ -207,6 +209,15 @@ public sealed partial class RunbookTests : SharedRigTests
     }
 
     [Test]
+    public async Task InstanceGone_ItRuns_SaysSo()
+    {
+        await using var fleet = await Fleet.StartAsync(Rig, 1);
+        using var onCall = new OnCall("Instance gone", fleet, Rig.Settings);
+
+        await Assert.That(await onCall.ShellAsync(1)).Contains("alive").And.Contains("\"mysql\":\"up\"");
+    }
+
+    [Test]
     public async Task DeployAndRollback_OneOfTwo_LeavesInOrderAndIsBack()
     {
         await using var fleet = await Fleet.StartAsync(Rig, 2);
@@ -239,14 +250,14 @@ public sealed partial class RunbookTests : SharedRigTests
         await using var instance = await Rig.StartAsync(settings, waitFor: "/livez");
         await Assert.That((await instance.Api.GetAsync("/readyz")).Status).IsEqualTo(503);
 
-        await onCall.ShellAsync(1);
+        await onCall.ShellAsync(1, DocumentedGrants.Migrate);
 
         await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), static ready => ready.Status == 200, s_soon);
         var applied = await onCall.SqlAsync(2);
         await Assert.That(applied.Count).IsEqualTo(Directory.GetFiles(Repository.PathOf("src/ConcertBooking/Database"), "*.sql").Length);
         // What a newer build's migration leaves; the older build, which is this one, takes no offence.
         await database.ExecuteAsync("INSERT INTO schema_migration (number, name, checksum) VALUES (999, '999_newer.sql', REPEAT('0', 64))");
-        await Assert.That(await onCall.ShellAsync(1)).Contains("nothing to do");
+        await Assert.That(await onCall.ShellAsync(1, DocumentedGrants.Migrate)).Contains("nothing to do");
         await using var older = await Rig.StartAsync(settings);
         (await Rig.NewVisitor(older).ChargeAsync(1)).Expect(201);
     }
@@ -320,13 +331,28 @@ public sealed partial class RunbookTests : SharedRigTests
     [DependsOn(nameof(KafkaOutage_EventsWaitAndAreSeenAndGoByThemselves))]
     [DependsOn(nameof(DeadLetters_BothKinds_SeenAndPutBackAndCountedOnce))]
     [DependsOn(nameof(MemoryShort_AnyService_TellsHowMuchOfHowMuch))]
+    [DependsOn(nameof(InstanceGone_ItRuns_SaysSo))]
     [DependsOn(nameof(DeployAndRollback_OneOfTwo_LeavesInOrderAndIsBack))]
     [DependsOn(nameof(SchemaMigration_OldSchemaThenNewerOne_BuildRunsOnBoth))]
     [DependsOn(nameof(RotatingTheSigningKeys_StepByStep_NobodyIsLoggedOut))]
     [DependsOn(typeof(UnreadableTests), nameof(UnreadableTests.Consume_WebhookDown_GroupBehindIsSeenUntilItHasCaughtUp))]
     [DependsOn(typeof(RestoreTests), nameof(RestoreTests.Rankings_MySqlRestoredWhileSalesGoOn_LoseWhatNeverHappenedAndNothingElse))]
+    [DependsOn(typeof(RestoreTests), nameof(RestoreTests.Backup_DumpedDuringASale_IsRestoredBesideAYoungerRedisAndKafka))]
+    [DependsOn(typeof(DemotedPrimary), nameof(DemotedPrimary.ReadOnly_NoOtherServer_UnreadyAndSaidInOneLineUntilItWrites))]
+    [DependsOn(typeof(FullDisk), nameof(FullDisk.NoRoom_WritesRefused_UnreadyUntilThereIsRoom))]
+    [DependsOn(typeof(OidcTests), nameof(OidcTests.Issuer_HangsAtStart_TokensAre503InTime_AndItRecoversByItself))]
     public async Task Runbook_EveryBlock_WasRun() =>
         await Assert.That(OnCall.Ran.Select(Name)).IsEquivalentTo(Runbook.Blocks.Select(Name));
+
+    /// <summary>Whoever is woken finds the same in the same place.</summary>
+    [Test]
+    public async Task Runbook_EverySection_HasItsParts()
+    {
+        string[] fault = ["Symptom", "Is it this?", "Stop the harm", "Mend", "Check", "Tell"];
+        string[] work = ["Before", "Do", "Check", "Back out", "Tell"];
+        foreach (var (heading, labels) in Runbook.Sections.Where(static section => section.Heading is not ("Where things are" or "States and signals")))
+            await Assert.That(string.Join(", ", labels)).IsEqualTo(string.Join(", ", labels[0] == work[0] ? work : fault)).Because(heading);
+    }
 
     /// <summary>Where clocks are turned back, an hour of local time comes twice: a hold with 20 minutes left would look overdue.</summary>
     [Test]
@@ -344,6 +370,22 @@ public sealed partial class RunbookTests : SharedRigTests
 
         await Assert.That(links.Count).IsEqualTo(AlertNames().Count(alerts));
         await Assert.That(links.Distinct().Except(Runbook.Anchors)).IsEmpty();
+    }
+
+    /// <summary>An alert of a severity that no route knows would be one for today, and a cause that is misspelt silences nothing.</summary>
+    [Test]
+    public async Task Alertmanager_EverySeverityAndName_IsOneOfTheRules()
+    {
+        var alerts = await File.ReadAllTextAsync(Repository.PathOf("deploy/prometheus/alerts.yml"));
+        var manager = await File.ReadAllTextAsync(Repository.PathOf("deploy/alertmanager/alertmanager.yml"));
+        var names = AlertNames().Matches(alerts).Select(static alert => alert.Groups["name"].Value).ToList();
+        var matched = MatchedNames().Matches(manager).SelectMany(static match => match.Groups["names"].Value.Split('|')).ToList();
+
+        await Assert.That(Severities().Matches(alerts).Select(static alert => alert.Groups["severity"].Value).Distinct()).IsEquivalentTo(["P0", "P1", "P2"]);
+        await Assert.That(manager).Contains("""['severity = "P0"']""").And.Contains("""['severity = "P1"']""");
+        await Assert.That(matched).Contains("DatabaseGone").And.Contains("ServerErrors");
+        await Assert.That(matched.Where(one => !names.Any(name => Regex.IsMatch(name, $"^{one}$")))).IsEmpty();
+        await Assert.That(await File.ReadAllTextAsync(Repository.PathOf("deploy/prometheus/prometheus.yml"))).Contains("targets: [alertmanager:9093]");
     }
 
     private Dictionary<string, string?> SettingsOf(EventRig rig) => new(Rig.Settings) { [RedisServers.Setting] = rig.Redis.ConnectionString };
@@ -383,9 +425,15 @@ public sealed partial class RunbookTests : SharedRigTests
     [GeneratedRegex(@"thread id (?<id>\d+)")]
     private static partial Regex ThreadId();
 
-    [GeneratedRegex(@"runbook: deploy/runbook\.md#(?<anchor>\S+)")]
+    [GeneratedRegex(@"runbook_url: ""\{\{ \$externalLabels\.repository \}\}/deploy/runbook\.md#(?<anchor>[^""]+)""")]
     private static partial Regex RunbookLinks();
 
-    [GeneratedRegex(@"(?m)^\s*- alert:")]
+    [GeneratedRegex(@"alertname =~? ""(?<names>[^""]+)""")]
+    private static partial Regex MatchedNames();
+
+    [GeneratedRegex(@"severity: (?<severity>\w+)")]
+    private static partial Regex Severities();
+
+    [GeneratedRegex(@"(?m)^\s*- alert: (?<name>\w+)")]
     private static partial Regex AlertNames();
 }

@@ -114,6 +114,9 @@ public sealed class OidcTests : SharedRigTests
         (await AskAsync(service, "no.token")).ExpectProblem(401, "unauthorized");
         (await service.Api.GetAsync("/v1/concerts")).Expect(200);
         await OutageTable.ExpectAsync("Issuer gone", service);
+        using var onCall = new OnCall("Issuer away", Rig.Database, new Dictionary<string, string?>());
+        onCall.Environment["management"] = service.Management.Address.OriginalString.TrimEnd('/');
+        await Assert.That(await onCall.ShellAsync(1)).Matches("""dependency="issuer"[^}]*\} 0""");
 
         issuer.Silent = false;
 
