@@ -77,7 +77,7 @@ public sealed class RedisFaults : FaultTests
         return false;
     }
 
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task Sale_RedisPausedFor20Seconds_AdmittedUsersGoOn()
     {
         const int Buyers = 60;
