@@ -73,12 +73,22 @@ internal sealed class EventRig : IAsyncDisposable
     {
         var patience = TimeSpan.FromSeconds(60);
         await Eventually.GetAsync(SeatsSoldAsync, sold => sold >= payments, patience);
-        await Eventually.GetAsync(() => RankedAsync(show), ranked => ranked >= payments, patience);
+        await Eventually.GetAsync(
+            async () => (Seats: await RankedAsync(show), State: await ConsumersAsync()), ranked => ranked.Seats >= payments, patience, $"{payments} are ranked");
         await Eventually.TrueAsync(() => Webhook.Taken.Select(taken => taken.EventId).Distinct().Count() >= payments, patience);
         await Assert.That(await SeatsSoldAsync()).IsEqualTo(payments);
         await Assert.That(await RankedAsync(show)).IsEqualTo(payments);
         await Assert.That(Webhook.Taken.Select(taken => taken.EventId).Distinct().Count()).IsEqualTo(payments);
         await Assert.That(Webhook.Taken.Select(taken => taken.Body).Distinct().Count()).IsEqualTo(payments);
+    }
+
+    /// <summary>What the first instance tells and has logged of its consumers, for when they do not what they should.</summary>
+    private async Task<string> ConsumersAsync()
+    {
+        var instance = Fleet.Members[0].Instance;
+        var metrics = (await instance.Management.GetAsync("/metrics")).Text.Split('\n').Where(static line => line.StartsWith("booking_consumer", StringComparison.Ordinal));
+        var log = instance.Process.Output.Where(static line => line.Contains("concert-booking.", StringComparison.Ordinal)).TakeLast(20);
+        return $"\n{string.Join('\n', metrics.Concat(log))}";
     }
 
     /// <summary>Every group has finished everything that is on the topic of payments.</summary>

@@ -85,8 +85,8 @@ public sealed partial class DashboardTests : SharedRigTests
             await sale;
         }
 
-        var scrape = (await AskAsync(api, "avg_over_time(scrape_duration_seconds[10m])")).Single();
-        TestContext.Current!.Output.WriteLine($"{queries.Length} queries have answers; a scrape takes {scrape * 1000:0.0} ms on average");
+        var scrape = (await AskAsync(api, "avg_over_time(scrape_duration_seconds[10m])")).Max();
+        TestContext.Current!.Output.WriteLine($"{queries.Length} queries have answers; a scrape takes {scrape * 1000:0.0} ms on average at most");
     }
 
     [Test]
