@@ -21,8 +21,6 @@ public sealed class AttackMeasurements : SharedRigTests
     /// <summary>What a payment may take at any time: below it, twice the calm time is no trouble.</summary>
     private static readonly TimeSpan s_payBound = TimeSpan.FromMilliseconds(20);
 
-    private readonly string _padding = new('x', 6_000); // the tokens have 8 KiB, the most that is accepted
-
     [Test]
     public Task Reads_AndTokens() => MeasureAsync([], async (rig, attacked) =>
     {
@@ -73,19 +71,6 @@ public sealed class AttackMeasurements : SharedRigTests
                 return Request("GET /v1/concerts", visitor, more: $"X-Forwarded-For: 2001:db8:{network >> 16:x}:{network & 0xffff:x}::1\r\n");
             });
         });
-
-    [Test]
-    public Task Tokens_Long() => MeasureAsync([], (rig, attacked) =>
-    {
-        var visitors = Enumerable.Range(0, 9_000).Select(_ =>
-        {
-            var userId = UserIds.Next();
-            return new Visitor(attacked.Api, userId, AccessTokens.Sign(
-                rig.SigningKey, AccessTokens.Hs256, $$"""{"sub":"{{userId}}","exp":{{AccessTokens.InSeconds(3600)}},"padding":"{{_padding}}"}"""));
-        }).ToArray();
-        var next = 0;
-        return Task.FromResult<Func<int, Func<byte[]>>>(_ => () => Request("GET /v1/points", visitors[next++ % visitors.Length]));
-    });
 
     /// <summary>They take all the connections that one address may have, and take new ones whenever those are closed.</summary>
     [Test]
