@@ -103,14 +103,14 @@ internal sealed class TlsKafka : IAsyncDisposable
     {
         while (true)
         {
-            var request = await ReadAsync(client);
+            var request = await KafkaFrames.ReadAsync(client, _stop.Token);
             var (api, version) = (BinaryPrimitives.ReadInt16BigEndian(request), BinaryPrimitives.ReadInt16BigEndian(request.AsSpan(2)));
             var id = request.AsSpan(4, 4).ToArray();
             switch (api)
             {
                 case ApiVersions:
                     await WriteAsync(server, request);
-                    var answer = await ReadAsync(server);
+                    var answer = await KafkaFrames.ReadAsync(server, _stop.Token);
                     await WriteAsync(client, version == 0 ? WithSasl(answer) : answer);
                     break;
                 case SaslHandshake:
@@ -131,15 +131,6 @@ internal sealed class TlsKafka : IAsyncDisposable
     {
         BinaryPrimitives.WriteInt32BigEndian(answer.AsSpan(6), BinaryPrimitives.ReadInt32BigEndian(answer.AsSpan(6)) + 2);
         return [.. answer, 0, (byte)SaslHandshake, 0, 0, 0, 1, 0, (byte)SaslAuthenticate, 0, 0, 0, 0];
-    }
-
-    private async Task<byte[]> ReadAsync(Stream stream)
-    {
-        var size = new byte[4];
-        await stream.ReadExactlyAsync(size, _stop.Token);
-        var frame = new byte[BinaryPrimitives.ReadInt32BigEndian(size)];
-        await stream.ReadExactlyAsync(frame, _stop.Token);
-        return frame;
     }
 
     private async Task WriteAsync(Stream stream, byte[] frame)

@@ -85,7 +85,7 @@ internal sealed class TopicAdmin : IAsyncDisposable
     {
         while (true)
         {
-            var request = await ReadAsync(client);
+            var request = await KafkaFrames.ReadAsync(client, _stop.Token);
             var (api, version) = (BinaryPrimitives.ReadInt16BigEndian(request), BinaryPrimitives.ReadInt16BigEndian(request.AsSpan(2)));
             var id = BinaryPrimitives.ReadInt32BigEndian(request.AsSpan(4));
             if (api == ApiVersions && version > 0)
@@ -109,7 +109,7 @@ internal sealed class TopicAdmin : IAsyncDisposable
     {
         while (true)
         {
-            var response = await ReadAsync(broker);
+            var response = await KafkaFrames.ReadAsync(broker, _stop.Token);
             if (extended.TryRemove(BinaryPrimitives.ReadInt32BigEndian(response), out var isVersions) && isVersions)
             {
                 var count = BinaryPrimitives.ReadInt32BigEndian(response.AsSpan(6));
@@ -140,15 +140,6 @@ internal sealed class TopicAdmin : IAsyncDisposable
             answer.Add(name).Add(error).Add((short)-1);
         }
         return answer.Bytes;
-    }
-
-    private async Task<byte[]> ReadAsync(Stream stream)
-    {
-        var size = new byte[4];
-        await stream.ReadExactlyAsync(size, _stop.Token);
-        var frame = new byte[BinaryPrimitives.ReadInt32BigEndian(size)];
-        await stream.ReadExactlyAsync(frame, _stop.Token);
-        return frame;
     }
 
     private async Task WriteAsync(Stream stream, byte[] frame, SemaphoreSlim? writing)
