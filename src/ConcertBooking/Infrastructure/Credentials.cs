@@ -38,6 +38,7 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                 break;
             case { } needed:
                 var (user, refusal) = await accessTokens.Read(context);
+                context.Request.Headers.Authorization = default; // a crowd with long ones would hold megabytes while it waits
                 if (user is null)
                 {
                     if (refusal == Problems.Unauthorized)
