@@ -8,7 +8,7 @@ namespace ConcertBooking.Events;
 /// Measures how far each consumer group is behind, over all its members: asked of the brokers, so that it is known
 /// as well of a group that is stuck or has no member at all.
 /// </summary>
-internal sealed partial class ConsumerLag(Kafka kafka, ConsumerGroups groups, Metrics metrics, TimeProvider time, ILogger<ConsumerLag> logger)
+internal sealed partial class ConsumerLag(Kafka kafka, ConsumerGroups groups, TimeProvider time, ILogger<ConsumerLag> logger)
     : PeriodicService(TimeSpan.FromSeconds(5), time, logger)
 {
     private const string Topic = Outbox.PaymentsTopic;
@@ -30,7 +30,8 @@ internal sealed partial class ConsumerLag(Kafka kafka, ConsumerGroups groups, Me
             var ends = Ends(_client);
             foreach (var group in groups.Names)
             {
-                metrics.ConsumerLag(group, Topic, Lag(_client, group, ends));
+                var committed = Committed(_client, group, ends);
+                groups.Measured(group, Topic, committed, ends.Values.Sum(static end => end.Next) - committed);
             }
         }
         catch (Exception exception) when (exception is KafkaException or KafkaLibraryException)
@@ -61,8 +62,8 @@ internal sealed partial class ConsumerLag(Kafka kafka, ConsumerGroups groups, Me
             .GetAwaiter().GetResult().ResultInfos
             .ToDictionary(static found => found.TopicPartitionOffsetError.TopicPartition, static found => found.TopicPartitionOffsetError.Offset.Value);
 
-    /// <summary>A group that has committed nothing begins at the first offset.</summary>
-    private static long Lag(IAdminClient client, string group, Dictionary<TopicPartition, (long First, long Next)> ends)
+    /// <summary>The sum over the partitions. A group that has committed nothing begins at the first offset.</summary>
+    private static long Committed(IAdminClient client, string group, Dictionary<TopicPartition, (long First, long Next)> ends)
     {
         if (ends.Count == 0)
         {
@@ -74,7 +75,7 @@ internal sealed partial class ConsumerLag(Kafka kafka, ConsumerGroups groups, Me
             .GetAwaiter().GetResult().Single().Partitions
             .ToDictionary(static found => found.TopicPartition, static found => found.Offset);
         return ends.Sum(partition =>
-            partition.Value.Next - Math.Max(partition.Value.First, committed.TryGetValue(partition.Key, out var offset) && !offset.IsSpecial ? offset.Value : 0));
+            Math.Max(partition.Value.First, committed.TryGetValue(partition.Key, out var offset) && !offset.IsSpecial ? offset.Value : 0));
     }
 
     public override void Dispose()

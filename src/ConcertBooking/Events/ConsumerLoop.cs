@@ -14,6 +14,9 @@ internal abstract partial class ConsumerLoop : BackgroundService
     protected static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan RebuildPause = TimeSpan.FromSeconds(2);
 
+    /// <summary>Joining takes some seconds, and the first batch after it another.</summary>
+    private static readonly TimeSpan StandstillLimit = TimeSpan.FromSeconds(30);
+
     private readonly Kafka _kafka;
     private readonly ConsumerGroups _groups;
     private readonly ILogger _logger;
@@ -73,16 +76,23 @@ internal abstract partial class ConsumerLoop : BackgroundService
     /// <summary>Until the service stops or the client is lost. What is pending then is not committed, and comes again.</summary>
     private void Consume(ConsumerClient client, CancellationToken stoppingToken)
     {
-        while (!stoppingToken.IsCancellationRequested && !client.IsLost)
+        var busyAt = Time.GetTimestamp();
+        while (!stoppingToken.IsCancellationRequested && !client.IsLost && !StandsStill(busyAt))
         {
             client.Fill(Pause, stoppingToken);
             Report(client.Problem);
             if (client.Pending.Count > 0)
             {
                 TryRound(client.Pending, stoppingToken);
+                busyAt = Time.GetTimestamp();
             }
 
             client.Store();
+        }
+
+        if (StandsStill(busyAt))
+        {
+            Report("it is given no message, although some wait and no member of the group finishes any");
         }
 
         if (stoppingToken.IsCancellationRequested && _kafka.Up)
@@ -90,6 +100,12 @@ internal abstract partial class ConsumerLoop : BackgroundService
             client.Close();
         }
     }
+
+    /// <summary>
+    /// Whether it has had nothing to do for long although messages wait: a broker that does not answer a client's wish to
+    /// join leaves it without partitions and without an error, for minutes. While other members finish any, all is well.
+    /// </summary>
+    private bool StandsStill(long busyAt) => Time.GetElapsedTime(busyAt) > StandstillLimit && _groups.StillFor(Group) > StandstillLimit;
 
     private void TryRound(List<ReceivedEvent> pending, CancellationToken stoppingToken)
     {

@@ -21,7 +21,8 @@ public sealed class KafkaSecurityTests : SharedRigTests
     {
         using var certificates = new TestCertificates();
         await using var kafka = new MockKafka();
-        await using var tls = new TlsKafka(kafka, certificates, IsSasl(protocol) ? User : null, Password);
+        using var certificate = certificates.Server();
+        await using var tls = new TlsKafka(kafka, certificate, IsSasl(protocol) ? User : null, Password);
         await using var rig = await EventRig.StartOnAsync(kafka, Rig, 1, Settings(tls, protocol, certificates.Path("ca.pem"), Password));
         var show = await rig.Fleet.Catalogue.AddShowAsync(seats: 2);
 
@@ -42,7 +43,8 @@ public sealed class KafkaSecurityTests : SharedRigTests
     {
         using var certificates = new TestCertificates();
         await using var kafka = new MockKafka();
-        await using var tls = new TlsKafka(kafka, certificates, IsSasl(protocol) ? User : null, Password);
+        using var certificate = certificates.Server();
+        await using var tls = new TlsKafka(kafka, certificate, IsSasl(protocol) ? User : null, Password);
         await using var fleet = await Fleet.StartAsync(Rig, 1, Settings(tls, protocol, ca is null ? null : certificates.Path(ca), password));
 
         await ExpectDownAsync(fleet);

@@ -13,4 +13,13 @@ internal static class KafkaFrames
         await stream.ReadExactlyAsync(frame, cancellationToken);
         return frame;
     }
+
+    public static async Task WriteAsync(Stream stream, byte[] frame, CancellationToken cancellationToken)
+    {
+        var bytes = new byte[4 + frame.Length];
+        BinaryPrimitives.WriteInt32BigEndian(bytes, frame.Length);
+        frame.CopyTo(bytes, 4);
+        await stream.WriteAsync(bytes, cancellationToken);
+        await stream.FlushAsync(cancellationToken);
+    }
 }

@@ -1,7 +1,5 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using ConcertBooking.DevHost.Servers;
 
@@ -11,112 +9,61 @@ namespace ConcertBooking.Tests.Support;
 /// A proxy before a mock cluster that adds what the mock lacks of a broker: CreateTopics, which it carries out, or
 /// refuses as a broker does whose rules do not allow it. All else is passed on as it is.
 /// </summary>
-internal sealed class TopicAdmin : IAsyncDisposable
+internal sealed class TopicAdmin(MockKafka kafka) : BrokerProxy(kafka)
 {
     private const short ApiVersions = 18, CreateTopics = 19;
     private const short TopicAuthorizationFailed = 29, UnsupportedVersion = 35, TopicAlreadyExists = 36;
 
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly CancellationTokenSource _stop = new();
-    private readonly MockKafka _kafka;
-    private readonly Uri _broker;
-    private readonly Task _accepting;
-
-    public TopicAdmin(MockKafka kafka)
-    {
-        _kafka = kafka;
-        _broker = new Uri($"tcp://{kafka.ConnectionString}");
-        _listener.Start();
-        var port = ((IPEndPoint)_listener.LocalEndpoint).Port;
-        ConnectionString = $"127.0.0.1:{port}";
-        kafka.Advertise("127.0.0.1", port);
-        _accepting = AcceptAsync();
-    }
-
-    public string ConnectionString { get; }
+    private readonly MockKafka _kafka = kafka;
 
     public bool Denies { get; set; }
 
     /// <summary>Partitions and replication factor of each topic that was created.</summary>
     public ConcurrentDictionary<string, (int Partitions, short Replicas)> Created { get; } = new();
 
-    public async ValueTask DisposeAsync()
+    protected override async Task ServeAsync(Stream client, Stream broker, CancellationToken stop)
     {
-        await _stop.CancelAsync();
-        await _accepting;
-        _listener.Dispose();
-        _stop.Dispose();
+        var extended = new ConcurrentDictionary<int, bool>();
+        using var writing = new SemaphoreSlim(1);
+        await Task.WhenAny(PassRequestsAsync(client, broker, extended, writing, stop), PassResponsesAsync(broker, client, extended, writing, stop));
     }
 
-    private async Task AcceptAsync()
-    {
-        try
-        {
-            while (true)
-                _ = ServeAsync(await _listener.AcceptTcpClientAsync(_stop.Token));
-        }
-        catch (OperationCanceledException)
-        {
-            // Disposed.
-        }
-    }
-
-    private async Task ServeAsync(TcpClient client)
-    {
-        using (client)
-        using (var server = new TcpClient())
-        {
-            try
-            {
-                await server.ConnectAsync(_broker.Host, _broker.Port, _stop.Token);
-                var extended = new ConcurrentDictionary<int, bool>();
-                using var writing = new SemaphoreSlim(1);
-                var requests = PassRequestsAsync(client.GetStream(), server.GetStream(), extended, writing);
-                await Task.WhenAny(requests, PassResponsesAsync(server.GetStream(), client.GetStream(), extended, writing));
-            }
-            catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
-            {
-                // One side is gone, and so is the other.
-            }
-        }
-    }
-
-    private async Task PassRequestsAsync(Stream client, Stream broker, ConcurrentDictionary<int, bool> extended, SemaphoreSlim writing)
+    private async Task PassRequestsAsync(Stream client, Stream broker, ConcurrentDictionary<int, bool> extended, SemaphoreSlim writing, CancellationToken stop)
     {
         while (true)
         {
-            var request = await KafkaFrames.ReadAsync(client, _stop.Token);
+            var request = await KafkaFrames.ReadAsync(client, stop);
             var (api, version) = (BinaryPrimitives.ReadInt16BigEndian(request), BinaryPrimitives.ReadInt16BigEndian(request.AsSpan(2)));
             var id = BinaryPrimitives.ReadInt32BigEndian(request.AsSpan(4));
             if (api == ApiVersions && version > 0)
             {
                 // Asks again with version 0, whose answer is easily added to.
-                await WriteAsync(client, new Frame().Add(id).Add(UnsupportedVersion).Add(0).Bytes, writing);
+                await WriteAsync(client, new Frame().Add(id).Add(UnsupportedVersion).Add(0).Bytes, writing, stop);
             }
             else if (api == CreateTopics)
             {
-                await WriteAsync(client, Create(new Reader(request)), writing);
+                await WriteAsync(client, Create(new Reader(request)), writing, stop);
             }
             else
             {
                 extended[id] = api == ApiVersions;
-                await WriteAsync(broker, request, null);
+                await KafkaFrames.WriteAsync(broker, request, stop);
             }
         }
     }
 
-    private async Task PassResponsesAsync(Stream broker, Stream client, ConcurrentDictionary<int, bool> extended, SemaphoreSlim writing)
+    private static async Task PassResponsesAsync(Stream broker, Stream client, ConcurrentDictionary<int, bool> extended, SemaphoreSlim writing, CancellationToken stop)
     {
         while (true)
         {
-            var response = await KafkaFrames.ReadAsync(broker, _stop.Token);
+            var response = await KafkaFrames.ReadAsync(broker, stop);
             if (extended.TryRemove(BinaryPrimitives.ReadInt32BigEndian(response), out var isVersions) && isVersions)
             {
                 var count = BinaryPrimitives.ReadInt32BigEndian(response.AsSpan(6));
                 BinaryPrimitives.WriteInt32BigEndian(response.AsSpan(6), count + 1);
                 response = [.. response, .. new Frame().Add(CreateTopics).Add((short)0).Add((short)4).Bytes];
             }
-            await WriteAsync(client, response, writing);
+            await WriteAsync(client, response, writing, stop);
         }
     }
 
@@ -142,11 +89,11 @@ internal sealed class TopicAdmin : IAsyncDisposable
         return answer.Bytes;
     }
 
-    private async Task WriteAsync(Stream stream, byte[] frame, SemaphoreSlim? writing)
+    private static async Task WriteAsync(Stream stream, byte[] frame, SemaphoreSlim writing, CancellationToken stop)
     {
-        await (writing?.WaitAsync(_stop.Token) ?? Task.CompletedTask);
-        await stream.WriteAsync((byte[])[.. new Frame().Add(frame.Length).Bytes, .. frame], _stop.Token);
-        writing?.Release();
+        await writing.WaitAsync(stop);
+        await KafkaFrames.WriteAsync(stream, frame, stop);
+        writing.Release();
     }
 
     private sealed class Frame
