@@ -12,7 +12,7 @@ public sealed class MySqlFaults : FaultTests
 {
     private static readonly TimeSpan s_comeBack = TimeSpan.FromSeconds(5);
 
-    [Test]
+    [Test, Category("Long"), Explicit]
     [Arguments(true)]
     [Arguments(false)]
     public async Task Restart_UnderLoad_BackWithinFiveSeconds(bool killed)

@@ -69,7 +69,8 @@ public sealed class RedisFaults : FaultTests
             var hold = await Eventually.HeardAsync(() => user.HoldAsync(show, seat));
             if (hold.Status == 201)
             {
-                (await user.PayAsync(hold.Value("reservationId"))).Expect(201);
+                var key = Visitor.NewKey();
+                (await Eventually.HeardAsync(() => user.PayAsync(hold.Value("reservationId"), key))).Expect(201);
                 return true;
             }
             hold.ExpectProblem(409, "seat_taken");
