@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # compose.yaml in containers, as a project of its own: deploy/roll.sh replaces both instances behind nginx while requests
 # go on, none of which may fail; one visitor's flood refuses no other; and every command for compose that the runbook has
-# under "Where things are" works. Without Kafka: events wait. IMAGE names the image of the service.
+# under "Where things are" works. Without Kafka: events wait. IMAGE names the image of the service, NGINX_IMAGE that of nginx.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
@@ -10,6 +10,9 @@ export COMPOSE_PROJECT_NAME=concert-booking-test IMAGE=${IMAGE:-concert-booking:
 MYSQL_PASSWORD=$(random) AUTH_SIGNING_KEY=$(random) QUEUE_TOKEN_SIGNING_KEY=$(random)
 export MYSQL_PASSWORD AUTH_SIGNING_KEY QUEUE_TOKEN_SIGNING_KEY
 unset EDGE_PREFIX
+nginx=${NGINX_IMAGE:-nginx:1.29-alpine}
+echo "services: { nginx: { image: $nginx } }" >"$folder/nginx.yaml"
+export COMPOSE_FILE=compose.yaml:$folder/nginx.yaml
 clean_up() { docker compose down --volumes --timeout 5 >/dev/null 2>&1; rm -rf "$folder"; }
 trap clean_up EXIT
 fail() { echo "compose: $*" >&2; docker compose logs --tail 20 app-1 app-2 nginx >&2; exit 1; }
@@ -38,8 +41,8 @@ sort "$folder/answers" | uniq -c
 
 # From two addresses in nginx's network, where nobody is believed to be a proxy.
 printf 'services:\n  app-1: &limit { environment: { RateLimits__PerAddress: "20" } }\n  app-2: *limit\n' >"$folder/limit.yaml"
-docker compose --file compose.yaml --file "$folder/limit.yaml" up --detach --no-deps --wait app-1 app-2
-from() { docker run --rm --network "${COMPOSE_PROJECT_NAME}_edge" --ip "172.30.250.$1" --entrypoint sh nginx:1.29-alpine -c "$2"; }
+COMPOSE_FILE=$COMPOSE_FILE:$folder/limit.yaml docker compose up --detach --no-deps --wait app-1 app-2
+from() { docker run --rm --network "${COMPOSE_PROJECT_NAME}_edge" --ip "172.30.250.$1" --entrypoint sh "$nginx" -c "$2"; }
 get='wget -q -O /dev/null http://172.30.250.2:3000/v1/concerts'
 from 10 "for i in \$(seq 60); do $get || exit 7; done" && fail "60 requests from one address were within a limit of 20"
 from 11 "$get" || fail "one visitor's flood refuses another"

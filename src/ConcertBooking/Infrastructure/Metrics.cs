@@ -23,7 +23,7 @@ internal sealed class Metrics : IDisposable
     private readonly ConcurrentDictionary<string, bool> _consumers = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<(string Group, string Topic), long> _lags = new();
 
-    public Metrics()
+    public Metrics(Settings settings)
     {
         Holds = _meter.CreateCounter<long>("booking.holds", description: "Answers to hold, by result");
         Payments = _meter.CreateCounter<long>("booking.payments", description: "Answers to pay, by result");
@@ -37,6 +37,7 @@ internal sealed class Metrics : IDisposable
         Gauge("booking.queue.waiting", () => Queues(static counts => counts.Waiting));
         Gauge("booking.queue.active", () => Queues(static counts => counts.Active));
         _meter.CreateObservableGauge("booking.queue.admission_share", () => AdmissionShare, description: "1: as many as there are places; below: throttled");
+        Gauge("booking.worker", () => settings.Worker ? 1 : 0);
         Gauge("booking.holds.overdue", () => HoldsOverdue);
         Gauge("booking.seats.left", () => SeatsLeft.Select(
             static seats => new Measurement<long>(seats.Left, new KeyValuePair<string, object?>("schedule", seats.Schedule))));

@@ -83,7 +83,9 @@ public sealed partial class RunbookTests : SharedRigTests
         var found = await onCall.SqlAsync(2);
         await onCall.SqlAsync(3);
 
-        await Assert.That(metric).Matches(@"^booking_holds_overdue\S* 1");
+        await Assert.That(metric).Matches(@"(?m)^booking_holds_overdue\S* 1$");
+        await Assert.That(metric).Matches(@"(?m)^booking_worker\S* 0$");
+        await OutageTable.ExpectAsync("No worker", fleet.Members[0].Instance);
         await Assert.That(found.Select(static row => (row[0], row[1]))).IsEquivalentTo([(overdue, "1")]);
         await Assert.That(await onCall.SqlAsync(2)).IsEmpty();
         await Assert.That((await fleet.Database.StatusAsync(overdue), await fleet.Database.StatusAsync(good))).IsEqualTo(("EXPIRED", "HELD"));
