@@ -71,7 +71,7 @@ public sealed partial class RunbookTests : SharedRigTests
     [Test]
     public async Task SeatsLockedInHeld_NoWorker_FoundAndEndedByHand()
     {
-        await using var fleet = await Fleet.StartAsync(Rig, 1, ("Roles", "api"));
+        await using var fleet = await Fleet.StartAsync(Rig, 1, ("Roles", "api"), (KafkaServers.Setting, Rig.Settings[KafkaServers.Setting]));
         using var onCall = new OnCall("Seats locked in HELD", fleet, Rig.Settings);
         var show = await fleet.Catalogue.AddShowAsync();
         var visitor = await fleet.NewVisitorAsync(show);
