@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Replaces the instances of compose.yaml one after the other, while nginx sends clients to the others: for a new image, a
-# changed .env, or a restart.
+# Replaces the instances of compose.yaml that run, one after the other: for a new image, a changed .env, or a restart. nginx
+# sends clients to app-1 while app-2 is away, and the other way round; small and medium stand alone and are away meanwhile.
 #
 #   docker compose build && deploy/roll.sh          # or, with IMAGE in .env: docker compose pull app-1 && deploy/roll.sh
-#   deploy/roll.sh small medium                     # those that stand alone: away while they are replaced
+#   deploy/roll.sh app-1 app-2                      # these alone
 #
 # Stops at an instance that does not become ready; the ones after it go on with what they had.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-(($#)) || set -- app-1 app-2
+(($#)) || mapfile -t running < <(docker compose ps --services --status running | grep -xE 'app-1|app-2|small|medium')
+(($#)) || set -- "${running[@]}"
 
 # Migrations only add: what runs goes on running on the newer schema.
 docker compose run --rm --no-deps migrate

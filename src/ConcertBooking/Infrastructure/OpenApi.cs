@@ -69,6 +69,11 @@ internal static class OpenApi
         options.AddSchemaTransformer(static (schema, context, _) =>
         {
             schema.AdditionalPropertiesAllowed &= !context.JsonTypeInfo.Type.IsAssignableTo(typeof(Admin.IPatch));
+            foreach (var property in context.JsonTypeInfo.Properties.Where(static property => property.ShouldSerialize is not null))
+            {
+                schema.Required?.Remove(property.Name); // it is left out when it is null
+            }
+
             return Task.CompletedTask;
         });
         options.AddOperationTransformer(static (operation, context, _) =>

@@ -23,8 +23,12 @@ internal sealed partial class Health(
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Reminder = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long the start waits for Redis. The first connection may take some seconds, by way of Sentinel on a busy machine.</summary>
+    private static readonly TimeSpan RedisPatience = TimeSpan.FromSeconds(5);
+
     private readonly Dependency _mysql = new("MySQL");
     private readonly Dependency _redis = new("Redis");
+    private readonly TaskCompletionSource _redisAnswered = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _asked;
     private volatile bool _stopping;
 
@@ -42,14 +46,34 @@ internal sealed partial class Health(
 
     private static string Word(bool up) => up ? "up" : "down";
 
-    /// <summary>Nobody is sent here before the first round is over: a Redis that is about to answer is not degraded.</summary>
+    /// <summary>
+    /// Nothing is listened to before Redis has answered once or has had its time: a proxy that looks for open ports alone
+    /// would send clients here, who would hear 503 of a waiting room that is fine.
+    /// </summary>
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await base.StartAsync(cancellationToken);
+        await Task.WhenAny(_redisAnswered.Task, Task.Delay(RedisPatience, Time, cancellationToken));
+    }
+
     protected override async Task Round(CancellationToken stoppingToken)
     {
-        await Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, redis.Probe, stoppingToken));
+        await Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, AskRedis, stoppingToken));
         _asked = true;
         metrics.Dependency("mysql", _mysql.Up);
         metrics.Dependency("redis", _redis.Up);
         metrics.Dependency("kafka", kafka.Up);
+    }
+
+    private async Task<string?> AskRedis(CancellationToken cancellationToken)
+    {
+        var problem = await redis.Probe(cancellationToken);
+        if (problem is null)
+        {
+            _redisAnswered.TrySetResult();
+        }
+
+        return problem;
     }
 
     /// <summary>

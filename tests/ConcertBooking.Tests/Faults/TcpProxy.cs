@@ -36,6 +36,9 @@ internal sealed class TcpProxy : IAsyncDisposable
     /// <summary>Where clients connect to.</summary>
     public int Port { get; }
 
+    /// <summary>How many connections there are.</summary>
+    public int Connections => _relays.Count;
+
     /// <summary>How many connections were cut so far.</summary>
     public int Cuts => Volatile.Read(ref _cuts);
 

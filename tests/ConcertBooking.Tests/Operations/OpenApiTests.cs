@@ -132,6 +132,17 @@ public sealed class OpenApiTests : SharedRigTests
     }
 
     [Test]
+    public async Task Document_WhatIsLeftOutWhenUnset_IsNotRequired()
+    {
+        var schemas = (await DocumentAsync()).GetProperty("components").GetProperty("schemas");
+        var queue = schemas.EnumerateObject().Single(static schema => schema.Name.Contains("QueueResponse", StringComparison.Ordinal)).Value;
+
+        await Assert.That(queue.GetProperty("properties").EnumerateObject().Select(static property => property.Name)).Contains("admitPerSecond");
+        await Assert.That(queue.GetProperty("required").EnumerateArray().Select(static name => name.GetString()!))
+            .IsEquivalentTo(["queue", "waiting", "active", "maxActive", "activeSeconds"]);
+    }
+
+    [Test]
     public async Task Document_NothingElse_IsServed()
     {
         var document = await DocumentAsync();

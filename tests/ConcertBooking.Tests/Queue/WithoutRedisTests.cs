@@ -1,5 +1,8 @@
+using System.Net;
 using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Support;
+using StackExchange.Redis;
 
 namespace ConcertBooking.Tests.Queue;
 
@@ -48,6 +51,26 @@ public sealed class WithoutRedisTests : SharedRigTests
         waiting.Api = cutOff.Api;
 
         (await waiting.HoldAsync(show)).ExpectProblem(403, "queue_token_not_active");
+    }
+
+    /// <summary>nginx sends clients to whatever accepts connections, as it did to a new instance that had no Redis yet.</summary>
+    [Test]
+    public async Task Start_RedisAnswersLate_NobodyIsServedBefore()
+    {
+        var redis = ConfigurationOptions.Parse(Rig.Servers.Redis.ConnectionString);
+        await using var proxy = new TcpProxy("127.0.0.1", ((IPEndPoint)redis.EndPoints[0]).Port);
+        redis.EndPoints[0] = IPEndPoint.Parse($"127.0.0.1:{proxy.Port}");
+        proxy.Hold();
+
+        var starting = Rig.StartAsync(new Dictionary<string, string?> { [RedisServers.Setting] = redis.ToString() }, waitFor: "/livez");
+        await Eventually.TrueAsync(() => proxy.Connections > 0, TimeSpan.FromSeconds(20));
+        await Task.WhenAny(starting, Task.Delay(TimeSpan.FromSeconds(1)));
+        await Assert.That(starting.IsCompleted).IsFalse();
+        proxy.Release();
+
+        await using var instance = await starting;
+        (await Rig.NewVisitor(instance).EnterAsync(await Rig.Catalogue.AddQueueAsync())).Expect(201);
+        await Assert.That((await instance.Api.GetAsync("/readyz")).Expect(200).Value("status")).IsEqualTo("ready");
     }
 
     [Test]
