@@ -57,7 +57,7 @@ public sealed partial class ComposeTests
 
         await Assert.That(behind.Count).IsEqualTo(2);
         await Assert.That(behind.Select(name => EdgeAddress().Match(Service(compose, name)).Groups["address"].Value).Append("").Distinct().Count()).IsEqualTo(3);
-        await Assert.That(await File.ReadAllTextAsync(Repository.PathOf("deploy/roll.sh"))).Contains($"set -- {string.Join(' ', behind)}");
+        await Assert.That(await File.ReadAllTextAsync(Repository.PathOf("deploy/roll.sh"))).Contains($"'{string.Join('|', behind)}|");
     }
 
     [Test]
