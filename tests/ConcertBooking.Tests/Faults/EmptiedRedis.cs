@@ -8,7 +8,7 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>Redis loses its data in the middle of a sale: the tokens bring the line back.</summary>
 public sealed class EmptiedRedis : FaultTests
 {
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task Flush_ThousandWaitingFiftyActive_OrderAndPassesAreKeptAndNobodyIsAdmittedBeyondTheLimit()
     {
         const int Places = 50, Line = 1_000;

@@ -7,7 +7,7 @@ public sealed class LineFaults : SharedRigTests
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task Line_NobodyCouldAskForLongerThanTheIdleTime_IsKept()
     {
         const int IdleSeconds = 4;
