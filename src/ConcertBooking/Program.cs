@@ -18,7 +18,7 @@ const string Usage = """
       verify       check the invariants in MySQL and Redis; exit 0 or 1
       --help, --version
 
-    Settings are environment variables; see README.md.
+    Settings are environment variables; see docs/settings.md.
     """;
 
 var rest = args.Skip(1).ToArray();
