@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # compose.yaml in containers, as a project of its own: deploy/roll.sh replaces both instances behind nginx while requests
-# go on, none of which may fail; one visitor's flood refuses no other; and every command for compose that the runbook has
-# under "Where things are" works. Without Kafka: events wait. IMAGE names the image of the service, NGINX_IMAGE that of nginx.
+# go on, none of which may fail; one visitor's flood refuses no other; a place outlives Redis' primary; and every command for
+# compose that the runbook has under "Where things are" works. Without Kafka: events wait. IMAGE names the image of the service, NGINX_IMAGE that of nginx.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
@@ -50,6 +50,19 @@ from() { docker run --rm --network "${COMPOSE_PROJECT_NAME}_edge" --ip "172.30.2
 get='wget -q -O /dev/null http://172.30.250.2:3000/v1/concerts'
 from 10 "for i in \$(seq 60); do $get || exit 7; done" && fail "60 requests from one address were within a limit of 20"
 from 11 "$get" || fail "one visitor's flood refuses another"
+
+# Sentinel promotes the replica, which has the place: entering again is no new place (201).
+docker compose exec -T redis-2 redis-cli info replication | grep -q master_link_status:up || fail "redis-2 does not follow redis-1"
+enter() { curl --silent --output /dev/null --write-out '%{http_code}' --request POST --header "Authorization: Bearer $access" http://127.0.0.1:3000/v1/queue/tokens || true; }
+[[ $(enter) == 20? ]] || fail "entering is refused"
+docker compose stop redis-1
+for _ in $(seq 60); do
+  answer=$(enter)
+  [[ $answer == 503 ]] || break
+  sleep 1
+done
+[[ $answer == 200 ]] || fail "entering after a failover is $answer, not the same place again (200)"
+docker compose start redis-1
 
 sed -n '/^## Where things are/,/^## States/p' deploy/runbook.md | grep -o '`\(docker compose\|curl -s http:\)[^`]*`' | tr -d '`' >"$folder/commands"
 [[ $(wc -l <"$folder/commands") -ge 10 ]] || fail "the runbook's commands were not found"
