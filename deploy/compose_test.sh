@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # compose.yaml in containers, as a project of its own: deploy/roll.sh replaces both instances behind nginx while requests
 # go on, none of which may fail; one visitor's flood refuses no other; a place outlives Redis' primary; and every command for
-# compose that the runbook has under "Where things are" works. Without Kafka: events wait. IMAGE names the image of the service, NGINX_IMAGE that of nginx.
+# compose that the runbook has under "Where things are" works. Without Kafka: events wait. IMAGE names the image of the
+# service, NGINX_IMAGE that of nginx.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
@@ -22,14 +23,15 @@ docker compose run --rm --no-deps migrate
 docker compose up --detach --no-deps --wait app-1 app-2
 docker compose up --detach --no-deps --wait nginx
 
-# A request after the other until the file goes, of the catalogue (from MySQL) and into the queue (Redis); their status codes,
-# one a line. Entering is 201 once, and 200 after that.
 access=$(docker compose exec -T app-1 /app/concert-booking token --user 1)
+status() { curl --silent --output /dev/null --write-out '%{http_code}\n' "$@" || true; }
+# 201 once, and 200 as long as the place lasts.
+enter() { status --request POST --header "Authorization: Bearer $access" http://127.0.0.1:3000/v1/queue/tokens; }
+# A request after the other until the file goes, of the catalogue (from MySQL) and into the queue (Redis).
 probe() {
   while [[ -e $folder/probing ]]; do
-    curl --silent --output /dev/null --write-out '%{http_code}\n' http://127.0.0.1:3000/v1/concerts || true
-    curl --silent --output /dev/null --write-out '%{http_code}\n' --request POST --header "Authorization: Bearer $access" \
-      http://127.0.0.1:3000/v1/queue/tokens || true
+    status http://127.0.0.1:3000/v1/concerts
+    enter
     sleep 0.05
   done
 }
@@ -53,7 +55,6 @@ from 11 "$get" || fail "one visitor's flood refuses another"
 
 # Sentinel promotes the replica, which has the place: entering again is no new place (201).
 docker compose exec -T redis-2 redis-cli info replication | grep -q master_link_status:up || fail "redis-2 does not follow redis-1"
-enter() { curl --silent --output /dev/null --write-out '%{http_code}' --request POST --header "Authorization: Bearer $access" http://127.0.0.1:3000/v1/queue/tokens || true; }
 [[ $(enter) == 20? ]] || fail "entering is refused"
 docker compose stop redis-1
 for _ in $(seq 60); do
