@@ -27,17 +27,17 @@ try
     switch (args.FirstOrDefault())
     {
         case null:
-            return await Serve.Run(WebApplication.CreateSlimBuilder());
+            return await Serve.RunAsync(WebApplication.CreateSlimBuilder());
         case "migrate":
-            return await Migrate.Run(Commands.Configuration());
+            return await Migrate.RunAsync(Commands.Configuration());
         case "seed":
-            return await Seed.Run(Commands.Configuration(), rest);
+            return await Seed.RunAsync(Commands.Configuration(), rest);
         case "token":
             return SignToken.Run(Commands.Configuration(), rest);
         case "healthcheck":
-            return await HealthCheck.Run(Commands.Configuration());
+            return await HealthCheck.RunAsync(Commands.Configuration());
         case "verify":
-            return await Verify.Run(Commands.Configuration());
+            return await Verify.RunAsync(Commands.Configuration());
         case "--help" or "-h" or "help":
             Console.WriteLine(Usage);
             return 0;

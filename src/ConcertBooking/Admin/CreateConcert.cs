@@ -12,13 +12,13 @@ public sealed record CreateConcertRequest([property: Required, StringLength(200,
 internal static class CreateConcert
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapPost("/v1/admin/concerts", Handle)
+        routes.MapPost("/v1/admin/concerts", HandleAsync)
             .WithName("CreateConcert").WithTags("Admin").WithSummary("Add a concert")
             .WithAdmin()
             .Produces<ConcertItem>(StatusCodes.Status201Created)
             .WithBodyProblems();
 
-    private static async Task<IResult> Handle(CreateConcertRequest request, MySql database)
+    private static async Task<IResult> HandleAsync(CreateConcertRequest request, MySql database)
     {
         var queue = request.Queue ?? IssueToken.DefaultQueue;
         if (!Queues.IsName(queue))
@@ -26,8 +26,8 @@ internal static class CreateConcert
             return AdminProblems.QueueName;
         }
 
-        var concertId = await database.RunOnce(
-            (connection, _) => Catalogue.AddConcert(connection, request.Title, queue), CancellationToken.None);
+        var concertId = await database.RunOnceAsync(
+            (connection, _) => Catalogue.AddConcertAsync(connection, request.Title, queue), CancellationToken.None);
         return TypedResults.Created($"/v1/concerts/{concertId}/schedules", new ConcertItem(concertId, request.Title, queue));
     }
 }

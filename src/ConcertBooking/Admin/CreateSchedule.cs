@@ -18,22 +18,22 @@ public static class CreateSchedule
     internal const long MaximumPrice = 1_000_000_000;
 
     internal static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapPost("/v1/admin/concerts/{concertId:long}/schedules", Handle)
+        routes.MapPost("/v1/admin/concerts/{concertId:long}/schedules", HandleAsync)
             .WithName("CreateSchedule").WithTags("Admin").WithSummary("Add a schedule")
             .WithAdmin()
             .Produces<ScheduleItem>(StatusCodes.Status201Created)
             .WithBodyProblems()
             .WithProblems(Problems.ConcertNotFound);
 
-    private static async Task<IResult> Handle(long concertId, CreateScheduleRequest request, MySql database)
+    private static async Task<IResult> HandleAsync(long concertId, CreateScheduleRequest request, MySql database)
     {
         if (!AdminProblems.TryUtc(request.StartsAt, out var startsAt))
         {
             return AdminProblems.StartsAt;
         }
 
-        var scheduleId = await database.RunOnce(
-            (connection, _) => Catalogue.AddSchedule(connection, concertId, startsAt, request.Price, request.SeatCount), CancellationToken.None, MySqlLimits.Bulk);
+        var scheduleId = await database.RunOnceAsync(
+            (connection, _) => Catalogue.AddScheduleAsync(connection, concertId, startsAt, request.Price, request.SeatCount), CancellationToken.None, MySqlLimits.Bulk);
         return scheduleId is { } id
             ? TypedResults.Created($"/v1/schedules/{id}/seats", new ScheduleItem(id, startsAt, request.Price, request.SeatCount, request.SeatCount))
             : Problems.ConcertNotFound;

@@ -18,7 +18,7 @@ public sealed record EventsResponse(OutboxCounts Outbox, long? DeadLetters);
 internal static class GetEvents
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/admin/events", Handle)
+        routes.MapGet("/v1/admin/events", HandleAsync)
             .WithName("GetEvents").WithTags("Admin").WithSummary("Count events that wait, are dead or are dead letters")
             .WithAdmin()
             .Produces<EventsResponse>()
@@ -30,10 +30,10 @@ internal static class GetEvents
         FROM outbox
         """;
 
-    private static async Task<IResult> Handle(MySql database, DeadLetters deadLetters, CancellationToken cancellationToken)
+    private static async Task<IResult> HandleAsync(MySql database, DeadLetters deadLetters, CancellationToken cancellationToken)
     {
-        var letters = deadLetters.Count();
-        var outbox = await database.Run(
+        var letters = deadLetters.CountAsync();
+        var outbox = await database.RunAsync(
             static async (connection, token) =>
             {
                 await using var command = new MySqlCommand(CountSql, connection);

@@ -7,19 +7,19 @@ namespace ConcertBooking.Admin;
 internal static class GetQueue
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/admin/queues/{name}", Handle)
+        routes.MapGet("/v1/admin/queues/{name}", HandleAsync)
             .WithName("GetQueue").WithTags("Admin").WithSummary("Look at a queue")
             .WithAdmin()
             .Produces<QueueResponse>()
             .WithProblems(Problems.QueueNotFound, Problems.QueueUnavailable);
 
-    private static async Task<IResult> Handle(string name, Queues queues, WaitingRoom room, CancellationToken cancellationToken)
+    private static async Task<IResult> HandleAsync(string name, Queues queues, WaitingRoom room, CancellationToken cancellationToken)
     {
-        if (await queues.Find(name, cancellationToken) is not { } queue)
+        if (await queues.FindAsync(name, cancellationToken) is not { } queue)
         {
             return Problems.QueueNotFound;
         }
 
-        return TypedResults.Ok(QueueResponse.Of(queue, await room.Count(queue)));
+        return TypedResults.Ok(QueueResponse.Of(queue, await room.CountAsync(queue)));
     }
 }

@@ -37,7 +37,7 @@ public sealed record QueueResponse(
 internal static class PutQueue
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapPut("/v1/admin/queues/{name}", Handle)
+        routes.MapPut("/v1/admin/queues/{name}", HandleAsync)
             .WithName("PutQueue").WithTags("Admin").WithSummary("Make or change a queue")
             .WithAdmin()
             .Produces<QueueResponse>()
@@ -54,7 +54,7 @@ internal static class PutQueue
           proof_of_work_bits = COALESCE(@proofOfWorkBits, proof_of_work_bits)
         """;
 
-    private static async Task<IResult> Handle(
+    private static async Task<IResult> HandleAsync(
         string name, PutQueueRequest request, MySql database, Queues queues, WaitingRoom room, CancellationToken cancellationToken)
     {
         if (!Queues.IsName(name))
@@ -62,14 +62,14 @@ internal static class PutQueue
             return AdminProblems.QueueName;
         }
 
-        if (request is not { MaxActive: not null, ActiveSeconds: not null } && await queues.Find(name, cancellationToken) is null)
+        if (request is not { MaxActive: not null, ActiveSeconds: not null } && await queues.FindAsync(name, cancellationToken) is null)
         {
             var missing = request.MaxActive is null ? "maxActive" : "activeSeconds";
             return Problem.Invalid(missing, "A new queue needs it.");
         }
 
         var deadline = MySqlLimits.Request; // for both statements together
-        await database.Run(
+        await database.RunAsync(
             (connection, _) => connection.ExecuteAsync(
                 UpsertSql,
                 new
@@ -82,9 +82,9 @@ internal static class PutQueue
                 },
                 commandTimeout: MySqlLimits.StatementSeconds),
             CancellationToken.None, deadline);
-        await queues.Refresh(cancellationToken, deadline);
+        await queues.RefreshAsync(cancellationToken, deadline);
         var queue = queues.OfToken(name);
-        return TypedResults.Ok(QueueResponse.Of(queue, await room.Count(queue)));
+        return TypedResults.Ok(QueueResponse.Of(queue, await room.CountAsync(queue)));
     }
 }
 

@@ -17,7 +17,7 @@ public sealed record ReplayEventsResponse(int Outbox, long? DeadLetters);
 internal static class ReplayEvents
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapPost("/v1/admin/events/replay", Handle)
+        routes.MapPost("/v1/admin/events/replay", HandleAsync)
             .WithName("ReplayEvents").WithTags("Admin").WithSummary("Put dead events and dead letters back")
             .WithAdmin()
             .Produces<ReplayEventsResponse>(StatusCodes.Status202Accepted)
@@ -28,12 +28,12 @@ internal static class ReplayEvents
         UPDATE outbox SET state = 'PENDING', attempts = 0, next_attempt_at = NOW(6) WHERE state = 'DEAD'
         """;
 
-    private static async Task<IResult> Handle(
+    private static async Task<IResult> HandleAsync(
         ReplayEventsRequest request, MySql database, DeadLetters deadLetters, OutboxSignal outbox, CancellationToken cancellationToken)
     {
-        var revived = await database.Run(static (connection, _) => connection.ExecuteAsync(ReviveSql, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken);
+        var revived = await database.RunAsync(static (connection, _) => connection.ExecuteAsync(ReviveSql, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken);
         outbox.Set();
-        return TypedResults.Accepted((string?)null, new ReplayEventsResponse(revived, await deadLetters.Replay()));
+        return TypedResults.Accepted((string?)null, new ReplayEventsResponse(revived, await deadLetters.ReplayAsync()));
     }
 }
 

@@ -18,7 +18,7 @@ public sealed record UpdateConcertRequest([property: StringLength(200, MinimumLe
 internal static class UpdateConcert
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapPatch("/v1/admin/concerts/{concertId:long}", Handle)
+        routes.MapPatch("/v1/admin/concerts/{concertId:long}", HandleAsync)
             .WithName("UpdateConcert").WithTags("Admin").WithSummary("Change a concert")
             .WithAdmin()
             .Produces<ConcertItem>()
@@ -31,7 +31,7 @@ internal static class UpdateConcert
 
     private const string SelectSql = "SELECT concert_id AS ConcertId, title AS Title, queue_name AS Queue FROM concert WHERE concert_id = @concertId";
 
-    private static async Task<IResult> Handle(long concertId, UpdateConcertRequest request, MySql database)
+    private static async Task<IResult> HandleAsync(long concertId, UpdateConcertRequest request, MySql database)
     {
         if (AdminProblems.Unknown(request) is { } unknown)
         {
@@ -43,12 +43,12 @@ internal static class UpdateConcert
             return AdminProblems.QueueName;
         }
 
-        var row = await database.Run(
+        var row = await database.RunAsync(
             async (connection, _) =>
             {
                 if (request.Queue is not null)
                 {
-                    await Catalogue.EnsureQueue(connection, request.Queue);
+                    await Catalogue.EnsureQueueAsync(connection, request.Queue);
                 }
 
                 await connection.ExecuteAsync(UpdateSql, new { concertId, title = request.Title, queue = request.Queue }, commandTimeout: MySqlLimits.StatementSeconds);

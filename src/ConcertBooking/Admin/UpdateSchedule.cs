@@ -18,7 +18,7 @@ public sealed record UpdateScheduleRequest(DateTimeOffset? StartsAt = null, [pro
 internal static class UpdateSchedule
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapPatch("/v1/admin/schedules/{scheduleId:long}", Handle)
+        routes.MapPatch("/v1/admin/schedules/{scheduleId:long}", HandleAsync)
             .WithName("UpdateSchedule").WithTags("Admin").WithSummary("Change a schedule")
             .WithAdmin()
             .Produces<ScheduleItem>()
@@ -32,7 +32,7 @@ internal static class UpdateSchedule
 
     private const string SelectSql = "SELECT " + ScheduleRow.ColumnsSql + "FROM concert_schedule s WHERE s.schedule_id = @scheduleId";
 
-    private static async Task<IResult> Handle(long scheduleId, UpdateScheduleRequest request, MySql database)
+    private static async Task<IResult> HandleAsync(long scheduleId, UpdateScheduleRequest request, MySql database)
     {
         if (AdminProblems.Unknown(request) is { } unknown)
         {
@@ -50,7 +50,7 @@ internal static class UpdateSchedule
             startsAt = utc;
         }
 
-        var row = await database.Run(
+        var row = await database.RunAsync(
             async (connection, _) =>
             {
                 await connection.ExecuteAsync(UpdateSql, new { scheduleId, startsAt, price = request.Price }, commandTimeout: MySqlLimits.StatementSeconds);

@@ -27,18 +27,18 @@ internal static class Catalogue
         SELECT @scheduleId, seat_no FROM number WHERE seat_no <= @seatCount
         """;
 
-    public static Task EnsureQueue(MySqlConnection connection, string queue) =>
+    public static Task EnsureQueueAsync(MySqlConnection connection, string queue) =>
         connection.ExecuteAsync(EnsureQueueSql, new { queue }, commandTimeout: MySqlLimits.StatementSeconds);
 
-    public static async Task<long> AddConcert(MySqlConnection connection, string title, string queue)
+    public static async Task<long> AddConcertAsync(MySqlConnection connection, string title, string queue)
     {
-        await EnsureQueue(connection, queue);
+        await EnsureQueueAsync(connection, queue);
         return await connection.ExecuteScalarAsync<long>(InsertConcertSql, new { title, queue }, commandTimeout: MySqlLimits.StatementSeconds);
     }
 
     /// <summary>Adds the schedule with all its seats, or nothing.</summary>
     /// <returns>Null when there is no such concert.</returns>
-    public static async Task<long?> AddSchedule(MySqlConnection connection, long concertId, DateTime startsAt, long price, int seatCount)
+    public static async Task<long?> AddScheduleAsync(MySqlConnection connection, long concertId, DateTime startsAt, long price, int seatCount)
     {
         await using var transaction = await connection.BeginTransactionAsync();
         try

@@ -16,7 +16,7 @@ namespace ConcertBooking.Concerts;
 internal sealed class CatalogueCache(TimeProvider time, Metrics metrics)
 {
     private static readonly TimeSpan Life = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan Tidying = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan EvictionInterval = TimeSpan.FromMilliseconds(250);
     private const int MaximumEntries = 10_000;
 
     /// <summary>What the answers may weigh together; a list of 100,000 seats is 4 MB.</summary>
@@ -34,7 +34,7 @@ internal sealed class CatalogueCache(TimeProvider time, Metrics metrics)
         public Entry(long born, CachedAnswer? previous, Func<CachedAnswer?, Task<CachedAnswer>> build)
         {
             Born = born;
-            _answer = new(() => Build(previous, build));
+            _answer = new(() => BuildAsync(previous, build));
             _hit = new(async () => new CachedResult(await _answer.Value, Hit: true));
         }
 
@@ -46,20 +46,20 @@ internal sealed class CatalogueCache(TimeProvider time, Metrics metrics)
         /// <summary>The answer when it is there.</summary>
         public CachedAnswer? Made => _answer is { IsValueCreated: true, Value: { IsCompletedSuccessfully: true } made } ? made.Result : null;
 
-        public async Task<IResult> Miss() => new CachedResult(await _answer.Value, Hit: false);
+        public async Task<IResult> MissAsync() => new CachedResult(await _answer.Value, Hit: false);
 
-        private static async Task<CachedAnswer> Build(CachedAnswer? previous, Func<CachedAnswer?, Task<CachedAnswer>> build)
+        private static async Task<CachedAnswer> BuildAsync(CachedAnswer? previous, Func<CachedAnswer?, Task<CachedAnswer>> build)
         {
             var answer = await build(previous);
-            return previous is not null && previous.Says(answer) ? previous : answer;
+            return previous is not null && previous.HasSameBytes(answer) ? previous : answer;
         }
     }
 
     /// <summary>The answer kept under that key, or the one that <paramref name="build"/> makes now.</summary>
-    public Task<IResult> Get(string key, Func<Task<CachedAnswer>> build) => Get(key, _ => build());
+    public Task<IResult> GetAsync(string key, Func<Task<CachedAnswer>> build) => GetAsync(key, _ => build());
 
     /// <summary>The same for an answer that can be compared with the previous one before it is stored.</summary>
-    public Task<IResult> Get(string key, Func<CachedAnswer?, Task<CachedAnswer>> build)
+    public Task<IResult> GetAsync(string key, Func<CachedAnswer?, Task<CachedAnswer>> build)
     {
         var now = time.GetTimestamp();
         if (_entries.TryGetValue(key, out var entry) && time.GetElapsedTime(entry.Born, now) < Life && !entry.IsFaulted)
@@ -68,20 +68,20 @@ internal sealed class CatalogueCache(TimeProvider time, Metrics metrics)
             return entry.Hit;
         }
 
-        Tidy(now);
+        Evict(now);
         var mine = new Entry(now, entry?.Made, build);
         var winner = entry is null ? _entries.GetOrAdd(key, mine)
             : _entries.TryUpdate(key, mine, entry) ? mine
             : _entries.GetOrAdd(key, mine);
         metrics.CacheRequest(NameOf(key), hit: winner != mine);
-        return winner == mine ? mine.Miss() : winner.Hit;
+        return winner == mine ? mine.MissAsync() : winner.Hit;
     }
 
     /// <summary>Lets go of what is past its life when all of it weighs too much, and of everything when that is not enough.</summary>
-    private void Tidy(long now)
+    private void Evict(long now)
     {
         var last = Interlocked.Read(ref _tidied);
-        if (time.GetElapsedTime(last, now) < Tidying || Interlocked.CompareExchange(ref _tidied, now, last) != last)
+        if (time.GetElapsedTime(last, now) < EvictionInterval || Interlocked.CompareExchange(ref _tidied, now, last) != last)
         {
             return;
         }
@@ -109,7 +109,7 @@ internal sealed class CatalogueCache(TimeProvider time, Metrics metrics)
         foreach (var (_, entry) in _entries)
         {
             count++;
-            bytes += entry.Made?.Weight ?? 0;
+            bytes += entry.Made?.SizeBytes ?? 0;
         }
 
         return count > MaximumEntries || bytes > MaximumBytes;
@@ -147,7 +147,7 @@ internal sealed class CachedAnswer
     public byte[] Brotli => _brotli.Value;
     public byte[] Gzip => _gzip.Value;
 
-    public long Weight => Bytes.Length + Length(_brotli) + Length(_gzip);
+    public long SizeBytes => Bytes.Length + Length(_brotli) + Length(_gzip);
 
     private static int Length(Lazy<byte[]> form) => form.IsValueCreated ? form.Value.Length : 0;
 
@@ -157,9 +157,9 @@ internal sealed class CachedAnswer
 
     public static CachedAnswer Of(Problem problem) => new([], problem);
 
-    public bool Says(CachedAnswer other) => ReferenceEquals(this, other) || (Problem == other.Problem && Says(other.Bytes));
+    public bool HasSameBytes(CachedAnswer other) => ReferenceEquals(this, other) || (Problem == other.Problem && HasSameBytes(other.Bytes));
 
-    public bool Says(ReadOnlySpan<byte> json) => Bytes.AsSpan().SequenceEqual(json);
+    public bool HasSameBytes(ReadOnlySpan<byte> json) => Bytes.AsSpan().SequenceEqual(json);
 
     private byte[] Compress(Func<Stream, Stream> compressor)
     {

@@ -21,7 +21,7 @@ internal static class ListConcerts
     private const char List = 'c';
 
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/concerts", Handle)
+        routes.MapGet("/v1/concerts", HandleAsync)
             .WithName("ListConcerts").WithTags("Catalogue").WithSummary("List concerts")
             .Cached<ConcertList>()
             .WithProblems(Problems.InvalidRequest);
@@ -31,7 +31,7 @@ internal static class ListConcerts
         FROM concert WHERE concert_id > @after ORDER BY concert_id LIMIT @count
         """;
 
-    private static Task<IResult> Handle(MySql database, CatalogueCache cache, int? limit, string? cursor)
+    private static Task<IResult> HandleAsync(MySql database, CatalogueCache cache, int? limit, string? cursor)
     {
         if (Paging.Limit(limit) is not { } size)
         {
@@ -39,13 +39,13 @@ internal static class ListConcerts
         }
 
         return Paging.TryRead(cursor, List, (0, default), out var key)
-            ? cache.Get($"concerts/{key.Number}/{size}", () => Build(database, key.Number, size))
+            ? cache.GetAsync($"concerts/{key.Number}/{size}", () => BuildAsync(database, key.Number, size))
             : Task.FromResult<IResult>(Paging.CursorProblem);
     }
 
-    private static async Task<CachedAnswer> Build(MySql database, long after, int size)
+    private static async Task<CachedAnswer> BuildAsync(MySql database, long after, int size)
     {
-        var rows = await database.Read(
+        var rows = await database.ReadAsync(
             async (connection, _) => (await connection.QueryAsync<ConcertRow>(SelectSql, new { after, count = size + 1 }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
             CancellationToken.None);
         var items = rows.Take(size).Select(row => new ConcertItem(row.ConcertId, row.Title, row.Queue)).ToList();

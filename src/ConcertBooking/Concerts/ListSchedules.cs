@@ -35,7 +35,7 @@ internal sealed class ScheduleRow
 internal static class ListSchedules
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/concerts/{concertId:long}/schedules", Handle)
+        routes.MapGet("/v1/concerts/{concertId:long}/schedules", HandleAsync)
             .WithName("ListSchedules").WithTags("Catalogue").WithSummary("List the schedules of a concert")
             .Cached<ScheduleList>()
             .WithProblems(Problems.ConcertNotFound);
@@ -47,12 +47,12 @@ internal static class ListSchedules
         ORDER BY s.starts_at, s.schedule_id
         """;
 
-    private static Task<IResult> Handle(long concertId, MySql database, CatalogueCache cache) =>
-        cache.Get($"schedules/{concertId}", () => Build(database, concertId));
+    private static Task<IResult> HandleAsync(long concertId, MySql database, CatalogueCache cache) =>
+        cache.GetAsync($"schedules/{concertId}", () => BuildAsync(database, concertId));
 
-    private static async Task<CachedAnswer> Build(MySql database, long concertId)
+    private static async Task<CachedAnswer> BuildAsync(MySql database, long concertId)
     {
-        var rows = await database.Read(
+        var rows = await database.ReadAsync(
             async (connection, _) => (await connection.QueryAsync<ScheduleRow>(SelectSql, new { concertId }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(), CancellationToken.None);
         if (rows.Count == 0)
         {

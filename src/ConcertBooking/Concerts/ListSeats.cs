@@ -29,7 +29,7 @@ internal sealed class TakenSeatRow
 internal static class ListSeats
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/schedules/{scheduleId:long}/seats", Handle)
+        routes.MapGet("/v1/schedules/{scheduleId:long}/seats", HandleAsync)
             .WithName("ListSeats").WithTags("Catalogue").WithSummary("List the seats of a schedule")
             .Cached<SeatList>()
             .WithProblems(Problems.ScheduleNotFound);
@@ -41,8 +41,8 @@ internal static class ListSeats
         WHERE schedule_id = @scheduleId AND live = 1 AND (status = 'CONFIRMED' OR held_expires_at > NOW(3))
         """;
 
-    private static Task<IResult> Handle(long scheduleId, MySql database, CatalogueCache cache) =>
-        cache.Get($"seats/{scheduleId}", previous => database.Read(
+    private static Task<IResult> HandleAsync(long scheduleId, MySql database, CatalogueCache cache) =>
+        cache.GetAsync($"seats/{scheduleId}", previous => database.ReadAsync(
             async (connection, _) =>
             {
                 var plan = await connection.QueryFirstOrDefaultAsync<SeatPlanRow>(ScheduleSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds);
@@ -78,7 +78,7 @@ internal static class ListSeats
             }
 
             var json = buffer.AsSpan(0, Write(buffer, scheduleId, plan, taken.Count, status.AsSpan(0, plan.SeatCount)));
-            return previous is { Problem: null } && previous.Says(json) ? previous : CachedAnswer.Of(json.ToArray());
+            return previous is { Problem: null } && previous.HasSameBytes(json) ? previous : CachedAnswer.Of(json.ToArray());
         }
         finally
         {

@@ -18,7 +18,7 @@ internal sealed class ConsumerClient : IDisposable
     private readonly string _group;
     private readonly int _batchSize;
     private readonly TimeProvider _time;
-    private readonly Positions _positions = new();
+    private readonly ConsumerOffsets _positions = new();
     private bool _isFatal;
     private long _failedAt;
 

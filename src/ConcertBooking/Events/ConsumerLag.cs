@@ -14,11 +14,11 @@ internal sealed partial class ConsumerLag(Kafka kafka, ConsumerGroups groups, Ti
     private const string Topic = Outbox.PaymentsTopic;
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
 
-    private readonly OnceAMinute _reminder = new(time);
+    private readonly LogThrottle _reminder = new(time);
     private IAdminClient? _client;
 
     /// <summary>librdkafka's calls block, so they have a thread of their own.</summary>
-    protected override Task Round(CancellationToken stoppingToken) => !kafka.Up ? Task.CompletedTask : Task.Factory.StartNew(
+    protected override Task RoundAsync(CancellationToken stoppingToken) => !kafka.Up ? Task.CompletedTask : Task.Factory.StartNew(
         Measure, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     /// <summary>While nothing can be learnt the last values stand; readyz reports why.</summary>

@@ -20,14 +20,14 @@ internal abstract partial class ConsumerLoop : BackgroundService
     private readonly Kafka _kafka;
     private readonly ConsumerGroups _groups;
     private readonly ILogger _logger;
-    private readonly OnceAMinute _putOffReminder;
-    private readonly OnceAMinute _stoppedReminder;
+    private readonly LogThrottle _putOffReminder;
+    private readonly LogThrottle _stoppedReminder;
     private string? _problem;
 
     protected ConsumerLoop(string name, ConsumerParts parts, ILogger logger)
     {
         (Name, _kafka, _groups, Time, _logger) = (name, parts.Kafka, parts.Groups, parts.Time, logger);
-        (_putOffReminder, _stoppedReminder) = (new OnceAMinute(Time), new OnceAMinute(Time));
+        (_putOffReminder, _stoppedReminder) = (new LogThrottle(Time), new LogThrottle(Time));
         if (_kafka.IsConfigured)
         {
             _groups.Expect(Group);
@@ -46,7 +46,7 @@ internal abstract partial class ConsumerLoop : BackgroundService
     protected TimeSpan Pause { get; set; } = ShortestPause;
 
     /// <summary>Tries what is pending and removes what is done or given up.</summary>
-    protected abstract Task Round(List<ReceivedEvent> pending, CancellationToken stoppingToken);
+    protected abstract Task RoundAsync(List<ReceivedEvent> pending, CancellationToken stoppingToken);
 
     /// <summary>librdkafka's calls block, so the group has a thread of its own.</summary>
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => !_kafka.IsConfigured
@@ -111,11 +111,11 @@ internal abstract partial class ConsumerLoop : BackgroundService
     {
         try
         {
-            Round(pending, stoppingToken).GetAwaiter().GetResult();
+            RoundAsync(pending, stoppingToken).GetAwaiter().GetResult();
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
-            Say(pending.Count, exception.Message);
+            ReportPutOff(pending.Count, exception.Message);
             stoppingToken.WaitHandle.WaitOne(ShortestPause);
         }
     }
@@ -135,7 +135,7 @@ internal abstract partial class ConsumerLoop : BackgroundService
         _groups.Report(Group, runs: problem is null);
     }
 
-    protected void Say(int count, string reason)
+    protected void ReportPutOff(int count, string reason)
     {
         if (_putOffReminder.IsDue())
         {

@@ -12,20 +12,20 @@ internal sealed class CountSales(MySql database, ConsumerParts parts, ILogger<Co
           ON DUPLICATE KEY UPDATE seats_sold = seats_sold + @seats, amount = amount + @amount
         """;
 
-    protected override Task Apply(IReadOnlyList<ReceivedEvent> events)
+    protected override Task ApplyAsync(IReadOnlyList<ReceivedEvent> events)
     {
         var payments = events.Where(static received => received.Payment is not null).DistinctBy(static received => received.Id)
             .ToDictionary(static received => received.Id, static received => received.Payment!);
-        if (payments.Values.Any(payment => ConsumedEvents.MayBeForgotten(payment, Time)))
+        if (payments.Values.Any(payment => EventInbox.MayBeForgotten(payment, Time)))
         {
             throw new EventRefusedException("it is older than the memory of counted events, so that it may be counted already");
         }
 
-        return payments.Count == 0 ? Task.CompletedTask : database.Run(
+        return payments.Count == 0 ? Task.CompletedTask : database.RunAsync(
             async (connection, token) =>
             {
                 await using var transaction = await connection.BeginTransactionAsync(token);
-                var fresh = await ConsumedEvents.Remember(connection, transaction, Name, payments.Keys, token);
+                var fresh = await EventInbox.RememberAsync(connection, transaction, Name, payments.Keys, token);
                 foreach (var sales in fresh.Select(id => payments[id])
                     .GroupBy(static payment => (payment.PaidAt.UtcDateTime.Date, payment.ConcertId)).OrderBy(static sales => sales.Key))
                 {

@@ -19,7 +19,7 @@ internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProv
 
     /// <summary>Puts it on the dead-letter topic.</summary>
     /// <returns>Whether Kafka has acknowledged it; only then may the offset of the original be committed.</returns>
-    public async Task<bool> Add(ReceivedEvent received, string group)
+    public async Task<bool> AddAsync(ReceivedEvent received, string group)
     {
         if (kafka.Producer is not { } producer)
         {
@@ -30,7 +30,7 @@ internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProv
         var headers = DeadLetterHeaders.ForLetter(received, group, time.GetUtcNow());
         try
         {
-            await Produce(producer, new Message<byte[], byte[]> { Key = original.Message.Key, Value = original.Message.Value, Headers = headers });
+            await ProduceAsync(producer, new Message<byte[], byte[]> { Key = original.Message.Key, Value = original.Message.Value, Headers = headers });
         }
         catch (KafkaException)
         {
@@ -43,7 +43,7 @@ internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProv
     }
 
     /// <summary>One that has become too large by its headers leaves its value behind, which x-original-offset names: it must not stop the others.</summary>
-    private static async Task Produce(IProducer<byte[], byte[]> producer, Message<byte[], byte[]> letter)
+    private static async Task ProduceAsync(IProducer<byte[], byte[]> producer, Message<byte[], byte[]> letter)
     {
         try
         {
@@ -57,16 +57,16 @@ internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProv
     }
 
     /// <summary>How many are on the dead-letter topic and were not put back; null when Kafka does not answer.</summary>
-    public Task<long?> Count() => Ask(static (consumer, partitions) => partitions.Sum(static partition => partition.Until - partition.From));
+    public Task<long?> CountAsync() => AskAsync(static (consumer, partitions) => partitions.Sum(static partition => partition.Until - partition.From));
 
     /// <summary>Puts dead letters back on their topics, keys and headers kept, in their order.</summary>
     /// <returns>How many; null when Kafka does not answer.</returns>
-    public async Task<long?> Replay()
+    public async Task<long?> ReplayAsync()
     {
         await _replaying.WaitAsync();
         try
         {
-            return await Ask(Replay);
+            return await AskAsync(Replay);
         }
         finally
         {
@@ -77,7 +77,7 @@ internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProv
     private readonly record struct Waiting(TopicPartition Partition, long From, long Until);
 
     /// <summary>librdkafka's calls block, so they have a thread of their own.</summary>
-    private Task<long?> Ask(Func<IConsumer<byte[], byte[]>, List<Waiting>, long> work) => !kafka.Up ? Task.FromResult<long?>(null) : Task.Factory.StartNew(
+    private Task<long?> AskAsync(Func<IConsumer<byte[], byte[]>, List<Waiting>, long> work) => !kafka.Up ? Task.FromResult<long?>(null) : Task.Factory.StartNew(
         () =>
         {
             try
@@ -130,7 +130,7 @@ internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProv
                 break;
             }
 
-            count += Task.WhenAll(chunk.Select(SendBack)).GetAwaiter().GetResult().Count(static back => back);
+            count += Task.WhenAll(chunk.Select(SendBackAsync)).GetAwaiter().GetResult().Count(static back => back);
             foreach (var ofPartition in chunk.GroupBy(static letter => letter.TopicPartition))
             {
                 var next = ofPartition.Max(static letter => letter.Offset.Value) + 1;
@@ -147,7 +147,7 @@ internal sealed partial class DeadLetters(Kafka kafka, Metrics metrics, TimeProv
     }
 
     /// <returns>Whether it is back; one that its topic does not take stays a dead letter, as the last one.</returns>
-    private async Task<bool> SendBack(ConsumeResult<byte[], byte[]> letter)
+    private async Task<bool> SendBackAsync(ConsumeResult<byte[], byte[]> letter)
     {
         var producer = kafka.Producer ?? throw new KafkaException(ErrorCode.Local_AllBrokersDown);
         var message = letter.Message;

@@ -40,11 +40,11 @@ internal abstract class EventConsumer : ConsumerLoop
     }
 
     /// <summary>Makes the effect of all of them, or of none; of an event that was seen before, it makes none.</summary>
-    protected abstract Task Apply(IReadOnlyList<ReceivedEvent> events);
+    protected abstract Task ApplyAsync(IReadOnlyList<ReceivedEvent> events);
 
-    protected override async Task Round(List<ReceivedEvent> pending, CancellationToken stoppingToken)
+    protected override async Task RoundAsync(List<ReceivedEvent> pending, CancellationToken stoppingToken)
     {
-        await GiveUpUnreadable(pending);
+        await GiveUpUnreadableAsync(pending);
         var tried = pending.Where(static received => received.IsReadable).ToList();
         var failed = tried;
         if (tried.Count == 0)
@@ -57,7 +57,7 @@ internal abstract class EventConsumer : ConsumerLoop
             await _retry.ExecuteAsync(
                 async _ =>
                 {
-                    await TryTraced(failed);
+                    await TryTracedAsync(failed);
                     return failed = [.. failed.Where(static received => received.Failure is not null)];
                 },
                 stoppingToken);
@@ -79,11 +79,11 @@ internal abstract class EventConsumer : ConsumerLoop
             return;
         }
 
-        await Judge(pending, failed, done: tried.Count - failed.Count);
+        await ApplyFailurePolicyAsync(pending, failed, done: tried.Count - failed.Count);
     }
 
     /// <summary>Whether it is the events or what they are sent to.</summary>
-    private async Task Judge(List<ReceivedEvent> pending, List<ReceivedEvent> failed, int done)
+    private async Task ApplyFailurePolicyAsync(List<ReceivedEvent> pending, List<ReceivedEvent> failed, int done)
     {
         var doubtful = failed.Count(static received => !IsDefinite(received));
         var isOutage = done * 9 < doubtful;
@@ -99,10 +99,10 @@ internal abstract class EventConsumer : ConsumerLoop
             }
         }
 
-        await GiveUp(pending, dead);
+        await GiveUpAsync(pending, dead);
         if (pending.Count > 0)
         {
-            Say(pending.Count, pending[0].Failure!.Message);
+            ReportPutOff(pending.Count, pending[0].Failure!.Message);
             Pause = isOutage && Pause < LongestPause ? Pause * 2 : Pause;
         }
     }
@@ -110,38 +110,38 @@ internal abstract class EventConsumer : ConsumerLoop
     /// <summary>The fault is the event's own, and says nothing of what it was sent to.</summary>
     private static bool IsDefinite(ReceivedEvent received) => received.Failure is EventRefusedException and not ReceiverRefusedException;
 
-    private Task GiveUpUnreadable(List<ReceivedEvent> pending)
+    private Task GiveUpUnreadableAsync(List<ReceivedEvent> pending)
     {
         var unreadable = pending.FindAll(static received => !received.IsReadable);
         unreadable.ForEach(static received => received.Attempts++);
-        return GiveUp(pending, unreadable);
+        return GiveUpAsync(pending, unreadable);
     }
 
     /// <summary>Those that Kafka does not take as dead letters now stay pending.</summary>
-    private async Task GiveUp(List<ReceivedEvent> pending, List<ReceivedEvent> dead)
+    private async Task GiveUpAsync(List<ReceivedEvent> pending, List<ReceivedEvent> dead)
     {
         if (dead.Count == 0)
         {
             return;
         }
 
-        var added = await Task.WhenAll(dead.Select(received => _deadLetters.Add(received, Group)));
+        var added = await Task.WhenAll(dead.Select(received => _deadLetters.AddAsync(received, Group)));
         var gone = dead.Where((_, index) => added[index]).ToHashSet();
         pending.RemoveAll(gone.Contains);
     }
 
-    private async Task TryTraced(IReadOnlyList<ReceivedEvent> events)
+    private async Task TryTracedAsync(IReadOnlyList<ReceivedEvent> events)
     {
         if (!Telemetry.Source.HasListeners())
         {
-            await Try(events);
+            await TryAsync(events);
             return;
         }
 
         var spans = MessageSpan.Process(events, Group);
         try
         {
-            await Try(events);
+            await TryAsync(events);
         }
         finally
         {
@@ -153,25 +153,25 @@ internal abstract class EventConsumer : ConsumerLoop
     }
 
     /// <summary>Tries each once; those that failed have a <see cref="ReceivedEvent.Failure"/>.</summary>
-    protected virtual async Task Try(IReadOnlyList<ReceivedEvent> events)
+    protected virtual async Task TryAsync(IReadOnlyList<ReceivedEvent> events)
     {
-        var failure = await Attempt(events);
+        var failure = await AttemptAsync(events);
         if (failure is not null and not TargetUnavailableException && events.Count > 1)
         {
             foreach (var alone in events)
             {
                 alone.Attempts--; // it was counted above
-                await Attempt([alone]);
+                await AttemptAsync([alone]);
             }
         }
     }
 
-    private async Task<Exception?> Attempt(IReadOnlyList<ReceivedEvent> events)
+    private async Task<Exception?> AttemptAsync(IReadOnlyList<ReceivedEvent> events)
     {
         Exception? failure = null;
         try
         {
-            await Apply(events);
+            await ApplyAsync(events);
         }
         catch (Exception exception)
         {

@@ -13,14 +13,14 @@ internal sealed partial class OutboxRelay : BackgroundService
 {
     private static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(500);
     /// <summary>A commit is seldom alone: this much later there is a batch, and the client does not wait for it anyway.</summary>
-    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan BatchDelay = TimeSpan.FromMilliseconds(10);
     /// <summary>The producer reports a message by its timeout; this only bounds the wait should it not.</summary>
     private static readonly TimeSpan SendLimit = Kafka.MessageTimeout + TimeSpan.FromSeconds(2);
     /// <summary>For the sends that are on their way when the host stops.</summary>
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(3);
     private const int BatchSize = 500;
     /// <summary>Claimed and not yet settled. Leaves room for others while some wait for a partition's first failure.</summary>
-    private const int MostInFlight = 2_000;
+    private const int MaximumInFlight = 2_000;
 
     private readonly OutboxTable _table;
     private readonly Kafka _kafka;
@@ -29,7 +29,7 @@ internal sealed partial class OutboxRelay : BackgroundService
     private readonly TimeProvider _time;
     private readonly ILogger<OutboxRelay> _logger;
     private readonly PartitionBreakers _breakers;
-    private readonly OnceAMinute _reminder;
+    private readonly LogThrottle _reminder;
     private readonly OutboxSettlement _settlement;
     private readonly HashSet<Guid> _keys = [];
     private int _inFlight;
@@ -37,7 +37,7 @@ internal sealed partial class OutboxRelay : BackgroundService
     public OutboxRelay(OutboxTable table, Kafka kafka, OutboxSignal signal, Metrics metrics, TimeProvider time, ILogger<OutboxRelay> logger)
     {
         (_table, _kafka, _signal, _metrics, _time, _logger) = (table, kafka, signal, metrics, time, logger);
-        (_settlement, _breakers, _reminder) = (new OutboxSettlement(table, metrics, logger), new PartitionBreakers(time), new OnceAMinute(time));
+        (_settlement, _breakers, _reminder) = (new OutboxSettlement(table, metrics, logger), new PartitionBreakers(time), new LogThrottle(time));
         kafka.Require(Outbox.PaymentsTopic, Outbox.ReservationsTopic, Outbox.DeadLettersTopic);
         foreach (var topic in (string[])[Outbox.PaymentsTopic, Outbox.ReservationsTopic])
         {
@@ -59,24 +59,24 @@ internal sealed partial class OutboxRelay : BackgroundService
         {
             while (true)
             {
-                await Relay(stoppingToken);
+                await RelayAsync(stoppingToken);
             }
         }
         catch (OperationCanceledException)
         {
-            await Finish();
+            await FinishAsync();
         }
     }
 
-    private async Task Relay(CancellationToken stoppingToken)
+    private async Task RelayAsync(CancellationToken stoppingToken)
     {
         try
         {
-            await Settle();
-            if (await ClaimAndSend(stoppingToken) < BatchSize)
+            await SettleAsync();
+            if (await ClaimAndSendAsync(stoppingToken) < BatchSize)
             {
-                await _signal.Wait(Idle, stoppingToken);
-                await Task.Delay(Gather, _time, stoppingToken);
+                await _signal.WaitAsync(Idle, stoppingToken);
+                await Task.Delay(BatchDelay, _time, stoppingToken);
             }
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
@@ -89,21 +89,21 @@ internal sealed partial class OutboxRelay : BackgroundService
 
     /// <summary>Claims what is due and starts to send it.</summary>
     /// <returns>How many events were claimed.</returns>
-    private async Task<int> ClaimAndSend(CancellationToken stoppingToken)
+    private async Task<int> ClaimAndSendAsync(CancellationToken stoppingToken)
     {
-        var room = Math.Min(BatchSize, MostInFlight - _inFlight);
+        var room = Math.Min(BatchSize, MaximumInFlight - _inFlight);
         if (_kafka.Producer is null || room <= 0)
         {
             return 0;
         }
 
-        var claim = await _table.Claim(room, stoppingToken);
+        var claim = await _table.ClaimAsync(room, stoppingToken);
         _inFlight += claim.Events.Count;
         foreach (var ofKey in claim.Events.GroupBy(static claimed => claimed.Key))
         {
             if (_keys.Add(ofKey.Key))
             {
-                _ = Send(claim, [.. ofKey], stoppingToken);
+                _ = SendAsync(claim, [.. ofKey], stoppingToken);
             }
             else
             {
@@ -116,14 +116,14 @@ internal sealed partial class OutboxRelay : BackgroundService
     }
 
     /// <summary>The events of one key, one after the other: what follows a failure must not overtake it.</summary>
-    private async Task Send(OutboxClaim claim, OutboxEvent[] ofKey, CancellationToken stoppingToken)
+    private async Task SendAsync(OutboxClaim claim, OutboxEvent[] ofKey, CancellationToken stoppingToken)
     {
         var outcome = new OutboxOutcome(claim.Id, ofKey[0].Key);
         try
         {
             foreach (var outboxEvent in ofKey)
             {
-                if (stoppingToken.IsCancellationRequested || !_table.AllowsSend(claim) || !await TrySend(outboxEvent, outcome))
+                if (stoppingToken.IsCancellationRequested || !_table.AllowsSend(claim) || !await TrySendAsync(outboxEvent, outcome))
                 {
                     break;
                 }
@@ -140,7 +140,7 @@ internal sealed partial class OutboxRelay : BackgroundService
     }
 
     /// <returns>Whether Kafka has it; if not, the outcome says what is to be done.</returns>
-    private async Task<bool> TrySend(OutboxEvent outboxEvent, OutboxOutcome outcome)
+    private async Task<bool> TrySendAsync(OutboxEvent outboxEvent, OutboxOutcome outcome)
     {
         if (_kafka.Producer is not { } producer || _kafka.Lacks(outboxEvent.Topic))
         {
@@ -185,9 +185,9 @@ internal sealed partial class OutboxRelay : BackgroundService
     private static bool IsRefusal(Error error) => error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.InvalidMsg or ErrorCode.InvalidMsgSize
         or ErrorCode.InvalidRecord or ErrorCode.TopicException or ErrorCode.Local_InvalidArg;
 
-    private async Task Settle()
+    private async Task SettleAsync()
     {
-        foreach (var settled in await _settlement.Settle())
+        foreach (var settled in await _settlement.SettleAsync())
         {
             _inFlight -= settled.Count;
             if (!settled.IsSecond)
@@ -198,14 +198,14 @@ internal sealed partial class OutboxRelay : BackgroundService
     }
 
     /// <summary>Sends that have begun end, so that what Kafka has is not sent again; nothing new begins.</summary>
-    private async Task Finish()
+    private async Task FinishAsync()
     {
         var started = _time.GetTimestamp();
         do
         {
             try
             {
-                await Settle();
+                await SettleAsync();
             }
             catch (DatabaseUnavailableException exception)
             {
@@ -217,7 +217,7 @@ internal sealed partial class OutboxRelay : BackgroundService
                 return;
             }
 
-            await _signal.Wait(Idle, CancellationToken.None);
+            await _signal.WaitAsync(Idle, CancellationToken.None);
         }
         while (_time.GetElapsedTime(started) < StopLimit);
     }

@@ -34,7 +34,7 @@ internal sealed partial class OutboxSettlement(OutboxTable table, Metrics metric
     public void Add(OutboxOutcome outcome) => _ended.Enqueue(outcome);
 
     /// <returns>Those that are written down. What the database does not take now, it is given again by the next call.</returns>
-    public async Task<List<OutboxOutcome>> Settle()
+    public async Task<List<OutboxOutcome>> SettleAsync()
     {
         while (_ended.TryDequeue(out var outcome))
         {
@@ -50,19 +50,19 @@ internal sealed partial class OutboxSettlement(OutboxTable table, Metrics metric
         var sent = _unsettled.SelectMany(static outcome => outcome.Sent).ToList();
         if (sent.Count > 0)
         {
-            await table.Acknowledge(claims, sent);
+            await table.AcknowledgeAsync(claims, sent);
         }
 
         foreach (var putOff in _unsettled.Where(static outcome => outcome.Unsent.Count > 0).GroupBy(static outcome => outcome.Delay))
         {
-            await table.PutOff(claims, [.. putOff.SelectMany(static outcome => outcome.Unsent)], putOff.Key);
+            await table.PutOffAsync(claims, [.. putOff.SelectMany(static outcome => outcome.Unsent)], putOff.Key);
         }
 
         var refused = _unsettled.Where(static outcome => outcome.Refused is not null)
             .Select(static outcome => (outcome.Claim, outcome.Refused!.Value.Event, outcome.Refused.Value.Error)).ToList();
         if (refused.Count > 0)
         {
-            await table.Refuse(refused);
+            await table.RefuseAsync(refused);
             LogRefused(logger, refused.Count, refused[0].Error);
         }
 

@@ -20,7 +20,7 @@ internal sealed class OutboxSignal : IDisposable
         }
     }
 
-    public Task Wait(TimeSpan limit, CancellationToken cancellationToken) => _signal.WaitAsync(limit, cancellationToken);
+    public Task WaitAsync(TimeSpan limit, CancellationToken cancellationToken) => _signal.WaitAsync(limit, cancellationToken);
 
     public void Dispose() => _signal.Dispose();
 }

@@ -49,13 +49,13 @@ internal sealed class OutboxTable(MySql database, TimeProvider time)
           ORDER BY d.created_at, d.event_id LIMIT @limit
         """;
 
-    public Task<OutboxClaim> Claim(int limit, CancellationToken cancellationToken)
+    public Task<OutboxClaim> ClaimAsync(int limit, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        return database.Run(
+        return database.RunAsync(
             async (connection, token) =>
             {
-                var due = await Find(connection, limit, token);
+                var due = await FindAsync(connection, limit, token);
                 var id = Guid.CreateVersion7();
                 await using var claim = new MySqlCommand(due.Count == 0 ? "COMMIT" : ClaimSql(due.Count), connection);
                 claim.Parameters.AddWithValue("@claim", id);
@@ -67,7 +67,7 @@ internal sealed class OutboxTable(MySql database, TimeProvider time)
             cancellationToken, MySqlLimits.Background);
     }
 
-    private static async Task<List<OutboxEvent>> Find(MySqlConnection connection, int limit, CancellationToken cancellationToken)
+    private static async Task<List<OutboxEvent>> FindAsync(MySqlConnection connection, int limit, CancellationToken cancellationToken)
     {
         await using var command = new MySqlCommand(FindSql, connection);
         command.Parameters.AddWithValue("@limit", limit);
@@ -103,7 +103,7 @@ internal sealed class OutboxTable(MySql database, TimeProvider time)
     /// Kafka has them: the rows go, and payments remember that theirs was sent, which is what verify asks for. A row
     /// that somebody else claimed meanwhile stays until he has sent it too: before that, no later one of its key may go.
     /// </summary>
-    public Task Acknowledge(IReadOnlyCollection<Guid> claims, IReadOnlyList<OutboxEvent> sent) => database.Run(
+    public Task AcknowledgeAsync(IReadOnlyCollection<Guid> claims, IReadOnlyList<OutboxEvent> sent) => database.RunAsync(
         async (connection, token) =>
         {
             var paid = sent.Where(static sentEvent => sentEvent.Topic == Outbox.PaymentsTopic).Select(static sentEvent => sentEvent.Key).ToList();
@@ -123,7 +123,7 @@ internal sealed class OutboxTable(MySql database, TimeProvider time)
         CancellationToken.None, MySqlLimits.Background);
 
     /// <summary>Not sent through no fault of their own: due again after the delay, and not counted.</summary>
-    public Task PutOff(IReadOnlyCollection<Guid> claims, IReadOnlyList<OutboxEvent> unsent, TimeSpan delay) => database.Run(
+    public Task PutOffAsync(IReadOnlyCollection<Guid> claims, IReadOnlyList<OutboxEvent> unsent, TimeSpan delay) => database.RunAsync(
         async (connection, token) =>
         {
             await using var command = new MySqlCommand(
@@ -150,7 +150,7 @@ internal sealed class OutboxTable(MySql database, TimeProvider time)
     private const int MostAttempts = 10;
 
     /// <summary>Refused by Kafka as they are: tried again later and later, dead after <see cref="MostAttempts"/>.</summary>
-    public Task Refuse(IEnumerable<(Guid Claim, OutboxEvent Event, string Error)> refused) => database.Run(
+    public Task RefuseAsync(IEnumerable<(Guid Claim, OutboxEvent Event, string Error)> refused) => database.RunAsync(
         async (connection, token) =>
         {
             await using var batch = new MySqlBatch(connection);

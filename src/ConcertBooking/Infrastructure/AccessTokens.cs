@@ -85,7 +85,7 @@ internal sealed class AccessTokens
 
     /// <summary>The user that the request's token names, or the problem: there is no valid one, or nobody can say yet.</summary>
     /// <exception cref="DatabaseUnavailableException">The issuer's subject has not been seen here, and MySQL does not answer.</exception>
-    public async ValueTask<(User? User, Problem? Problem)> Read(HttpContext context)
+    public async ValueTask<(User? User, Problem? Problem)> ReadAsync(HttpContext context)
     {
         var sent = Text(context);
         if (sent.IsEmpty)
@@ -109,7 +109,7 @@ internal sealed class AccessTokens
             return Refuse("it is no signed JWT");
         }
 
-        if (await Validate(text, context.RequestAborted) is not { } result)
+        if (await ValidateAsync(text, context.RequestAborted) is not { } result)
         {
             return (null, Problems.IssuerUnavailable);
         }
@@ -152,14 +152,14 @@ internal sealed class AccessTokens
     }
 
     /// <summary>Null when the keys that it would need cannot be had: whether the token is valid, nobody can say.</summary>
-    private async ValueTask<TokenValidationResult?> Validate(string text, CancellationToken cancellationToken)
+    private async ValueTask<TokenValidationResult?> ValidateAsync(string text, CancellationToken cancellationToken)
     {
         if (_issuer is null)
         {
             return await _handler.ValidateTokenAsync(text, _parameters);
         }
 
-        if (await _issuer.Get(cancellationToken) is not { } keys)
+        if (await _issuer.GetAsync(cancellationToken) is not { } keys)
         {
             return null;
         }
@@ -171,7 +171,7 @@ internal sealed class AccessTokens
         }
 
         // Perhaps by a key that is new.
-        var newer = await _issuer.GetNewer(keys, cancellationToken);
+        var newer = await _issuer.GetNewerAsync(keys, cancellationToken);
         return newer is null ? null
             : newer == keys ? result
             : await _handler.ValidateTokenAsync(text, With(newer));

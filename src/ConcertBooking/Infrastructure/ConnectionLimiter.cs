@@ -11,12 +11,12 @@ namespace ConcertBooking.Infrastructure;
 /// </summary>
 internal sealed class ConnectionLimiter(SecuritySettings settings, TimeSpan firstByteWithin)
 {
-    private readonly ConcurrentDictionary<Caller, int> _open = new();
+    private readonly ConcurrentDictionary<RateLimitPartition, int> _open = new();
 
     public ConnectionDelegate Limit(ConnectionDelegate next) => async connection =>
     {
         var address = (connection.RemoteEndPoint as IPEndPoint)?.Address;
-        var caller = IsKnownProxy(address) ? null : (Caller?)Caller.Address(address);
+        var caller = IsKnownProxy(address) ? null : (RateLimitPartition?)RateLimitPartition.Address(address);
         if (caller is { } counted && _open.AddOrUpdate(counted, 1, static (_, open) => open + 1) > settings.MaxConnectionsPerAddress)
         {
             Closed(counted);
@@ -57,7 +57,7 @@ internal sealed class ConnectionLimiter(SecuritySettings settings, TimeSpan firs
         }
     }
 
-    private void Closed(Caller caller)
+    private void Closed(RateLimitPartition caller)
     {
         if (_open.AddOrUpdate(caller, 0, static (_, open) => open - 1) <= 0)
         {

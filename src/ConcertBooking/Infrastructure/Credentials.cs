@@ -15,7 +15,7 @@ internal enum Credential
 /// Checks the credential of a call before anything of the request is read. Who is calling comes from here alone,
 /// never from a body.
 /// </summary>
-internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens accessTokens, QueueTokens queueTokens, FairUse fairUse)
+internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens accessTokens, QueueTokens queueTokens, DistributedRateLimiter fairUse)
 {
     public async Task InvokeAsync(HttpContext context)
     {
@@ -28,7 +28,7 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                     return;
                 }
 
-                if (fairUse.Take(Caller.User(queueToken.UserId)) is > 0 and var wait)
+                if (fairUse.TryAcquire(RateLimitPartition.User(queueToken.UserId)) is > 0 and var wait)
                 {
                     await (Problems.TooManyRequests with { RetryAfterSeconds = wait }).ExecuteAsync(context);
                     return;
@@ -37,7 +37,7 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                 context.Features.Set(new QueueCaller(queueToken));
                 break;
             case { } needed:
-                var (user, refusal) = await accessTokens.Read(context);
+                var (user, refusal) = await accessTokens.ReadAsync(context);
                 context.Request.Headers.Authorization = default; // a crowd with long ones would hold megabytes while it waits
                 if (user is null)
                 {
@@ -57,7 +57,7 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                 }
 
                 // A cashier is one account that acts for all users; its address still counts.
-                if (!user.IsCashier && fairUse.Take(Caller.User(user.Id)) is > 0 and var seconds)
+                if (!user.IsCashier && fairUse.TryAcquire(RateLimitPartition.User(user.Id)) is > 0 and var seconds)
                 {
                     await (Problems.TooManyRequests with { RetryAfterSeconds = seconds }).ExecuteAsync(context);
                     return;
@@ -76,14 +76,14 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
 internal sealed record CredentialUse(Credential Needed);
 
 /// <summary>
-/// Who goes first (<see cref="Turns"/>): a call to an endpoint marked so, with a credential that is known to be good. A
+/// Who goes first (<see cref="LowPriorityScheduler"/>): a call to an endpoint marked so, with a credential that is known to be good. A
 /// pass says by itself that its user was admitted; an access token has been verified before. So those who only wait, and
 /// strangers, get their refusal in the line of everybody else, however often they call.
 /// </summary>
-internal sealed class CallPriority(AccessTokens accessTokens, QueueTokens queueTokens, RedisClock clock)
+internal sealed class RequestPriority(AccessTokens accessTokens, QueueTokens queueTokens, RedisClock clock)
 {
-    public bool IsFirst(HttpContext context) =>
-        context.GetEndpoint()?.Metadata is { } endpoint && endpoint.GetMetadata<Turns.First>() is not null
+    public bool IsHighPriority(HttpContext context) =>
+        context.GetEndpoint()?.Metadata is { } endpoint && endpoint.GetMetadata<LowPriorityScheduler.HighPriority>() is not null
         && endpoint.GetMetadata<CredentialUse>()?.Needed switch
         {
             null => true,

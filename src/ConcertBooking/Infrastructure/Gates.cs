@@ -51,8 +51,8 @@ internal static class Gates
     public static void AddGates(this IServiceCollection services, SecuritySettings settings)
     {
         services.AddSingleton(settings);
-        services.AddSingleton<FairUse>();
-        services.AddHostedService(static provider => provider.GetRequiredService<FairUse>());
+        services.AddSingleton<DistributedRateLimiter>();
+        services.AddHostedService(static provider => provider.GetRequiredService<DistributedRateLimiter>());
         if (settings.KnownProxies.Length > 0)
         {
             services.Configure<ForwardedHeadersOptions>(options =>
@@ -95,7 +95,7 @@ internal static class Gates
         {
             app.Use(static (context, next) =>
             {
-                context.Response.OnStarting(VaryByOrigin, context.Response);
+                context.Response.OnStarting(VaryByOriginAsync, context.Response);
                 return next(context);
             });
             app.UseCors();
@@ -106,7 +106,7 @@ internal static class Gates
     /// Who may read an answer stands in its headers, so a cache must keep one for each origin, also of answers that
     /// nobody's page asked for. Runs after what the CORS middleware adds, which for one origin is nothing.
     /// </summary>
-    private static Task VaryByOrigin(object response)
+    private static Task VaryByOriginAsync(object response)
     {
         var headers = ((HttpResponse)response).Headers;
         if (!headers.GetCommaSeparatedValues("Vary").Contains("Origin", StringComparer.OrdinalIgnoreCase))

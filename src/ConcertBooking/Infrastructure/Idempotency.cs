@@ -99,7 +99,7 @@ internal static class Idempotency
         """;
 
     /// <summary>Reads the row of <see cref="End"/>: this request's answer, an earlier one, a reused key, or null.</summary>
-    public static async Task<IResult?> ReadAnswer(MySqlDataReader reader, IdempotentCall call, CancellationToken cancellationToken)
+    public static async Task<IResult?> ReadAnswerAsync(MySqlDataReader reader, IdempotentCall call, CancellationToken cancellationToken)
     {
         return await reader.ReadAsync(cancellationToken) ? AnswerOf(reader, call) : null;
     }

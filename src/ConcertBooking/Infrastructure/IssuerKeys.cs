@@ -38,7 +38,7 @@ internal sealed partial class IssuerKeys : PeriodicService
     private readonly Documents _documents;
     private readonly Metrics _metrics;
     private readonly ILogger<IssuerKeys> _logger;
-    private readonly OnceAMinute _reminder;
+    private readonly LogThrottle _reminder;
     private readonly Lock _gate = new();
     private volatile PublishedKeys? _known;
     private Task _fetch = Task.CompletedTask;
@@ -50,15 +50,15 @@ internal sealed partial class IssuerKeys : PeriodicService
     {
         _document = $"{settings.Auth.Authority!.TrimEnd('/')}/.well-known/openid-configuration";
         _documents = new Documents(requireHttps: !settings.Development);
-        (_metrics, _logger, _reminder) = (metrics, logger, new OnceAMinute(time));
+        (_metrics, _logger, _reminder) = (metrics, logger, new LogThrottle(time));
     }
 
     /// <summary>The keys; null when there are none and the issuer does not answer.</summary>
-    public async ValueTask<PublishedKeys?> Get(CancellationToken cancellationToken)
+    public async ValueTask<PublishedKeys?> GetAsync(CancellationToken cancellationToken)
     {
         if (_known is null)
         {
-            await WaitForFetch(cancellationToken);
+            await WaitForFetchAsync(cancellationToken);
         }
 
         return _known;
@@ -68,14 +68,14 @@ internal sealed partial class IssuerKeys : PeriodicService
     /// For a token that none of these keys signed: the issuer's newer ones; the same when it was asked a moment ago; null
     /// when it does not answer, so that nobody knows whether the key is a new one.
     /// </summary>
-    public async ValueTask<PublishedKeys?> GetNewer(PublishedKeys than, CancellationToken cancellationToken)
+    public async ValueTask<PublishedKeys?> GetNewerAsync(PublishedKeys than, CancellationToken cancellationToken)
     {
         if (_known is { } known && (known != than || Time.GetElapsedTime(known.FetchedAt) < AskedAgain))
         {
             return known;
         }
 
-        await WaitForFetch(cancellationToken);
+        await WaitForFetchAsync(cancellationToken);
         return _known is { } now && now != than ? now : null;
     }
 
@@ -85,14 +85,14 @@ internal sealed partial class IssuerKeys : PeriodicService
         base.Dispose();
     }
 
-    protected override Task Round(CancellationToken stoppingToken) =>
-        _known is { } known && Time.GetElapsedTime(known.FetchedAt) < KeysKept ? Task.CompletedTask : Fetch().WaitAsync(stoppingToken);
+    protected override Task RoundAsync(CancellationToken stoppingToken) =>
+        _known is { } known && Time.GetElapsedTime(known.FetchedAt) < KeysKept ? Task.CompletedTask : FetchAsync().WaitAsync(stoppingToken);
 
-    private async Task WaitForFetch(CancellationToken cancellationToken)
+    private async Task WaitForFetchAsync(CancellationToken cancellationToken)
     {
         try
         {
-            await Fetch().WaitAsync(WaitLimit, Time, cancellationToken);
+            await FetchAsync().WaitAsync(WaitLimit, Time, cancellationToken);
         }
         catch (TimeoutException)
         {
@@ -101,23 +101,23 @@ internal sealed partial class IssuerKeys : PeriodicService
     }
 
     /// <summary>The fetch under way, or a new one unless the last has just ended. It never fails.</summary>
-    private Task Fetch()
+    private Task FetchAsync()
     {
         lock (_gate)
         {
             var pause = _failed && _known is null ? TriedAgain : AskedAgain;
             if (_fetch.IsCompleted && (_endedAt is not { } ended || Time.GetElapsedTime(ended) >= pause))
             {
-                _fetch = Task.Run(FetchOnce);
+                _fetch = Task.Run(FetchOnceAsync);
             }
 
             return _fetch;
         }
     }
 
-    private async Task FetchOnce()
+    private async Task FetchOnceAsync()
     {
-        var problem = await Ask();
+        var problem = await AskAsync();
         _metrics.Dependency("issuer", problem is null);
         if (problem is null && _failed)
         {
@@ -135,7 +135,7 @@ internal sealed partial class IssuerKeys : PeriodicService
     }
 
     /// <returns>What went wrong, or null.</returns>
-    private async Task<string?> Ask()
+    private async Task<string?> AskAsync()
     {
         using var limit = new CancellationTokenSource(FetchLimit, Time);
         try

@@ -21,8 +21,8 @@ internal sealed partial class Kafka(Settings settings, TimeProvider time, ILogge
     private volatile bool _answers;
     private volatile string[] _required = [];
     private volatile Dictionary<string, int> _partitions = [];
-    private readonly OnceAMinute _downReminder = new(time);
-    private readonly OnceAMinute _missingReminder = new(time);
+    private readonly LogThrottle _downReminder = new(time);
+    private readonly LogThrottle _missingReminder = new(time);
     private bool _upIsNews = true;
     private string? _library;
 

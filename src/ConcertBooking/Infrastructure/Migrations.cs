@@ -27,8 +27,8 @@ internal static class Migrations
 
     private static readonly Migration[] All = Load();
 
-    private static readonly Procedure[] Procedures =
-        [HoldSeat.Procedure, ReleaseSeat.Procedure, Holds.Procedure, Pay.Procedure, ChargePoints.Procedure];
+    private static readonly StoredProcedure[] Procedures =
+        [HoldSeat.Procedure, ReleaseSeat.Procedure, HoldExpiry.Procedure, Pay.Procedure, ChargePoints.Procedure];
 
     /// <summary>The number of the last migration, or -1 when a procedure of this build is missing.</summary>
     public static readonly string StateSql = $"""
@@ -43,7 +43,7 @@ internal static class Migrations
     /// <summary>Brings the schema up to date, telling each step; a second process waits for the first and finds nothing to do.</summary>
     /// <returns>How many migrations were applied and procedures made.</returns>
     /// <exception cref="InvalidOperationException">An applied migration is not the one that this build knows.</exception>
-    public static async Task<int> Apply(string connectionString, Action<string> tell, CancellationToken cancellationToken)
+    public static async Task<int> ApplyAsync(string connectionString, Action<string> tell, CancellationToken cancellationToken)
     {
         var settings = MySqlSession.Settings(connectionString);
         (settings.Pooling, settings.DefaultCommandTimeout, settings.ConnectionTimeout) = (false, MySqlLimits.MigrationSeconds, 5);
@@ -62,8 +62,8 @@ internal static class Migrations
             }
         }
 
-        await Execute(connection, HistorySql, cancellationToken);
-        var applied = await Applied(connection, cancellationToken);
+        await ExecuteAsync(connection, HistorySql, cancellationToken);
+        var applied = await AppliedAsync(connection, cancellationToken);
         var count = 0;
         foreach (var migration in All)
         {
@@ -78,7 +78,7 @@ internal static class Migrations
             }
 
             tell($"applying {migration.Name}");
-            await Execute(connection, migration.Sql, cancellationToken);
+            await ExecuteAsync(connection, migration.Sql, cancellationToken);
             await using var record = new MySqlCommand("INSERT INTO schema_migration (number, name, checksum) VALUES (@number, @name, @checksum)", connection);
             record.Parameters.AddWithValue("@number", migration.Number);
             record.Parameters.AddWithValue("@name", migration.Name);
@@ -95,7 +95,7 @@ internal static class Migrations
             if (Convert.ToInt32(await find.ExecuteScalarAsync(cancellationToken)) == 0)
             {
                 tell($"making {procedure.Name}");
-                await Execute(connection, procedure.CreateSql, cancellationToken);
+                await ExecuteAsync(connection, procedure.CreateSql, cancellationToken);
                 count++;
             }
         }
@@ -103,7 +103,7 @@ internal static class Migrations
         return count;
     }
 
-    private static async Task<Dictionary<int, string>> Applied(MySqlConnection connection, CancellationToken cancellationToken)
+    private static async Task<Dictionary<int, string>> AppliedAsync(MySqlConnection connection, CancellationToken cancellationToken)
     {
         await using var command = new MySqlCommand("SELECT number, checksum FROM schema_migration", connection);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
@@ -116,7 +116,7 @@ internal static class Migrations
         return applied;
     }
 
-    private static async Task Execute(MySqlConnection connection, string sql, CancellationToken cancellationToken)
+    private static async Task ExecuteAsync(MySqlConnection connection, string sql, CancellationToken cancellationToken)
     {
         await using var command = new MySqlCommand(sql, connection);
         await command.ExecuteNonQueryAsync(cancellationToken);

@@ -19,13 +19,13 @@ internal sealed partial class MySql : IAsyncDisposable
     private readonly MySqlSlots _slots;
     private readonly ResiliencePipeline _retry;
     private readonly ResiliencePipeline _retryUndone;
-    private readonly Throttle _throttle;
+    private readonly AdmissionController _throttle;
     private readonly ILogger<MySql> _logger;
 
     /// <summary>Connections that the server takes in all.</summary>
     private volatile int _allowed = int.MaxValue;
 
-    public MySql(Settings settings, Metrics metrics, Throttle throttle, TimeProvider time, ILogger<MySql> logger)
+    public MySql(Settings settings, Metrics metrics, AdmissionController throttle, TimeProvider time, ILogger<MySql> logger)
     {
         _throttle = throttle;
         _logger = logger;
@@ -44,7 +44,7 @@ internal sealed partial class MySql : IAsyncDisposable
         connection.DefaultCommandTimeout = MySqlLimits.ConnectSeconds;
         connection.ApplicationName = "concert-booking health";
         var probes = connection.ConnectionString;
-        _probes = new MySqlPool(() => MySqlSession.Source(probes, MySqlLimits.SessionSql, ReadLimits));
+        _probes = new MySqlPool(() => MySqlSession.Source(probes, MySqlLimits.SessionSql, ReadLimitsAsync));
         _retry = Retry(MySqlErrors.IsTransient);
         _retryUndone = Retry(MySqlErrors.LeftNothing);
     }
@@ -65,7 +65,7 @@ internal sealed partial class MySql : IAsyncDisposable
                     if (MySqlErrors.FaultOf(exception) is MySqlFault.ConnectionLost or MySqlFault.IdleDisconnect or MySqlFault.NotPrimary)
                     {
                         // The others in the pool have most likely died with it, or lead to the same server.
-                        await LeaveServer();
+                        await LeaveServerAsync();
                     }
 
                     LogRetry(exception.Message);
@@ -74,7 +74,7 @@ internal sealed partial class MySql : IAsyncDisposable
             .Build();
 
     /// <summary>Each new connection of the probes asks, since it may have reached another server.</summary>
-    private async Task ReadLimits(MySqlConnection connection, CancellationToken cancellationToken)
+    private async Task ReadLimitsAsync(MySqlConnection connection, CancellationToken cancellationToken)
     {
         await using var command = new MySqlCommand(
             "SELECT LEAST(@@max_connections, IF(@@max_user_connections > 0, @@max_user_connections, @@max_connections))", connection);
@@ -90,33 +90,33 @@ internal sealed partial class MySql : IAsyncDisposable
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <param name="deadline">A request's, from now, when it is not given.</param>
     /// <exception cref="DatabaseUnavailableException">No answer by the deadline, or the connection was lost again and again.</exception>
-    public Task<T> Run<T>(
+    public Task<T> RunAsync<T>(
         Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
-        Run(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retry, cancellationToken);
+        RunAsync(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retry, cancellationToken);
 
     /// <summary>The same for a plain read, which gets a fifth of the connections at most.</summary>
-    /// <exception cref="DatabaseUnavailableException">As <see cref="Run"/>.</exception>
-    public Task<T> Read<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
-        Run(new Unit<T>(this, work, MySqlLimits.Request, IsRead: true), _retry, cancellationToken);
+    /// <exception cref="DatabaseUnavailableException">As <see cref="RunAsync"/>.</exception>
+    public Task<T> ReadAsync<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
+        RunAsync(new Unit<T>(this, work, MySqlLimits.Request, IsRead: true), _retry, cancellationToken);
 
     /// <summary>
     /// The same for work that must not be done twice: it is repeated when nothing of it was done (a deadlock undid it,
     /// the server refused it), but a lost connection leaves its outcome unknown.
     /// </summary>
-    /// <exception cref="DatabaseUnavailableException">As <see cref="Run"/>, or the connection was lost.</exception>
-    public Task<T> RunOnce<T>(
+    /// <exception cref="DatabaseUnavailableException">As <see cref="RunAsync"/>, or the connection was lost.</exception>
+    public Task<T> RunOnceAsync<T>(
         Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
-        Run(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retryUndone, cancellationToken);
+        RunAsync(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retryUndone, cancellationToken);
 
     private readonly record struct Unit<T>(
         MySql Self, Func<MySqlConnection, CancellationToken, Task<T>> Work, Deadline Deadline, bool IsRead = false);
 
-    private static async Task<T> Run<T>(Unit<T> unit, ResiliencePipeline retry, CancellationToken cancellationToken)
+    private static async Task<T> RunAsync<T>(Unit<T> unit, ResiliencePipeline retry, CancellationToken cancellationToken)
     {
         try
         {
             return await retry.ExecuteAsync(
-                static async (unit, token) => await unit.Self.Attempt(unit, token), unit, cancellationToken);
+                static async (unit, token) => await unit.Self.AttemptAsync(unit, token), unit, cancellationToken);
         }
         catch (Exception exception) when (MySqlErrors.FaultOf(exception) is not MySqlFault.None)
         {
@@ -126,7 +126,7 @@ internal sealed partial class MySql : IAsyncDisposable
     }
 
     /// <summary>Asks for one number on a connection outside the pool's limit, so that a busy service still looks healthy.</summary>
-    public async Task<int> Probe(string sql, CancellationToken cancellationToken)
+    public async Task<int> ProbeAsync(string sql, CancellationToken cancellationToken)
     {
         await using var connection = await _probes.OpenConnectionAsync(cancellationToken);
         await using var command = new MySqlCommand(sql, connection);
@@ -135,21 +135,21 @@ internal sealed partial class MySql : IAsyncDisposable
             : 0;
     }
 
-    private async Task<T> Attempt<T>(Unit<T> unit, CancellationToken cancellationToken)
+    private async Task<T> AttemptAsync<T>(Unit<T> unit, CancellationToken cancellationToken)
     {
-        await _slots.Take(unit.IsRead, unit.Deadline, _throttle, cancellationToken);
-        var attempt = RunOnConnection(unit);
+        await _slots.TakeAsync(unit.IsRead, unit.Deadline, _throttle, cancellationToken);
+        var attempt = RunOnConnectionAsync(unit);
         try
         {
-            return await unit.Deadline.Await(attempt, cancellationToken);
+            return await unit.Deadline.AwaitAsync(attempt, cancellationToken);
         }
         finally
         {
-            _ = _slots.Release(attempt, unit.IsRead);
+            _ = _slots.ReleaseAsync(attempt, unit.IsRead);
         }
     }
 
-    private async Task<T> RunOnConnection<T>(Unit<T> unit)
+    private async Task<T> RunOnConnectionAsync<T>(Unit<T> unit)
     {
         await using var connection = await _source.OpenConnectionAsync(CancellationToken.None);
         var leased = Stopwatch.GetTimestamp();
@@ -164,7 +164,7 @@ internal sealed partial class MySql : IAsyncDisposable
         }
         catch (Exception exception) when (connection.State is not System.Data.ConnectionState.Open)
         {
-            await LeaveOldConnections(leased);
+            await LeaveOldConnectionsAsync(leased);
             if (exception is InvalidOperationException)
             {
                 // A reader that is closed after its connection broke tells no more than that.
@@ -175,7 +175,7 @@ internal sealed partial class MySql : IAsyncDisposable
         }
         catch
         {
-            await Rollback(connection);
+            await RollbackAsync(connection);
             throw;
         }
     }
@@ -184,17 +184,17 @@ internal sealed partial class MySql : IAsyncDisposable
     /// A connection that broke or fell silent is seldom the only one: those that are idle leave the pool as well. Once
     /// for all that fail together, since those that are opened afterwards are good.
     /// </summary>
-    private async Task LeaveOldConnections(long leased)
+    private async Task LeaveOldConnectionsAsync(long leased)
     {
         if (leased > Interlocked.Read(ref _left))
         {
             LogLeft();
-            await LeaveServer();
+            await LeaveServerAsync();
         }
     }
 
     /// <summary>A statement that fails within a batch leaves its transaction open; the pool must not pass it on.</summary>
-    private static async Task Rollback(MySqlConnection connection)
+    private static async Task RollbackAsync(MySqlConnection connection)
     {
         try
         {

@@ -12,7 +12,7 @@ internal readonly struct Deadline(TimeSpan limit)
 
     /// <summary>What the task returns or throws, if it does so in time; otherwise it is left alone.</summary>
     /// <exception cref="DatabaseUnavailableException">It did not.</exception>
-    public async Task<T> Await<T>(Task<T> task, CancellationToken cancellationToken = default)
+    public async Task<T> AwaitAsync<T>(Task<T> task, CancellationToken cancellationToken = default)
     {
         try
         {

@@ -26,7 +26,7 @@ internal sealed class MySqlPool(Func<MySqlDataSource> make) : IAsyncDisposable
         }
     }
 
-    public ValueTask Clear() => Interlocked.Exchange(ref _source, make()).DisposeAsync();
+    public ValueTask ClearAsync() => Interlocked.Exchange(ref _source, make()).DisposeAsync();
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
 }

@@ -27,9 +27,9 @@ internal sealed class MySqlSlots : IDisposable
     public void Fit(int connections) => _limit.Fit(connections);
 
     /// <exception cref="DatabaseUnavailableException">None was free in time.</exception>
-    public async Task Take(bool isRead, Deadline deadline, Throttle throttle, CancellationToken cancellationToken)
+    public async Task TakeAsync(bool isRead, Deadline deadline, AdmissionController throttle, CancellationToken cancellationToken)
     {
-        if (isRead && !await Take(_freeForReads, deadline, cancellationToken))
+        if (isRead && !await TakeAsync(_freeForReads, deadline, cancellationToken))
         {
             throw new DatabaseUnavailableException("All connections for reads are in use.");
         }
@@ -38,7 +38,7 @@ internal sealed class MySqlSlots : IDisposable
         var asked = Stopwatch.GetTimestamp();
         try
         {
-            granted = await Take(_free, deadline, cancellationToken);
+            granted = await TakeAsync(_free, deadline, cancellationToken);
         }
         finally
         {
@@ -59,7 +59,7 @@ internal sealed class MySqlSlots : IDisposable
     /// Gives a slot back when its work has ended, and by time when that never does: it is not for a server to decide
     /// it by its silence.
     /// </summary>
-    public async Task Release(Task work, bool isRead)
+    public async Task ReleaseAsync(Task work, bool isRead)
     {
         if (!work.IsCompleted)
         {
@@ -73,7 +73,7 @@ internal sealed class MySqlSlots : IDisposable
 
         if (work.Exception?.InnerException is { } failure && MySqlErrors.FaultOf(failure) is MySqlFault.ConnectionsExhausted)
         {
-            await _limit.ReleaseLater();
+            await _limit.ReleaseLaterAsync();
         }
         else
         {
@@ -87,6 +87,6 @@ internal sealed class MySqlSlots : IDisposable
         _freeForReads.Dispose();
     }
 
-    private static Task<bool> Take(SemaphoreSlim slots, Deadline deadline, CancellationToken cancellationToken) =>
+    private static Task<bool> TakeAsync(SemaphoreSlim slots, Deadline deadline, CancellationToken cancellationToken) =>
         slots.WaitAsync(deadline.Left < MySqlLimits.Slot ? deadline.Left : MySqlLimits.Slot, cancellationToken);
 }

@@ -34,7 +34,7 @@ internal sealed partial class MySql
 
     /// <summary>Asks whether the server is read-only, and writes when that is not enough: at times, and after a refused write.</summary>
     /// <exception cref="MySqlException">It takes no writes.</exception>
-    public async Task CheckWrites(CancellationToken cancellationToken)
+    public async Task CheckWritesAsync(CancellationToken cancellationToken)
     {
         await using var connection = await _probes.OpenConnectionAsync(cancellationToken);
         _slots.Fit(_allowed);
@@ -58,7 +58,7 @@ internal sealed partial class MySql
             Doubt(MySqlErrors.FaultOf(exception));
             if (MySqlErrors.FaultOf(exception) is MySqlFault.NotPrimary)
             {
-                await LeaveServer();
+                await LeaveServerAsync();
             }
 
             throw;
@@ -73,7 +73,7 @@ internal sealed partial class MySql
     }
 
     /// <summary>Drops every connection, the probes' as well: a new one may lead to another server.</summary>
-    private async Task LeaveServer()
+    private async Task LeaveServerAsync()
     {
         var left = Interlocked.Read(ref _left);
         if ((left != 0 && Stopwatch.GetElapsedTime(left) < LeaveEvery)
@@ -82,7 +82,7 @@ internal sealed partial class MySql
             return;
         }
 
-        await _source.Clear();
-        await _probes.Clear();
+        await _source.ClearAsync();
+        await _probes.ClearAsync();
     }
 }

@@ -43,7 +43,7 @@ internal static class Paging
         }
 
         Span<byte> bytes = stackalloc byte[Size];
-        if (!Opaque.TryDecode(cursor, bytes, out var length) || length != Size || bytes[0] != list)
+        if (!Base64UrlText.TryDecode(cursor, bytes, out var length) || length != Size || bytes[0] != list)
         {
             return false;
         }

@@ -9,7 +9,7 @@ internal abstract partial class PeriodicService(TimeSpan interval, TimeProvider 
     protected TimeProvider Time => time;
 
     /// <summary>One round.</summary>
-    protected abstract Task Round(CancellationToken stoppingToken);
+    protected abstract Task RoundAsync(CancellationToken stoppingToken);
 
     protected sealed override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -18,7 +18,7 @@ internal abstract partial class PeriodicService(TimeSpan interval, TimeProvider 
         {
             try
             {
-                await Round(stoppingToken);
+                await RoundAsync(stoppingToken);
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {

@@ -40,7 +40,7 @@ internal sealed partial class PoolLimit(SemaphoreSlim slots, int size, TimeProvi
     }
 
     /// <summary>Releases a slot later: the server had no connection for it.</summary>
-    public async Task ReleaseLater()
+    public async Task ReleaseLaterAsync()
     {
         await Task.Delay(Rest, time);
         try

@@ -194,7 +194,7 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
         // A server that is shutting down has many words for it; whatever it was, the log has it, and asking again is right.
         DatabaseUnavailableException or MySqlException or MySqlProtocolException => Problems.DatabaseUnavailable,
         RedisUnavailableException => Problems.QueueUnavailable,
-        TooManyWaitingException => Problems.TooManyRequests,
+        BatchTimeoutException => Problems.TooManyRequests,
         _ => Problems.Internal,
     };
 
@@ -205,7 +205,7 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
             case DatabaseUnavailableException:
                 LogDatabase(exception.Message);
                 break;
-            case not (BadHttpRequestException or RedisUnavailableException or TooManyWaitingException):
+            case not (BadHttpRequestException or RedisUnavailableException or BatchTimeoutException):
                 LogUnhandled(exception);
                 break;
         }

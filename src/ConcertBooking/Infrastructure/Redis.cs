@@ -52,15 +52,15 @@ internal sealed class Redis(Settings settings, ILogger<Redis> logger) : IAsyncDi
         .Build();
 
     /// <summary>Listens to a channel until cancelled, also after the connection was lost or replaced.</summary>
-    public Task Subscribe(string channel, Action<string> heard, CancellationToken cancellationToken) =>
-        _connection.Subscribe(channel, heard, cancellationToken);
+    public Task SubscribeAsync(string channel, Action<string> heard, CancellationToken cancellationToken) =>
+        _connection.SubscribeAsync(channel, heard, cancellationToken);
 
     /// <summary>Runs one script.</summary>
     /// <param name="script">All of its keys are among <paramref name="keys"/>, or begin with one of them.</param>
     /// <param name="keys">Without the prefix, all in one slot.</param>
     /// <param name="arguments">The script's own.</param>
     /// <exception cref="RedisUnavailableException">No answer within 250 ms, no connection, or the circuit is open.</exception>
-    public async Task<RedisResult> Eval(RedisScript script, RedisKey[] keys, RedisValue[] arguments)
+    public async Task<RedisResult> EvalAsync(RedisScript script, RedisKey[] keys, RedisValue[] arguments)
     {
         using var span = Activity.Current is null ? null : Telemetry.Source.StartActivity(SpanName, ActivityKind.Client);
         var prefixed = _prefix.Length == 0 ? keys : Array.ConvertAll(keys, key => key.Prepend(_prefix));
@@ -70,7 +70,7 @@ internal sealed class Redis(Settings settings, ILogger<Redis> logger) : IAsyncDi
                 static async (call, token) =>
                 {
                     var redis = (await call.Current.WaitAsync(WaitLimit, token)).GetDatabase();
-                    var hash = call.Script.Hash ??= await Hash(redis, call.Script.Text, call.Keys[0]).WaitAsync(WaitLimit, token);
+                    var hash = call.Script.Hash ??= await HashAsync(redis, call.Script.Text, call.Keys[0]).WaitAsync(WaitLimit, token);
                     try
                     {
                         return await redis.ScriptEvaluateAsync(hash, call.Keys, call.Arguments).WaitAsync(WaitLimit, token);
@@ -97,12 +97,12 @@ internal sealed class Redis(Settings settings, ILogger<Redis> logger) : IAsyncDi
     }
 
     /// <summary>Asked of the server that will run it: another of the cluster may hang.</summary>
-    private static async Task<byte[]> Hash(IDatabase redis, string script, RedisKey key) =>
+    private static async Task<byte[]> HashAsync(IDatabase redis, string script, RedisKey key) =>
         Convert.FromHexString((string)(await redis.ScriptEvaluateAsync("return redis.sha1hex(ARGV[1])", [key], [script]))!);
 
     /// <summary>Tries a write past the breaker, so that health sees recovery first; what it finds decides whether to connect anew.</summary>
     /// <returns>What is wrong, if anything is.</returns>
-    public Task<string?> Probe(CancellationToken cancellationToken) => _connection.Probe(cancellationToken);
+    public Task<string?> ProbeAsync(CancellationToken cancellationToken) => _connection.ProbeAsync(cancellationToken);
 
     public ValueTask DisposeAsync() => _connection.DisposeAsync();
 }

@@ -55,7 +55,7 @@ internal sealed partial class RedisConnection : IAsyncDisposable
             options.ConfigCheckSeconds = 2; // whoever is promoted must be found soon
         }
 
-        _link = new Link(Connect(options, _stop.Token));
+        _link = new Link(ConnectAsync(options, _stop.Token));
     }
 
     /// <summary>Not made yet while no Sentinel knows a primary.</summary>
@@ -74,7 +74,7 @@ internal sealed partial class RedisConnection : IAsyncDisposable
     }
 
     /// <summary>A connection that failed to be made heals by itself, except that Sentinel's is not made at all while no Sentinel knows a primary.</summary>
-    private static async Task<ConnectionMultiplexer> Connect(ConfigurationOptions options, CancellationToken cancellationToken)
+    private static async Task<ConnectionMultiplexer> ConnectAsync(ConfigurationOptions options, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -90,7 +90,7 @@ internal sealed partial class RedisConnection : IAsyncDisposable
     }
 
     /// <summary>Listens to a channel until cancelled, on whichever connection is in use.</summary>
-    public async Task Subscribe(string channel, Action<string> heard, CancellationToken cancellationToken)
+    public async Task SubscribeAsync(string channel, Action<string> heard, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -114,11 +114,11 @@ internal sealed partial class RedisConnection : IAsyncDisposable
     /// caller, once a second.
     /// </summary>
     /// <returns>What is wrong, if anything is.</returns>
-    public async Task<string?> Probe(CancellationToken cancellationToken)
+    public async Task<string?> ProbeAsync(CancellationToken cancellationToken)
     {
         var link = _link;
         var redis = await link.Connecting.WaitAsync(cancellationToken);
-        var problem = await TryWrites(redis);
+        var problem = await TryWritesAsync(redis);
         if (problem is null)
         {
             _failingSince = null;
@@ -132,21 +132,21 @@ internal sealed partial class RedisConnection : IAsyncDisposable
             && Stopwatch.GetElapsedTime(_attempted, now) >= (notPrimary ? DemotedInterval : FailingInterval))
         {
             _attempted = now;
-            _renewing = Renew(link, redis, failing);
+            _renewing = RenewAsync(link, redis, failing);
         }
 
         return RedisErrors.Code(problem) is { } code ? $"it answers {code}" : "no answer to a write";
     }
 
-    private async Task<Exception?> TryWrites(ConnectionMultiplexer redis)
+    private async Task<Exception?> TryWritesAsync(ConnectionMultiplexer redis)
     {
         var database = redis.GetDatabase();
-        var failures = await Task.WhenAll(KeysToProbe(redis).Select(key => TryWrite(database, key)));
+        var failures = await Task.WhenAll(KeysToProbe(redis).Select(key => TryWriteAsync(database, key)));
         return failures.FirstOrDefault(static failure => failure is not null);
     }
 
     /// <summary>By a script, as all calls are.</summary>
-    private static async Task<Exception?> TryWrite(IDatabase redis, RedisKey key)
+    private static async Task<Exception?> TryWriteAsync(IDatabase redis, RedisKey key)
     {
         try
         {
@@ -181,7 +181,7 @@ internal sealed partial class RedisConnection : IAsyncDisposable
     /// A client that knows several servers looks for the primary among them. Where there is one address, or that did
     /// not help, connecting anew leads to what is there now; a cluster's client is never replaced, for it serves from the other servers.
     /// </summary>
-    private async Task Renew(Link link, ConnectionMultiplexer redis, TimeSpan failing)
+    private async Task RenewAsync(Link link, ConnectionMultiplexer redis, TimeSpan failing)
     {
         try
         {
@@ -190,7 +190,7 @@ internal sealed partial class RedisConnection : IAsyncDisposable
             {
                 await redis.ConfigureAsync().WaitAsync(RefreshLimit, _stop.Token);
             }
-            else if (await ConnectWorking(redis) is { } fresh)
+            else if (await ConnectWorkingAsync(redis) is { } fresh)
             {
                 _link = new Link(Task.FromResult(fresh));
                 link.Replaced.SetResult();
@@ -207,12 +207,12 @@ internal sealed partial class RedisConnection : IAsyncDisposable
     }
 
     /// <returns>Null when there is nothing better than what there is.</returns>
-    private async Task<ConnectionMultiplexer?> ConnectWorking(ConnectionMultiplexer redis)
+    private async Task<ConnectionMultiplexer?> ConnectWorkingAsync(ConnectionMultiplexer redis)
     {
         var options = _settings.Options.Clone();
         (options.AbortOnConnectFail, options.ConnectRetry) = (true, 1);
         var fresh = await ConnectionMultiplexer.ConnectAsync(options);
-        if (await TryWrites(fresh) is null && await TryWrites(redis) is not null)
+        if (await TryWritesAsync(fresh) is null && await TryWritesAsync(redis) is not null)
         {
             return fresh;
         }

@@ -13,7 +13,7 @@ internal sealed partial class TokenRefusals(TimeProvider time, ILogger<TokenRefu
 
     private sealed class Reminder(TimeProvider time)
     {
-        private readonly OnceAMinute _reminder = new(time);
+        private readonly LogThrottle _reminder = new(time);
         private long _others;
 
         /// <returns>How many were not logged since the last that was; null when it is too soon for another.</returns>

@@ -22,11 +22,11 @@ internal sealed class UserIdentities
     private const int IdentitiesAtOnce = 50;
 
     private readonly IdentityCache _known = new();
-    private readonly Gathering<Identity, long> _unknown;
+    private readonly RequestBatcher<Identity, long> _unknown;
 
     /// <summary>A crowd of newcomers shares statements, and one connection.</summary>
     public UserIdentities(MySql database) => _unknown = new(
-        identities => database.Run((connection, token) => FindOrAddAsync(connection, identities, token), CancellationToken.None), IdentitiesAtOnce);
+        identities => database.RunAsync((connection, token) => FindOrAddAsync(connection, identities, token), CancellationToken.None), IdentitiesAtOnce);
 
     private sealed record Identity(string Issuer, string Subject, byte[] Hash)
     {
@@ -40,7 +40,7 @@ internal sealed class UserIdentities
     }
 
     /// <exception cref="DatabaseUnavailableException">MySQL does not answer, and the subject is not known here.</exception>
-    /// <exception cref="TooManyWaitingException">The turn did not come in time.</exception>
+    /// <exception cref="BatchTimeoutException">The turn did not come in time.</exception>
     public ValueTask<long> IdOfAsync(string issuer, string subject)
     {
         if (OwnId(subject) is { } own)
@@ -60,7 +60,7 @@ internal sealed class UserIdentities
 
     private async ValueTask<long> FindOrAddAsync(Identity identity)
     {
-        var id = await MySqlLimits.Request.Await(_unknown.Ask(identity));
+        var id = await MySqlLimits.Request.AwaitAsync(_unknown.EnqueueAsync(identity));
         _known.Add(identity.Key, id);
         return id;
     }

@@ -9,14 +9,14 @@ namespace ConcertBooking.Infrastructure;
 internal sealed class UserWriteLimiter : IDisposable
 {
     /// <summary>Two, not one: a repeat with a key that is still running is answered at once.</summary>
-    private const int AtOnce = 2;
+    private const int MaximumConcurrency = 2;
 
     /// <summary>As long as a shared call is waited for.</summary>
     private static readonly TimeSpan WaitLimit = TimeSpan.FromSeconds(5);
 
-    private readonly PartitionedRateLimiter<long> _limiter = PartitionedRateLimiter.Create<long, long>(static user =>
-        RateLimitPartition.GetConcurrencyLimiter(
-            user, static _ => new ConcurrencyLimiterOptions { PermitLimit = AtOnce, QueueLimit = int.MaxValue }));
+    private readonly PartitionedRateLimiter<long> _limiter = PartitionedRateLimiter.Create<long, long>(user =>
+        System.Threading.RateLimiting.RateLimitPartition.GetConcurrencyLimiter(
+            user, _ => new ConcurrencyLimiterOptions { PermitLimit = MaximumConcurrency, QueueLimit = int.MaxValue }));
 
     /// <summary>Marks an endpoint that writes on the caller's behalf.</summary>
     internal sealed class UserWrite;

@@ -12,9 +12,9 @@ internal static class Commands
 /// <summary>Brings the schema up to date.</summary>
 internal static class Migrate
 {
-    public static async Task<int> Run(IConfiguration configuration)
+    public static async Task<int> RunAsync(IConfiguration configuration)
     {
-        var applied = await Migrations.Apply(Settings.LoadMySql(configuration), Console.WriteLine, CancellationToken.None);
+        var applied = await Migrations.ApplyAsync(Settings.LoadMySql(configuration), Console.WriteLine, CancellationToken.None);
         Console.WriteLine(applied == 0 ? $"schema is at {Migrations.Latest}, nothing to do" : $"schema is at {Migrations.Latest}");
         return 0;
     }
@@ -25,7 +25,7 @@ internal static class HealthCheck
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(3);
 
-    public static async Task<int> Run(IConfiguration configuration)
+    public static async Task<int> RunAsync(IConfiguration configuration)
     {
         // The management address serves livez whatever the role, and no proxy stands before this machine.
         var management = ListenAddresses.Load(configuration)[^1];

@@ -43,14 +43,14 @@ internal sealed class Gauges(MySql database, Metrics metrics, TimeProvider time,
           JOIN concert_schedule s ON s.schedule_id = asked.schedule_id
         """;
 
-    protected override async Task Round(CancellationToken stoppingToken)
+    protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
-        var row = await database.Run((connection, _) => connection.QuerySingleAsync<GaugeRow>(SelectSql, commandTimeout: MySqlLimits.StatementSeconds), stoppingToken, MySqlLimits.Background);
+        var row = await database.RunAsync((connection, _) => connection.QuerySingleAsync<GaugeRow>(SelectSql, commandTimeout: MySqlLimits.StatementSeconds), stoppingToken, MySqlLimits.Background);
         metrics.HoldsOverdue = row.Overdue;
         metrics.OutboxPending = row.Pending;
         metrics.OutboxDead = row.Dead;
         metrics.OutboxOldestSeconds = row.OldestSeconds;
-        metrics.SeatsLeft = await database.Run(
+        metrics.SeatsLeft = await database.RunAsync(
             static async (connection, _) => (await connection.QueryAsync<SeatsLeftRow>(SeatsLeftSql, commandTimeout: MySqlLimits.StatementSeconds))
                 .Select(static seats => (seats.ScheduleId.ToString(CultureInfo.InvariantCulture), seats.SeatsLeft)).ToList(),
             stoppingToken, MySqlLimits.Background);

@@ -56,18 +56,18 @@ internal sealed partial class Health(
         await Task.WhenAny(_redisAnswered.Task, Task.Delay(RedisPatience, Time, cancellationToken));
     }
 
-    protected override async Task Round(CancellationToken stoppingToken)
+    protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
-        await Task.WhenAll(Ask(_mysql, AskMySql, stoppingToken), Ask(_redis, AskRedis, stoppingToken));
+        await Task.WhenAll(AskAsync(_mysql, AskMySqlAsync, stoppingToken), AskAsync(_redis, AskRedisAsync, stoppingToken));
         _asked = true;
         metrics.Dependency("mysql", _mysql.Up);
         metrics.Dependency("redis", _redis.Up);
         metrics.Dependency("kafka", kafka.Up);
     }
 
-    private async Task<string?> AskRedis(CancellationToken cancellationToken)
+    private async Task<string?> AskRedisAsync(CancellationToken cancellationToken)
     {
-        var problem = await redis.Probe(cancellationToken);
+        var problem = await redis.ProbeAsync(cancellationToken);
         if (problem is null)
         {
             _redisAnswered.TrySetResult();
@@ -80,13 +80,13 @@ internal sealed partial class Health(
     /// MySQL is up when it takes writes and holds the schema and procedures that this build was written for. What
     /// cannot change while a build runs is asked at first and after a failure only.
     /// </summary>
-    private async Task<string?> AskMySql(CancellationToken cancellationToken)
+    private async Task<string?> AskMySqlAsync(CancellationToken cancellationToken)
     {
         try
         {
             if (!_mysql.Up)
             {
-                var schema = await database.Probe(Migrations.StateSql, cancellationToken);
+                var schema = await database.ProbeAsync(Migrations.StateSql, cancellationToken);
                 if (schema < Migrations.Latest)
                 {
                     return schema < 0 ? "a procedure of this build is missing: run concert-booking migrate"
@@ -94,7 +94,7 @@ internal sealed partial class Health(
                 }
             }
 
-            await database.CheckWrites(cancellationToken);
+            await database.CheckWritesAsync(cancellationToken);
             return null;
         }
         catch (MySqlException missing) when (missing.ErrorCode == MySqlErrorCode.NoSuchTable)
@@ -107,7 +107,7 @@ internal sealed partial class Health(
         }
     }
 
-    private async Task Ask(Dependency dependency, Func<CancellationToken, Task<string?>> ask, CancellationToken stoppingToken)
+    private async Task AskAsync(Dependency dependency, Func<CancellationToken, Task<string?>> ask, CancellationToken stoppingToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
         limit.CancelAfter(Limit);

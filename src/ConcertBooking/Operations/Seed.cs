@@ -12,7 +12,7 @@ internal static class Seed
 
     private static readonly string[] Titles = ["Moonlight Sonata Live", "Harbour Lights Festival", "The Quiet Hour", "Strings at Dusk", "Northern Choir"];
 
-    public static async Task<int> Run(IConfiguration configuration, string[] arguments)
+    public static async Task<int> RunAsync(IConfiguration configuration, string[] arguments)
     {
         var (concerts, schedules, seats) = (3, 5, 50);
         for (var index = 0; index < arguments.Length; index += 2)
@@ -38,10 +38,10 @@ internal static class Seed
         var first = DateTime.SpecifyKind(TimeProvider.System.GetUtcNow().UtcDateTime.Date.AddDays(30).AddHours(19), DateTimeKind.Utc);
         for (var concert = 0; concert < concerts; concert++)
         {
-            var concertId = await Catalogue.AddConcert(connection, Titles[concert % Titles.Length], IssueToken.DefaultQueue);
+            var concertId = await Catalogue.AddConcertAsync(connection, Titles[concert % Titles.Length], IssueToken.DefaultQueue);
             for (var schedule = 0; schedule < schedules; schedule++)
             {
-                await Catalogue.AddSchedule(connection, concertId, first.AddDays(7 * schedule), Price, seats);
+                await Catalogue.AddScheduleAsync(connection, concertId, first.AddDays(7 * schedule), Price, seats);
             }
         }
 

@@ -16,7 +16,7 @@ internal static class Serve
 {
     private const string MetricsPath = "/metrics";
 
-    public static async Task<int> Run(WebApplicationBuilder builder)
+    public static async Task<int> RunAsync(WebApplicationBuilder builder)
     {
         var settings = Settings.Load(builder.Configuration, builder.Environment);
         ListenAddresses.Check(settings.Addresses);
@@ -41,13 +41,13 @@ internal static class Serve
         services.AddSingleton(settings);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<Metrics>();
-        services.AddSingleton<Throttle>();
+        services.AddSingleton<AdmissionController>();
         services.AddSingleton<MySql>();
         services.AddSingleton<Redis>();
         services.AddSingleton<RedisClock>();
-        services.AddSingleton<InFlight>();
+        services.AddSingleton<SingleFlight>();
         services.AddSingleton<UserWriteLimiter>();
-        services.AddSingleton<StoredAnswers>();
+        services.AddSingleton<IdempotentAnswers>();
         services.AddSingleton<Kafka>();
         services.AddHostedService(static provider => provider.GetRequiredService<Kafka>());
         services.AddSingleton<OutboxSignal>();
@@ -65,19 +65,19 @@ internal static class Serve
         services.AddSingleton<CatalogueCache>();
         services.AddSingleton<Balances>();
         services.AddSingleton<Ranking>();
-        services.AddSingleton<Holds>();
+        services.AddSingleton<HoldExpiry>();
         services.AddSingleton<HoldLimits>();
         if (settings.Api)
         {
             services.AddHostedService<SweepQueues>(); // where nobody can ask, nobody's time passes
         }
 
-        services.AddSingleton<PlaceStreams>();
-        services.AddHostedService(static provider => provider.GetRequiredService<PlaceStreams>());
+        services.AddSingleton<QueuePositionBroadcaster>();
+        services.AddHostedService(static provider => provider.GetRequiredService<QueuePositionBroadcaster>());
         if (settings.Worker)
         {
             services.AddHostedService<ExpireHolds>();
-            services.AddHostedService<ForgetAnswers>();
+            services.AddHostedService<PurgeIdempotencyKeys>();
             services.AddSingleton<OutboxTable>();
             services.AddHostedService<OutboxRelay>();
             services.AddConsumers(settings);
@@ -85,7 +85,7 @@ internal static class Serve
 
         services.AddTelemetry(settings);
         services.AddSingleton<AccessTokens>();
-        services.AddSingleton<CallPriority>();
+        services.AddSingleton<RequestPriority>();
         services.AddSingleton<TokenRefusals>();
         if (settings.Auth.Authority is not null)
         {
@@ -106,30 +106,30 @@ internal static class Serve
     private static void AddConsumers(this IServiceCollection services, Settings settings)
     {
         services.AddSingleton<ConsumerParts>();
-        services.AddHostedService<ConsumedEvents>();
+        services.AddHostedService<EventInbox>();
         services.AddHostedService<ConsumerLag>();
         services.AddHostedService<CountSales>();
-        services.AddHostedService<Rank>();
+        services.AddHostedService<CountSoldSeats>();
         services.AddHostedService<RebuildRankings>();
         if (settings.NotificationsWebhookUrl is not null)
         {
-            services.AddHostedService<Notify>();
+            services.AddHostedService<WebhookDispatcher>();
         }
     }
 
     private static void Configure(WebApplication app, Settings settings)
     {
-        app.UseTurns();
+        app.UseLowPriorityScheduler();
         app.UseGates(settings.Security);
         app.UseMiddleware<ProblemMiddleware>();
-        app.UseFarewell();
-        app.UseFairUse();
+        app.UseConnectionCloseWhileDraining();
+        app.UseAddressRateLimit();
         app.UseMiddleware<CredentialsMiddleware>();
         app.UseMediaTypes();
         app.UseUserWriteLimiter();
         var routes = app.MapGroup("").WithHead();
         // Whatever else is asked, health is told, and who has a place or a seat goes on.
-        var first = routes.MapGroup("").WithMetadata(new Turns.First());
+        var first = routes.MapGroup("").WithMetadata(new LowPriorityScheduler.HighPriority());
         HealthRoutes.Map(first.MapGroup("").WithMetadata(ServedOn.BothPorts));
         first.MapPrometheusScrapingEndpoint(MetricsPath).WithMetadata(ServedOn.ManagementPort).ExcludeFromDescription();
         if (!settings.Api)
@@ -170,7 +170,7 @@ internal static class Serve
     }
 
     /// <summary>While draining, every answer asks its client to leave, so that none is on a connection when it is closed.</summary>
-    private static void UseFarewell(this WebApplication app)
+    private static void UseConnectionCloseWhileDraining(this WebApplication app)
     {
         var health = app.Services.GetRequiredService<Health>();
         app.Use((context, next) =>

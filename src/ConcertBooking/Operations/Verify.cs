@@ -61,29 +61,29 @@ internal static class Verify
             """),
     ];
 
-    public static async Task<int> Run(IConfiguration configuration)
+    public static async Task<int> RunAsync(IConfiguration configuration)
     {
         var redis = RedisSettings.Load(configuration);
         var settings = MySqlSession.Settings(Settings.LoadMySql(configuration));
         (settings.DefaultCommandTimeout, settings.MaximumPoolSize) = (MySqlLimits.VerifySeconds, AtOnce);
         await using var mysql = MySqlSession.Source(settings);
         using var free = new SemaphoreSlim(AtOnce);
-        var counts = Invariants.Select(invariant => Count(mysql, free, invariant)).ToArray();
+        var counts = Invariants.Select(invariant => CountAsync(mysql, free, invariant)).ToArray();
         var broken = 0L;
         for (var index = 0; index < Invariants.Length; index++)
         {
             var (violations, looked) = await counts[index];
-            broken += Tell(Invariants[index].Name, violations, looked);
+            broken += Report(Invariants[index].Name, violations, looked);
         }
 
-        await TellOfDeadEvents(mysql);
-        broken += await VerifyQueues.Run(mysql, redis);
+        await TellOfDeadEventsAsync(mysql);
+        broken += await VerifyQueues.RunAsync(mysql, redis);
         Console.WriteLine(broken == 0 ? "all invariants hold" : $"{broken} violations");
         return broken == 0 ? 0 : 1;
     }
 
     /// <summary>Given up by the relay, but neither lost nor hidden: they wait for somebody to look, which breaks no invariant.</summary>
-    private static async Task TellOfDeadEvents(MySqlDataSource mysql)
+    private static async Task TellOfDeadEventsAsync(MySqlDataSource mysql)
     {
         await using var command = mysql.CreateCommand("SELECT COUNT(CASE WHEN state = 'DEAD' THEN 1 END), COUNT(*) FROM outbox");
         await using var reader = await command.ExecuteReaderAsync();
@@ -94,7 +94,7 @@ internal static class Verify
     /// <summary>Statements that run side by side: a million reservations are checked in seconds.</summary>
     private const int AtOnce = 3;
 
-    private static async Task<(long Violations, long Looked)> Count(MySqlDataSource mysql, SemaphoreSlim free, Invariant invariant)
+    private static async Task<(long Violations, long Looked)> CountAsync(MySqlDataSource mysql, SemaphoreSlim free, Invariant invariant)
     {
         await free.WaitAsync();
         try
@@ -111,7 +111,7 @@ internal static class Verify
         }
     }
 
-    internal static long Tell(string name, long violations, long looked)
+    internal static long Report(string name, long violations, long looked)
     {
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{(violations == 0 ? "ok  " : "FAIL")}  {name}: {violations} of {looked}"));
         return violations;

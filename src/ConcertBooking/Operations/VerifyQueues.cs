@@ -45,20 +45,20 @@ internal static class VerifyQueues
     }
 
     /// <returns>How many violations there are.</returns>
-    public static async Task<long> Run(MySqlDataSource mysql, RedisSettings settings)
+    public static async Task<long> RunAsync(MySqlDataSource mysql, RedisSettings settings)
     {
         var sums = new Sums();
         try
         {
             await using var redis = await ConnectionMultiplexer.ConnectAsync(settings.Options);
-            var names = await Names(mysql);
+            var names = await NamesAsync(mysql);
             sums.Queues = names.Count;
-            await EachQueue.Run(names, async name =>
+            await EachQueue.RunAsync(names, async name =>
             {
                 var found = new Sums();
                 try
                 {
-                    await Look(mysql, redis.GetDatabase(), name, settings.KeyPrefix, found);
+                    await LookAsync(mysql, redis.GetDatabase(), name, settings.KeyPrefix, found);
                 }
                 catch (Exception exception) when (RedisErrors.IsOutage(exception))
                 {
@@ -77,13 +77,13 @@ internal static class VerifyQueues
             return 1;
         }
 
-        return Verify.Tell("no queue is over its maxActive, but by passes that were shown after a loss", sums.Over, sums.Active)
-            + Verify.Tell("no active place is past its end", sums.Past, sums.Active)
-            + Verify.Tell("no admission that was used up before a loss is active again", sums.UsedUp, sums.Shown)
-            + (sums.Silent == 0 ? 0 : Verify.Tell("queues whose Redis does not answer", sums.Silent, sums.Queues));
+        return Verify.Report("no queue is over its maxActive, but by passes that were shown after a loss", sums.Over, sums.Active)
+            + Verify.Report("no active place is past its end", sums.Past, sums.Active)
+            + Verify.Report("no admission that was used up before a loss is active again", sums.UsedUp, sums.Shown)
+            + (sums.Silent == 0 ? 0 : Verify.Report("queues whose Redis does not answer", sums.Silent, sums.Queues));
     }
 
-    private static async Task<List<string>> Names(MySqlDataSource mysql)
+    private static async Task<List<string>> NamesAsync(MySqlDataSource mysql)
     {
         var names = new List<string>();
         await using var command = mysql.CreateCommand("SELECT queue_name FROM queue");
@@ -96,7 +96,7 @@ internal static class VerifyQueues
         return names;
     }
 
-    private static async Task Look(MySqlDataSource mysql, IDatabase redis, string name, string keyPrefix, Sums sums)
+    private static async Task LookAsync(MySqlDataSource mysql, IDatabase redis, string name, string keyPrefix, Sums sums)
     {
         var queue = $"{keyPrefix}{{q:{name}}}:";
         RedisKey active = queue + "active", shown = queue + "shown";
@@ -114,7 +114,7 @@ internal static class VerifyQueues
                 if (ends[index] > now)
                 {
                     back++;
-                    sums.UsedUp += await IsUsedUp(mysql, name, (long)entry.Element, (long)entry.Score, lostAt) ? 1 : 0;
+                    sums.UsedUp += await IsUsedUpAsync(mysql, name, (long)entry.Element, (long)entry.Score, lostAt) ? 1 : 0;
                 }
             }
         }
@@ -123,7 +123,7 @@ internal static class VerifyQueues
         sums.Over += Math.Max(0, count - back - limit);
     }
 
-    private static async Task<bool> IsUsedUp(MySqlDataSource mysql, string queue, long userId, long issuedAt, long lostAt)
+    private static async Task<bool> IsUsedUpAsync(MySqlDataSource mysql, string queue, long userId, long issuedAt, long lostAt)
     {
         await using var connection = await mysql.OpenConnectionAsync();
         await using var command = new MySqlCommand(UsedPasses.SelectSql, connection);

@@ -16,7 +16,7 @@ internal sealed class PaymentRow
 internal static class GetPayment
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/payments/{paymentId}", Handle)
+        routes.MapGet("/v1/payments/{paymentId}", HandleAsync)
             .WithName("GetPayment").WithTags("Payments").WithSummary("Read a payment")
             .WithAccessToken()
             .Produces<PaymentResponse>()
@@ -28,7 +28,7 @@ internal static class GetPayment
         WHERE p.payment_id = @id AND p.user_id = @userId
         """;
 
-    private static async Task<IResult> Handle(string paymentId, HttpContext context, MySql database, CancellationToken cancellationToken)
+    private static async Task<IResult> HandleAsync(string paymentId, HttpContext context, MySql database, CancellationToken cancellationToken)
     {
         if (!Guid.TryParseExact(paymentId, "D", out var id))
         {
@@ -36,7 +36,7 @@ internal static class GetPayment
         }
 
         var userId = context.UserId();
-        var row = await database.Read(
+        var row = await database.ReadAsync(
             (connection, token) => connection.QueryFirstOrDefaultAsync<PaymentRow>(SelectSql, new { id, userId }, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken);
         return row is null
             ? Problems.PaymentNotFound

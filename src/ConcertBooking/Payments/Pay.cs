@@ -23,7 +23,7 @@ internal static class Pay
     public const int LongestId = 64;
 
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapPost("/v1/payments", Handle)
+        routes.MapPost("/v1/payments", HandleAsync)
             .WithName("Pay").WithTags("Payments").WithSummary("Pay a held seat")
             .WithQueueToken()
             .LimitedPerUser()
@@ -37,8 +37,8 @@ internal static class Pay
                 Problems.IdempotencyKeyMissing, Problems.InsufficientPoints, Problems.QueueTokenNotActive, Problems.ReservationNotFound,
                 Problems.AlreadyPaid, Problems.IdempotencyKeyInUse, Problems.HoldExpired, Problems.IdempotencyKeyReused, Problems.DatabaseUnavailable);
 
-    private static async Task<IResult> Handle(
-        PayRequest request, HttpContext context, WaitingRoom room, MySql database, StoredAnswers answers, InFlight inFlight, OutboxSignal outbox)
+    private static async Task<IResult> HandleAsync(
+        PayRequest request, HttpContext context, WaitingRoom room, MySql database, IdempotentAnswers answers, SingleFlight inFlight, OutboxSignal outbox)
     {
         if (string.IsNullOrWhiteSpace(request.ReservationId) || request.ReservationId.Length > LongestId)
         {
@@ -53,9 +53,9 @@ internal static class Pay
             return keyProblem;
         }
 
-        return await inFlight.Run(call!, async () =>
+        return await inFlight.RunAsync(call!, async () =>
         {
-            var pass = await room.Check(token);
+            var pass = await room.CheckAsync(token);
             if (pass is not PassStatus.Active)
             {
                 // The first payment used the token up; its repeat must still get the first answer.
@@ -68,8 +68,8 @@ internal static class Pay
                 return await answers.FindAsync(call!) ?? Problems.ReservationNotFound;
             }
 
-            var outcome = await database.Run(
-                (connection, cancellationToken) => Try(connection, call!, reservationId, token.Queue, cancellationToken), CancellationToken.None);
+            var outcome = await database.RunAsync(
+                (connection, cancellationToken) => TryAsync(connection, call!, reservationId, token.Queue, cancellationToken), CancellationToken.None);
             if (outcome.Result is StoredAnswer { Replayed: false })
             {
                 outbox.Set();
@@ -77,7 +77,7 @@ internal static class Pay
 
             if (outcome.LastHoldPaid)
             {
-                await GiveUpPlace(room, token);
+                await GiveUpPlaceAsync(room, token);
             }
 
             return outcome.Result;
@@ -89,7 +89,7 @@ internal static class Pay
     /// queue, and affordable. change_id marks the row as changed by this attempt; all that follows asks for that mark.
     /// The last two statements tell the key's row and, if there is no answer in it, why.
     /// </summary>
-    public static readonly Procedure Procedure = new("pay", Idempotency.Parameters + """
+    public static readonly StoredProcedure Procedure = new("pay", Idempotency.Parameters + """
         , @queue VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, @reservation BINARY(16),
         @reservationText CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, @paymentText CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
         @event BINARY(16), @traceparent VARCHAR(55) CHARACTER SET ascii COLLATE ascii_bin
@@ -130,7 +130,7 @@ internal static class Pay
 
     private readonly record struct Outcome(IResult Result, bool LastHoldPaid = false);
 
-    private static async Task<Outcome> Try(
+    private static async Task<Outcome> TryAsync(
         MySqlConnection connection, IdempotentCall call, Guid reservationId, string queue, CancellationToken cancellationToken)
     {
         await using var command = Procedure.Call(connection);
@@ -142,7 +142,7 @@ internal static class Pay
         command.Parameters.AddWithValue("@event", Guid.CreateVersion7());
         command.Parameters.AddWithValue("@traceparent", Telemetry.TraceParent);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        var answer = await Idempotency.ReadAnswer(reader, call, cancellationToken);
+        var answer = await Idempotency.ReadAnswerAsync(reader, call, cancellationToken);
         await reader.NextResultAsync(cancellationToken);
         var exists = await reader.ReadAsync(cancellationToken);
         if (answer is not null)
@@ -158,13 +158,13 @@ internal static class Pay
     }
 
     /// <summary>The seat is paid whatever Redis says; a place that cannot be handed on now ends by itself.</summary>
-    private static async Task GiveUpPlace(WaitingRoom room, QueueToken token)
+    private static async Task GiveUpPlaceAsync(WaitingRoom room, QueueToken token)
     {
         try
         {
-            await room.Leave(token);
+            await room.LeaveAsync(token);
         }
-        catch (Exception exception) when (exception is RedisUnavailableException or TooManyWaitingException)
+        catch (Exception exception) when (exception is RedisUnavailableException or BatchTimeoutException)
         {
             // It ends with its admission.
         }

@@ -26,7 +26,7 @@ public static class ChargePoints
 
     internal static void Map(IEndpointRouteBuilder routes)
     {
-        var route = routes.MapPost("/v1/points/charges", Handle);
+        var route = routes.MapPost("/v1/points/charges", HandleAsync);
         var selfCharge = routes.ServiceProvider.GetRequiredService<Settings>().PointsSelfCharge;
         (selfCharge ? route.WithAccessToken() : route.WithCashier())
             .WithName("ChargePoints").WithTags("Points").WithSummary("Charge points")
@@ -40,8 +40,8 @@ public static class ChargePoints
                 Problems.Forbidden, Problems.BalanceLimitExceeded, Problems.DatabaseUnavailable);
     }
 
-    private static async Task<IResult> Handle(
-        ChargePointsRequest request, HttpContext context, Settings settings, MySql database, InFlight inFlight, UserWriteLimiter writes)
+    private static async Task<IResult> HandleAsync(
+        ChargePointsRequest request, HttpContext context, Settings settings, MySql database, SingleFlight inFlight, UserWriteLimiter writes)
     {
         var caller = context.Features.Get<User>()!;
         if (Refuse(request, caller, settings.PointsSelfCharge) is { } refusal)
@@ -60,7 +60,7 @@ public static class ChargePoints
         using var turn = await writes.AcquireAsync(target, context.RequestAborted);
         return turn is null
             ? Problems.TooManyRequests
-            : await inFlight.Run(call!, () => database.Run((connection, token) => Charge(connection, call!, target, request.Amount, token), CancellationToken.None));
+            : await inFlight.RunAsync(call!, () => database.RunAsync((connection, token) => ChargeAsync(connection, call!, target, request.Amount, token), CancellationToken.None));
     }
 
     /// <summary>Whom a caller may not charge. Where users may not charge themselves, only cashiers get here.</summary>
@@ -75,7 +75,7 @@ public static class ChargePoints
     /// One round trip, kept by MySQL. The row of the user who is charged is locked by the first statement, so the balance read for
     /// the ledger row is the one that the last UPDATE changes. The cashier has no row in it that charges would wait for.
     /// </summary>
-    internal static readonly Procedure Procedure = new("charge_points", Idempotency.Parameters + """
+    internal static readonly StoredProcedure Procedure = new("charge_points", Idempotency.Parameters + """
         , @id CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, @target BIGINT, @amount BIGINT, @limit BIGINT
         """, """
         START TRANSACTION;
@@ -95,7 +95,7 @@ public static class ChargePoints
           WHERE i.user_id = @user AND i.call_name = @call AND i.idempotency_key = @key AND i.attempt_id = @attempt;
         """ + Idempotency.End);
 
-    private static async Task<IResult> Charge(MySqlConnection connection, IdempotentCall call, long target, long amount, CancellationToken cancellationToken)
+    private static async Task<IResult> ChargeAsync(MySqlConnection connection, IdempotentCall call, long target, long amount, CancellationToken cancellationToken)
     {
         await using var command = Procedure.Call(connection);
         var chargeId = call.AddTo(command);
@@ -104,7 +104,7 @@ public static class ChargePoints
         command.Parameters.AddWithValue("@amount", amount);
         command.Parameters.AddWithValue("@limit", MaximumBalance);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        return await Idempotency.ReadAnswer(reader, call, cancellationToken) ?? Problems.BalanceLimitExceeded;
+        return await Idempotency.ReadAnswerAsync(reader, call, cancellationToken) ?? Problems.BalanceLimitExceeded;
     }
 }
 

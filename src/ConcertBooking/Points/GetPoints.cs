@@ -10,14 +10,14 @@ public sealed record PointsResponse(long Balance);
 internal static class GetPoints
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/points", Handle)
+        routes.MapGet("/v1/points", HandleAsync)
             .WithName("GetPoints").WithTags("Points").WithSummary("Read the balance")
             .WithAccessToken()
             .Produces<PointsResponse>()
             .WithProblems(Problems.DatabaseUnavailable);
 
-    private static async Task<IResult> Handle(HttpContext context, Balances balances) =>
-        TypedResults.Ok(new PointsResponse(await balances.Of(context.UserId())));
+    private static async Task<IResult> HandleAsync(HttpContext context, Balances balances) =>
+        TypedResults.Ok(new PointsResponse(await balances.OfAsync(context.UserId())));
 }
 
 /// <summary>
@@ -29,15 +29,15 @@ internal sealed class Balances
     /// <summary>With a hundred, a statement takes MySQL less than a millisecond.</summary>
     private const int BalancesAtOnce = 100;
 
-    private readonly Gathering<long, long> _askers;
+    private readonly RequestBatcher<long, long> _askers;
 
     public Balances(MySql database) => _askers = new(
-        users => database.Read((connection, token) => Select(connection, users, token), CancellationToken.None), BalancesAtOnce);
+        users => database.ReadAsync((connection, token) => SelectAsync(connection, users, token), CancellationToken.None), BalancesAtOnce);
 
     /// <exception cref="DatabaseUnavailableException">As the statement, which may have been waited for behind another.</exception>
-    public Task<long> Of(long userId) => MySqlLimits.Request.Await(_askers.Ask(userId));
+    public Task<long> OfAsync(long userId) => MySqlLimits.Request.AwaitAsync(_askers.EnqueueAsync(userId));
 
-    private static async Task<IReadOnlyList<long>> Select(MySqlConnection connection, IReadOnlyList<long> users, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<long>> SelectAsync(MySqlConnection connection, IReadOnlyList<long> users, CancellationToken cancellationToken)
     {
         await using var command = new MySqlCommand(
             $"SELECT user_id, balance FROM user_point_balance WHERE user_id IN ({string.Join(',', users)})", connection);

@@ -28,7 +28,7 @@ internal static class ListTransactions
     private const char List = 't';
 
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/points/transactions", Handle)
+        routes.MapGet("/v1/points/transactions", HandleAsync)
             .WithName("ListTransactions").WithTags("Points").WithSummary("Read the ledger")
             .WithAccessToken()
             .Produces<PointTransactionList>()
@@ -42,7 +42,7 @@ internal static class ListTransactions
         LIMIT @count
         """;
 
-    private static async Task<IResult> Handle(HttpContext context, MySql database, int? limit, string? cursor, CancellationToken cancellationToken)
+    private static async Task<IResult> HandleAsync(HttpContext context, MySql database, int? limit, string? cursor, CancellationToken cancellationToken)
     {
         if (Paging.Limit(limit) is not { } size)
         {
@@ -57,7 +57,7 @@ internal static class ListTransactions
 
         var userId = context.UserId();
         var at = new DateTime(key.Number, DateTimeKind.Utc);
-        var rows = await database.Read(
+        var rows = await database.ReadAsync(
             async (connection, token) =>
                 (await connection.QueryAsync<PointTransactionRow>(SelectSql, new { userId, at, id = key.Id, count = size + 1 }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
             cancellationToken);

@@ -12,7 +12,7 @@ internal static class EachQueue
     private const int AtOnce = 50;
 
     /// <exception cref="Exception">That of one that failed, after all were worked on; a fault rather than an outage.</exception>
-    public static async Task Run<T>(IEnumerable<T> queues, Func<T, Task> work)
+    public static async Task RunAsync<T>(IEnumerable<T> queues, Func<T, Task> work)
     {
         Exception? outage = null, fault = null;
         await Parallel.ForEachAsync(queues, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (queue, _) =>

@@ -6,16 +6,16 @@ namespace ConcertBooking.Queue;
 internal static class GetPlace
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/queue/tokens/current", Handle)
+        routes.MapGet("/v1/queue/tokens/current", HandleAsync)
             .WithName("GetPlace").WithTags("Queue").WithSummary("Ask for one's place")
             .WithQueueToken()
             .Produces<PlaceResponse>()
             .WithProblems(Problems.QueueUnavailable);
 
-    private static async Task<IResult> Handle(HttpContext context, WaitingRoom room, QueueTokens tokens, Settings settings)
+    private static async Task<IResult> HandleAsync(HttpContext context, WaitingRoom room, QueueTokens tokens, Settings settings)
     {
         var token = context.QueueToken();
-        var place = await room.Look(token);
+        var place = await room.LookAsync(token);
         return place.Status is PlaceStatus.Gone
             ? Problems.QueueTokenExpired
             : TypedResults.Ok(PlaceAnswer.Create(place, token.UserId, token.Queue, tokens, settings));

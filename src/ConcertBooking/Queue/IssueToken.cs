@@ -13,7 +13,7 @@ internal static class IssueToken
     public const int LongestName = 64;
 
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapPost("/v1/queue/tokens", Handle)
+        routes.MapPost("/v1/queue/tokens", HandleAsync)
             .WithName("IssueToken").WithTags("Queue").WithSummary("Enter a queue")
             .WithAccessToken()
             .ValidatedByHand()
@@ -23,7 +23,7 @@ internal static class IssueToken
             .WithHeader("Proof-Of-Work", "The answer to a challenge, where the queue asks for one.")
             .WithProblems(Problems.ProofOfWorkNeeded, Problems.QueueNotFound, Problems.TooManyRequests, Problems.QueueUnavailable, Problems.QueueFull);
 
-    private static async Task<IResult> Handle(
+    private static async Task<IResult> HandleAsync(
         IssueTokenRequest? request, HttpContext context, Queues queues, WaitingRoom room, QueueTokens tokens, ProofOfWork proofOfWork,
         Settings settings, CancellationToken cancellationToken)
     {
@@ -32,18 +32,18 @@ internal static class IssueToken
             return Problem.Invalid("queue", $"Must be no longer than {LongestName} characters.");
         }
 
-        if (await queues.Find(request?.Queue ?? DefaultQueue, cancellationToken) is not { } queue)
+        if (await queues.FindAsync(request?.Queue ?? DefaultQueue, cancellationToken) is not { } queue)
         {
             return Problems.QueueNotFound;
         }
 
         var userId = context.UserId();
-        if (await proofOfWork.Check(context, queue, userId) is { } refusal)
+        if (await proofOfWork.CheckAsync(context, queue, userId) is { } refusal)
         {
             return refusal;
         }
 
-        var place = await room.Enter(queue.Name, userId);
+        var place = await room.EnterAsync(queue.Name, userId);
         if (place.Status is PlaceStatus.Full)
         {
             return Problems.QueueFull;

@@ -6,12 +6,12 @@ namespace ConcertBooking.Queue;
 internal static class LeaveQueue
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapDelete("/v1/queue/tokens/current", Handle)
+        routes.MapDelete("/v1/queue/tokens/current", HandleAsync)
             .WithName("LeaveQueue").WithTags("Queue").WithSummary("Leave the queue")
             .WithQueueToken()
             .Produces(StatusCodes.Status204NoContent)
             .WithProblems(Problems.QueueUnavailable);
 
-    private static async Task<IResult> Handle(HttpContext context, WaitingRoom room) =>
-        await room.Leave(context.QueueToken()) ? TypedResults.NoContent() : Problems.QueueTokenExpired;
+    private static async Task<IResult> HandleAsync(HttpContext context, WaitingRoom room) =>
+        await room.LeaveAsync(context.QueueToken()) ? TypedResults.NoContent() : Problems.QueueTokenExpired;
 }

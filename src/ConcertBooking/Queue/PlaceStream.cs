@@ -44,14 +44,14 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
     public CancellationToken ClientGone => context.RequestAborted;
 
     /// <summary>Ends when the stream has ended and nothing is being written any more.</summary>
-    public async Task Over()
+    public async Task OverAsync()
     {
         await _over.Task;
         await _writing;
     }
 
     /// <summary>Tells the place if there is something new to tell; admitted or gone, that is the end.</summary>
-    public void Tell(in Place place, Func<Place, QueueToken, PlaceResponse> answer)
+    public void SendPlace(in Place place, Func<Place, QueueToken, PlaceResponse> answer)
     {
         lock (_lock)
         {
@@ -60,13 +60,13 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
                 case PlaceStatus.Waiting:
                     _token = _token with { IssuedAt = place.Now };
                     if (place.Position != _position && (_position == 0 || time.GetElapsedTime(_positionAt) >= PositionInterval)
-                        && Say("position", answer(place, _token)))
+                        && WriteEvent("position", answer(place, _token)))
                     {
                         (_position, _positionAt) = (place.Position, _saidAt);
                     }
 
                     break;
-                case PlaceStatus.Active when Say("active", answer(place, _token)):
+                case PlaceStatus.Active when WriteEvent("active", answer(place, _token)):
                 case PlaceStatus.Gone when Write("event: expired\ndata: {\"code\":\"queue_token_expired\"}\n\n"u8):
                     Close();
                     break;
@@ -75,7 +75,7 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
     }
 
     /// <summary>A comment, unless something was said since.</summary>
-    public void Beat(TimeSpan silence)
+    public void SendHeartbeat(TimeSpan silence)
     {
         lock (_lock)
         {
@@ -87,7 +87,7 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
     }
 
     /// <summary>The last word of an instance that is stopping: when to come back, to another one.</summary>
-    public void Dismiss(int retryMilliseconds) =>
+    public void CloseWithRetry(int retryMilliseconds) =>
         End(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"retry: {retryMilliseconds}\n\n")));
 
     /// <summary>Too many of this user's streams are open here: says so, and asks not to come back.</summary>
@@ -104,18 +104,18 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
             }
 
             _closed = true;
-            _writing = WriteAfter(_writing, word);
+            _writing = WriteAfterAsync(_writing, word);
         }
 
         _over.TrySetResult();
     }
 
-    private async Task WriteAfter(Task before, byte[] word)
+    private async Task WriteAfterAsync(Task before, byte[] word)
     {
         await before;
         if (!ClientGone.IsCancellationRequested)
         {
-            await Finish(_writer.WriteAsync(word, ClientGone));
+            await FinishAsync(_writer.WriteAsync(word, ClientGone));
         }
     }
 
@@ -129,7 +129,7 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
         _over.TrySetResult();
     }
 
-    private bool Say(string name, PlaceResponse response)
+    private bool WriteEvent(string name, PlaceResponse response)
     {
         var data = JsonSerializer.SerializeToUtf8Bytes(response, PlaceJson.Web.PlaceResponse);
         Span<byte> message = stackalloc byte[64 + 1024];
@@ -158,13 +158,13 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
             message.CopyTo(_writer.GetSpan(message.Length));
             _writer.Advance(message.Length);
             var flush = _writer.FlushAsync();
-            _writing = flush.IsCompletedSuccessfully ? Task.CompletedTask : Finish(flush);
+            _writing = flush.IsCompletedSuccessfully ? Task.CompletedTask : FinishAsync(flush);
             _saidAt = time.GetTimestamp();
             return true;
         }
     }
 
-    private static async Task Finish(ValueTask<FlushResult> flush)
+    private static async Task FinishAsync(ValueTask<FlushResult> flush)
     {
         try
         {

@@ -30,9 +30,9 @@ internal sealed class ProofOfWork(Settings settings, Redis redis, RedisClock clo
 
     /// <returns>Null when the request may enter; else the refusal, with a challenge in the answer's headers.</returns>
     /// <exception cref="RedisUnavailableException">Whether the answer was used before cannot be told; nor could anybody enter.</exception>
-    public async Task<Problem?> Check(HttpContext context, QueueSettings queue, long userId)
+    public async Task<Problem?> CheckAsync(HttpContext context, QueueSettings queue, long userId)
     {
-        if (queue.ProofOfWorkBits == 0 || await IsDone(context.Request.Headers["Proof-Of-Work"], queue, userId))
+        if (queue.ProofOfWorkBits == 0 || await IsDoneAsync(context.Request.Headers["Proof-Of-Work"], queue, userId))
         {
             return null;
         }
@@ -51,7 +51,7 @@ internal sealed class ProofOfWork(Settings settings, Redis redis, RedisClock clo
         return Base64Url.EncodeToString(bytes);
     }
 
-    private async Task<bool> IsDone(Microsoft.Extensions.Primitives.StringValues header, QueueSettings queue, long userId)
+    private async Task<bool> IsDoneAsync(Microsoft.Extensions.Primitives.StringValues header, QueueSettings queue, long userId)
     {
         if (header.Count != 1 || header[0] is not { Length: <= MaximumAnswer } answer || !IsGood(answer, queue, userId, out var end, out var nonce))
         {
@@ -59,7 +59,7 @@ internal sealed class ProofOfWork(Settings settings, Redis redis, RedisClock clo
         }
 
         var left = end - clock.NowMilliseconds;
-        return left > 0 && (int)await redis.Eval(UseScript, [$"{{q:{queue.Name}}}:proof:{nonce}"], [left]) == 1;
+        return left > 0 && (int)await redis.EvalAsync(UseScript, [$"{{q:{queue.Name}}}:proof:{nonce}"], [left]) == 1;
     }
 
     private bool IsGood(string answer, QueueSettings queue, long userId, out long end, out string nonce)
@@ -67,7 +67,7 @@ internal sealed class ProofOfWork(Settings settings, Redis redis, RedisClock clo
         (end, nonce) = (0, "");
         Span<byte> bytes = stackalloc byte[Fixed + Signature];
         var colon = answer.IndexOf(':', StringComparison.Ordinal);
-        if (colon < 0 || !Opaque.TryDecode(answer[..colon], bytes, out var length) || length != bytes.Length || bytes[0] < queue.ProofOfWorkBits)
+        if (colon < 0 || !Base64UrlText.TryDecode(answer[..colon], bytes, out var length) || length != bytes.Length || bytes[0] < queue.ProofOfWorkBits)
         {
             return false;
         }

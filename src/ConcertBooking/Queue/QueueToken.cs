@@ -41,7 +41,7 @@ internal sealed class QueueTokens(Settings settings)
     {
         token = default;
         Span<byte> bytes = stackalloc byte[MaximumLength];
-        if (!Opaque.TryDecode(text, bytes, out var length))
+        if (!Base64UrlText.TryDecode(text, bytes, out var length))
         {
             return false;
         }

@@ -51,7 +51,7 @@ internal sealed class Queues(MySql database, Settings settings) : IDisposable
         name.Length is > 0 and <= 64 && name.All(static c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '_');
 
     /// <summary>The queue of that name, or null when there is none. Only a name never seen asks MySQL.</summary>
-    public async ValueTask<QueueSettings?> Find(string name, CancellationToken cancellationToken)
+    public async ValueTask<QueueSettings?> FindAsync(string name, CancellationToken cancellationToken)
     {
         if (_known.TryGetValue(name, out var queue))
         {
@@ -63,7 +63,7 @@ internal sealed class Queues(MySql database, Settings settings) : IDisposable
             return null;
         }
 
-        await Refresh(cancellationToken);
+        await RefreshAsync(cancellationToken);
         return _known.GetValueOrDefault(name);
     }
 
@@ -93,14 +93,14 @@ internal sealed class Queues(MySql database, Settings settings) : IDisposable
         "UPDATE queue SET entered_at = NOW(6), updated_at = updated_at WHERE queue_name = @name AND entered_at IS NULL";
 
     /// <summary>From now on the queue's data in Redis can have been lost.</summary>
-    public Task MarkEntered(string name, CancellationToken cancellationToken) =>
-        database.Run((connection, _) => connection.ExecuteAsync(EnteredSql, new { name }, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken, MySqlLimits.Background);
+    public Task MarkEnteredAsync(string name, CancellationToken cancellationToken) =>
+        database.RunAsync((connection, _) => connection.ExecuteAsync(EnteredSql, new { name }, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken, MySqlLimits.Background);
 
     /// <summary>
     /// Reads the table as it is now, one reading at a time: a flood of made-up names is answered by the next reading
     /// together, and takes one connection.
     /// </summary>
-    public async Task Refresh(CancellationToken cancellationToken, Deadline? until = null)
+    public async Task RefreshAsync(CancellationToken cancellationToken, Deadline? until = null)
     {
         var deadline = until ?? MySqlLimits.Request;
         var begun = Volatile.Read(ref _begun);
@@ -115,7 +115,7 @@ internal sealed class Queues(MySql database, Settings settings) : IDisposable
             {
                 Volatile.Write(ref _begun, _begun + 1);
                 _succeeded = false;
-                await Load(deadline, cancellationToken);
+                await LoadAsync(deadline, cancellationToken);
                 _succeeded = true;
             }
         }
@@ -125,19 +125,19 @@ internal sealed class Queues(MySql database, Settings settings) : IDisposable
         }
     }
 
-    private async Task Load(Deadline deadline, CancellationToken cancellationToken)
+    private async Task LoadAsync(Deadline deadline, CancellationToken cancellationToken)
     {
         if (!_stated)
         {
             var (maxActive, activeSeconds) = (settings.QueueMaxActive, (int)settings.QueueActive.TotalSeconds);
-            await database.Run(
+            await database.RunAsync(
                 (connection, _) => connection.ExecuteAsync(
                     StateDefaultsSql, new { maxActive, activeSeconds }, commandTimeout: MySqlLimits.StatementSeconds),
                 cancellationToken, deadline);
             _stated = true;
         }
 
-        var rows = await database.Run(
+        var rows = await database.RunAsync(
             static async (connection, token) => (await connection.QueryAsync<QueueRow>(SelectSql, commandTimeout: MySqlLimits.StatementSeconds)).ToList(), cancellationToken, deadline);
         foreach (var row in rows)
         {

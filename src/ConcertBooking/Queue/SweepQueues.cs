@@ -7,7 +7,7 @@ namespace ConcertBooking.Queue;
 /// asks; the settings are read again every second, and every two seconds all queues are counted, because other
 /// instances may have filled them. Any instance that can be asked may do it, and each does.
 /// </summary>
-internal sealed class SweepQueues(Queues queues, WaitingRoom room, Throttle throttle, Metrics metrics, TimeProvider time, ILogger<SweepQueues> logger)
+internal sealed class SweepQueues(Queues queues, WaitingRoom room, AdmissionController throttle, Metrics metrics, TimeProvider time, ILogger<SweepQueues> logger)
     : PeriodicService(TimeSpan.FromMilliseconds(100), time, logger)
 {
     private const int RoundsPerJudgement = 5;
@@ -16,38 +16,38 @@ internal sealed class SweepQueues(Queues queues, WaitingRoom room, Throttle thro
     private int _round;
     private Task _refreshing = Task.CompletedTask;
 
-    protected override async Task Round(CancellationToken stoppingToken)
+    protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
         var round = _round++;
         if (round % RoundsPerJudgement == 0)
         {
-            throttle.Judge();
+            throttle.Update();
             metrics.AdmissionShare = throttle.Share;
         }
 
         var all = round % RoundsPerCount == 0;
-        var counting = EachQueue.Run(queues.Known.Where(queue => all || room.HasLine(queue.Name)), room.Count);
+        var counting = EachQueue.RunAsync(queues.Known.Where(queue => all || room.HasLine(queue.Name)), room.CountAsync);
 
         // A slow MySQL holds up its own reading only, not the line.
         var last = Task.CompletedTask;
         if (round % RoundsPerRefresh == 0 && _refreshing.IsCompleted)
         {
             last = _refreshing;
-            _refreshing = Refresh(stoppingToken);
+            _refreshing = RefreshAsync(stoppingToken);
         }
 
         await Task.WhenAll(counting, last);
     }
 
-    private async Task Refresh(CancellationToken stoppingToken)
+    private async Task RefreshAsync(CancellationToken stoppingToken)
     {
-        await queues.Refresh(stoppingToken);
+        await queues.RefreshAsync(stoppingToken);
         foreach (var queue in queues.Known)
         {
             metrics.KnowQueue(queue.Name);
             if (queue.IsNew && room.HasPeople(queue.Name))
             {
-                await queues.MarkEntered(queue.Name, stoppingToken);
+                await queues.MarkEnteredAsync(queue.Name, stoppingToken);
             }
         }
     }

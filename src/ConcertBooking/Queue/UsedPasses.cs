@@ -29,12 +29,12 @@ internal sealed class UsedPasses(MySql database)
 
     /// <param name="issuedAt">Of the token, in µs since 1970.</param>
     /// <returns>False also when MySQL does not answer: without it nothing can be held or paid.</returns>
-    public async Task<bool> IsUsedUp(long userId, string queue, long issuedAt)
+    public async Task<bool> IsUsedUpAsync(long userId, string queue, long issuedAt)
     {
         try
         {
             var (issued, until) = (issuedAt / 1e6m, LastMoment);
-            return await database.Read(
+            return await database.ReadAsync(
                 (connection, _) => connection.ExecuteScalarAsync<long>(SelectSql, new { userId, queue, issued, until }, commandTimeout: MySqlLimits.StatementSeconds), CancellationToken.None) > 0;
         }
         catch (DatabaseUnavailableException)

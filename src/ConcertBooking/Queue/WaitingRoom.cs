@@ -10,7 +10,7 @@ namespace ConcertBooking.Queue;
 /// crowd costs Redis and this instance few round trips; those who hold and pay are not among those who enter and look,
 /// so that no crowd stands before them.
 /// </summary>
-internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings, RedisClock clock, Throttle throttle, Metrics metrics, UsedPasses usedPasses)
+internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings, RedisClock clock, AdmissionController throttle, Metrics metrics, UsedPasses usedPasses)
 {
     /// <summary>How long those who come after the one who has the seat, or is about to, are spared MySQL.</summary>
     private static readonly TimeSpan SeatLockLife = TimeSpan.FromMilliseconds(500);
@@ -34,36 +34,36 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     private const int CallsOfACount = 2_000;
 
     /// <summary>Visitors of one script; with twenty it takes Redis half a millisecond, for which everybody else waits.</summary>
-    private const int VisitorsAtOnce = 20;
+    private const int MaximumBatchSize = 20;
 
     /// <summary>A queue's visitors: those who enter and look, and those who hold, pay and leave, as the last payment does.</summary>
-    private readonly ConcurrentDictionary<(string Queue, bool Buying), Gathering<Visit, Visited>> _visitors = new();
+    private readonly ConcurrentDictionary<(string Queue, bool Buying), RequestBatcher<QueueCommand, QueueCommandResult>> _visitors = new();
 
-    /// <param name="Want">As <see cref="WaitingRoomLua.Visit"/> names it.</param>
+    /// <param name="Want">As <see cref="WaitingRoomLua.RunCommands"/> names it.</param>
     /// <param name="Seat">Whose lock is wanted too.</param>
-    private readonly record struct Visit(string Want, long UserId, long Ticket, long IssuedAt, long AdmittedUntil, RedisKey? Seat);
+    private readonly record struct QueueCommand(string Want, long UserId, long Ticket, long IssuedAt, long AdmittedUntil, RedisKey? Seat);
 
     /// <summary>What a visitor is told, as a place or as a pass; it may be an admission that is back after a loss.</summary>
-    private readonly record struct Visited(int Status, Place Place, bool IsBack);
+    private readonly record struct QueueCommandResult(int Status, Place Place, bool IsBack);
 
     public bool HasLine(string queue) => _people.TryGetValue(queue, out var people) && people.Waiting > 0;
 
     /// <summary>Whether somebody is there, as far as this instance knows.</summary>
     public bool HasPeople(string queue) => _people.TryGetValue(queue, out var people) && people is not { Waiting: 0, Active: 0 };
 
-    public async Task<Place> Enter(string queue, long userId) =>
-        (await Ask(queue, buying: false, new Visit("enter", userId, 0, 0, 0, null))).Place;
+    public async Task<Place> EnterAsync(string queue, long userId) =>
+        (await AskAsync(queue, buying: false, new QueueCommand("enter", userId, 0, 0, 0, null))).Place;
 
-    public async Task<Place> Look(QueueToken token) => (await Ask("look", token)).Place;
+    public async Task<Place> LookAsync(QueueToken token) => (await AskAsync("look", token)).Place;
 
     /// <summary>Gives the place up and hands it on.</summary>
     /// <returns>False when there was none any more.</returns>
-    public async Task<bool> Leave(QueueToken token) => (await Ask("leave", token)).Place.Status is PlaceStatus.Active;
+    public async Task<bool> LeaveAsync(QueueToken token) => (await AskAsync("leave", token)).Place.Status is PlaceStatus.Active;
 
     /// <summary>The places of several waiting users of one queue, in one call; it counts as asking of each of them.</summary>
-    public async Task<Place[]> Watch(string queue, IReadOnlyList<QueueToken> tokens)
+    public async Task<Place[]> WatchAsync(string queue, IReadOnlyList<QueueToken> tokens)
     {
-        var reply = await Eval(
+        var reply = await EvalAsync(
             WaitingRoomLua.Watch, queues.OfToken(queue), [.. tokens.SelectMany(static token => new RedisValue[] { token.UserId, token.Ticket, token.IssuedAt })]);
         var (now, pace) = ((long)reply[0], (long)reply[2] / 1e6);
         var places = new Place[tokens.Count];
@@ -80,16 +80,16 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     /// <summary>
     /// Whether the token's user is admitted. When Redis cannot say, the pass speaks for itself until its end.
     /// </summary>
-    public Task<PassStatus> Check(QueueToken token) => Check(token, null);
+    public Task<PassStatus> CheckAsync(QueueToken token) => CheckAsync(token, null);
 
-    /// <summary>The same, and takes the seat's short lock; <see cref="Unlock"/> gives it back.</summary>
-    public Task<PassStatus> CheckAndLock(QueueToken token, long scheduleId, int seatNo) => Check(token, SeatKey(token.Queue, scheduleId, seatNo));
+    /// <summary>The same, and takes the seat's short lock; <see cref="UnlockAsync"/> gives it back.</summary>
+    public Task<PassStatus> CheckAndLockAsync(QueueToken token, long scheduleId, int seatNo) => CheckAsync(token, SeatKey(token.Queue, scheduleId, seatNo));
 
-    private async Task<PassStatus> Check(QueueToken token, RedisKey? seat)
+    private async Task<PassStatus> CheckAsync(QueueToken token, RedisKey? seat)
     {
         try
         {
-            var visited = await Ask(seat is null ? "check" : "hold", token, seat);
+            var visited = await AskAsync(seat is null ? "check" : "hold", token, seat);
             return visited.Status switch { 0 => PassStatus.Gone, 1 => PassStatus.NotActive, 2 => PassStatus.Active, _ => PassStatus.SeatBusy };
         }
         catch (RedisUnavailableException)
@@ -102,25 +102,25 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     }
 
     /// <summary>Frees the seat's short lock, unless the seat has an owner: then it is the owner's from now on, until it ends by itself.</summary>
-    public async Task Unlock(QueueToken token, long scheduleId, int seatNo, long? owner)
+    public async Task UnlockAsync(QueueToken token, long scheduleId, int seatNo, long? owner)
     {
         var seat = SeatKey(token.Queue, scheduleId, seatNo);
         _localLocks.TryRemove(new(seat, token.UserId));
         if (owner != token.UserId)
         {
-            await Spare(WaitingRoomLua.Unlock, seat, [token.UserId, owner ?? RedisValue.EmptyString, (long)SeatLockLife.TotalMilliseconds]);
+            await EvalBestEffortAsync(WaitingRoomLua.Unlock, seat, [token.UserId, owner ?? RedisValue.EmptyString, (long)SeatLockLife.TotalMilliseconds]);
         }
     }
 
     /// <summary>Ends whatever lock a seat has, because nobody has the seat any more.</summary>
-    public Task Free(string queue, long scheduleId, int seatNo) => Spare(WaitingRoomLua.Free, SeatKey(queue, scheduleId, seatNo), []);
+    public Task FreeAsync(string queue, long scheduleId, int seatNo) => EvalBestEffortAsync(WaitingRoomLua.Free, SeatKey(queue, scheduleId, seatNo), []);
 
     /// <summary>What is not worth a refusal when Redis is away.</summary>
-    private async Task Spare(RedisScript script, RedisKey seat, RedisValue[] arguments)
+    private async Task EvalBestEffortAsync(RedisScript script, RedisKey seat, RedisValue[] arguments)
     {
         try
         {
-            await redis.Eval(script, [seat], arguments);
+            await redis.EvalAsync(script, [seat], arguments);
         }
         catch (RedisUnavailableException)
         {
@@ -129,13 +129,13 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     }
 
     /// <summary>Drops what is past, hands on what is free, adopts newer settings, and counts.</summary>
-    public async Task<QueueCounts> Count(QueueSettings queue)
+    public async Task<QueueCounts> CountAsync(QueueSettings queue)
     {
         RedisResult[] reply;
         var calls = 0;
         do
         {
-            reply = await Eval(WaitingRoomLua.Count, queue, []);
+            reply = await EvalAsync(WaitingRoomLua.Count, queue, []);
         }
         while ((int)reply[7] == 1 && ++calls < CallsOfACount);
 
@@ -145,25 +145,25 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     }
 
     /// <summary>Buyers have a pass; with the token of somebody who waits a call to hold or pay is most likely refused, and is among those who look.</summary>
-    private Task<Visited> Ask(string want, QueueToken token, RedisKey? seat = null) => Ask(
-        token.Queue, buying: want is not "look" && token.AdmittedUntil > 0, new Visit(want, token.UserId, token.Ticket, token.IssuedAt, token.AdmittedUntil, seat));
+    private Task<QueueCommandResult> AskAsync(string want, QueueToken token, RedisKey? seat = null) => AskAsync(
+        token.Queue, buying: want is not "look" && token.AdmittedUntil > 0, new QueueCommand(want, token.UserId, token.Ticket, token.IssuedAt, token.AdmittedUntil, seat));
 
-    private async Task<Visited> Ask(string queue, bool buying, Visit visit)
+    private async Task<QueueCommandResult> AskAsync(string queue, bool buying, QueueCommand visit)
     {
         using var span = Telemetry.Source.StartActivity(Redis.SpanName, ActivityKind.Client);
         var visitors = _visitors.GetOrAdd(
-            (queue, buying), static (key, room) => new(visits => room.Receive(key.Queue, visits), VisitorsAtOnce), this);
+            (queue, buying), static (key, room) => new(visits => room.SendBatchAsync(key.Queue, visits), MaximumBatchSize), this);
         try
         {
-            var visited = await visitors.Ask(visit);
+            var visited = await visitors.EnqueueAsync(visit);
             if (!visited.IsBack || visit.Want == "leave"
-                || !await usedPasses.IsUsedUp(visit.UserId, queue, visit.IssuedAt == 0 ? visited.Place.Ticket : visit.IssuedAt))
+                || !await usedPasses.IsUsedUpAsync(visit.UserId, queue, visit.IssuedAt == 0 ? visited.Place.Ticket : visit.IssuedAt))
             {
                 return visited;
             }
 
-            await visitors.Ask(visit with { Want = "leave", IssuedAt = visited.Place.Now, AdmittedUntil = 0, Seat = null });
-            return visit.Want == "enter" ? await visitors.Ask(visit) : default;
+            await visitors.EnqueueAsync(visit with { Want = "leave", IssuedAt = visited.Place.Now, AdmittedUntil = 0, Seat = null });
+            return visit.Want == "enter" ? await visitors.EnqueueAsync(visit) : default;
         }
         catch (RedisUnavailableException)
         {
@@ -172,7 +172,7 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
         }
     }
 
-    private async Task<IReadOnlyList<Visited>> Receive(string queue, IReadOnlyList<Visit> visits)
+    private async Task<IReadOnlyList<QueueCommandResult>> SendBatchAsync(string queue, IReadOnlyList<QueueCommand> visits)
     {
         var arguments = new List<RedisValue>(2 + (visits.Count * 5)) { settings.QueueMaxWaiting, (long)SeatLockLife.TotalMilliseconds };
         var seats = new List<RedisKey>();
@@ -185,29 +185,29 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
             }
         }
 
-        var reply = await Eval(WaitingRoomLua.Visit, queues.OfToken(queue), arguments, seats);
+        var reply = await EvalAsync(WaitingRoomLua.RunCommands, queues.OfToken(queue), arguments, seats);
         var (now, pace) = ((long)reply[0], (long)reply[2] / 1e6);
-        var visited = new Visited[visits.Count];
+        var visited = new QueueCommandResult[visits.Count];
         for (var index = 0; index < visited.Length; index++)
         {
             var at = 3 + (index * 5);
             var status = (int)reply[at];
             var place = new Place(
                 (PlaceStatus)status, (int)reply[at + 1] == 1, (long)reply[at + 2], (long)reply[at + 3], (long)reply[at + 4], pace, now + index);
-            visited[index] = new Visited(status, place, (int)reply[at + 1] == 2);
+            visited[index] = new QueueCommandResult(status, place, (int)reply[at + 1] == 2);
             if (visits[index].Want is "enter" or "look")
             {
-                Know(queue, place);
+                UpdateCounts(queue, place);
             }
         }
 
         return visited;
     }
 
-    private async Task<RedisResult[]> Eval(
+    private async Task<RedisResult[]> EvalAsync(
         RedisScript script, QueueSettings queue, IReadOnlyCollection<RedisValue> arguments, IReadOnlyCollection<RedisKey>? seats = null)
     {
-        var reply = (RedisResult[])(await redis.Eval(
+        var reply = (RedisResult[])(await redis.EvalAsync(
             script,
             [.. Keys(queue.Name), .. seats ?? []],
             [
@@ -228,7 +228,7 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     }
 
     /// <summary>Whoever has a place is somebody in that queue, until it is next counted.</summary>
-    private void Know(string queue, Place place)
+    private void UpdateCounts(string queue, Place place)
     {
         if (place.Status is PlaceStatus.Waiting or PlaceStatus.Active && !HasLine(queue))
         {

@@ -44,7 +44,7 @@ internal static class WaitingRoomLua
     /// moment, never waits, and lets its own user through, because MySQL decides. Status 3: somebody else has it.</item>
     /// </list>
     /// </summary>
-    public static readonly RedisScript Visit = new(Recognising + """
+    public static readonly RedisScript RunCommands = new(Recognising + """
         local maxWaiting, lockMs, seats = tonumber(ARGV[11]), ARGV[12], 7
 
         local function place(user, how, ticket)

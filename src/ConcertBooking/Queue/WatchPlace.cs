@@ -11,7 +11,7 @@ namespace ConcertBooking.Queue;
 internal static class WatchPlace
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/queue/tokens/current/events", Handle)
+        routes.MapGet("/v1/queue/tokens/current/events", HandleAsync)
             .WithName("WatchPlace").WithTags("Queue").WithSummary("Watch one's place")
             .WithDescription(
                 "Server-sent events: `position` whenever it changes, at most once a second; `active` once admitted, `expired` when the "
@@ -23,10 +23,10 @@ internal static class WatchPlace
             .Produces<PlaceResponse>(StatusCodes.Status200OK, "text/event-stream")
             .WithProblems(Problems.QueueUnavailable);
 
-    private static async Task<IResult> Handle(HttpContext context, WaitingRoom room, PlaceStreams streams, TimeProvider time)
+    private static async Task<IResult> HandleAsync(HttpContext context, WaitingRoom room, QueuePositionBroadcaster streams, TimeProvider time)
     {
         var token = context.QueueToken();
-        var place = await room.Look(token);
+        var place = await room.LookAsync(token);
         if (place.Status is PlaceStatus.Gone)
         {
             return Problems.QueueTokenExpired;
@@ -41,7 +41,7 @@ internal static class WatchPlace
         }
 
         context.Features.Get<IHttpResponseBodyFeature>()!.DisableBuffering();
-        await streams.Follow(new PlaceStream(context, token, time), place);
+        await streams.FollowAsync(new PlaceStream(context, token, time), place);
         return TypedResults.Empty;
     }
 }

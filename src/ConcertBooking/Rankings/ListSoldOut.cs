@@ -14,22 +14,22 @@ public sealed record SoldOutList(IReadOnlyList<SoldOutSchedule> Items);
 internal static class ListSoldOut
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/rankings/sold-out", Handle)
+        routes.MapGet("/v1/rankings/sold-out", HandleAsync)
             .WithName("ListSoldOut").WithTags("Catalogue").WithSummary("Schedules that sold out fastest, counted from their first payment")
             .Cached<SoldOutList>()
             .WithProblems(Problems.InvalidRequest, Problems.RankingsUnavailable);
 
-    private static Task<IResult> Handle(MySql database, Ranking ranking, CatalogueCache cache, int? limit) =>
+    private static Task<IResult> HandleAsync(MySql database, Ranking ranking, CatalogueCache cache, int? limit) =>
         Paging.Limit(limit) is { } size
-            ? cache.Get($"rankings/sold-out/{size}", () => Build(database, ranking, size))
+            ? cache.GetAsync($"rankings/sold-out/{size}", () => BuildAsync(database, ranking, size))
             : Task.FromResult<IResult>(Paging.LimitProblem);
 
-    private static async Task<CachedAnswer> Build(MySql database, Ranking ranking, int size)
+    private static async Task<CachedAnswer> BuildAsync(MySql database, Ranking ranking, int size)
     {
         try
         {
-            var fastest = await ranking.SoldOut(size);
-            var schedules = await Schedules(database, fastest.ConvertAll(static schedule => schedule.Id));
+            var fastest = await ranking.SoldOutAsync(size);
+            var schedules = await SchedulesAsync(database, fastest.ConvertAll(static schedule => schedule.Id));
             var items = fastest.Where(schedule => schedules.ContainsKey(schedule.Id))
                 .Select(schedule => new SoldOutSchedule(
                     schedule.Id, schedules[schedule.Id].ConcertId, schedules[schedule.Id].Title, schedule.Score / 1000))
@@ -42,7 +42,7 @@ internal static class ListSoldOut
         }
     }
 
-    private static async Task<Dictionary<long, (long ConcertId, string Title)>> Schedules(MySql database, List<long> ids) => ids.Count == 0 ? [] : await database.Run(
+    private static async Task<Dictionary<long, (long ConcertId, string Title)>> SchedulesAsync(MySql database, List<long> ids) => ids.Count == 0 ? [] : await database.RunAsync(
         async (connection, token) =>
         {
             await using var command = new MySqlCommand(

@@ -13,22 +13,22 @@ public sealed record TopConcertList(IReadOnlyList<TopConcert> Items);
 internal static class ListTopConcerts
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/rankings/concerts", Handle)
+        routes.MapGet("/v1/rankings/concerts", HandleAsync)
             .WithName("ListTopConcerts").WithTags("Catalogue").WithSummary("Concerts that sold most in the last 24 hours, most first")
             .Cached<TopConcertList>()
             .WithProblems(Problems.InvalidRequest, Problems.RankingsUnavailable);
 
-    private static Task<IResult> Handle(MySql database, Ranking ranking, CatalogueCache cache, int? limit) =>
+    private static Task<IResult> HandleAsync(MySql database, Ranking ranking, CatalogueCache cache, int? limit) =>
         Paging.Limit(limit) is { } size
-            ? cache.Get($"rankings/concerts/{size}", () => Build(database, ranking, size))
+            ? cache.GetAsync($"rankings/concerts/{size}", () => BuildAsync(database, ranking, size))
             : Task.FromResult<IResult>(Paging.LimitProblem);
 
-    private static async Task<CachedAnswer> Build(MySql database, Ranking ranking, int size)
+    private static async Task<CachedAnswer> BuildAsync(MySql database, Ranking ranking, int size)
     {
         try
         {
-            var top = await ranking.Top(size);
-            var titles = await Titles(database, top.ConvertAll(static concert => concert.Id));
+            var top = await ranking.TopAsync(size);
+            var titles = await TitlesAsync(database, top.ConvertAll(static concert => concert.Id));
             var items = top.Where(concert => titles.ContainsKey(concert.Id))
                 .Select(concert => new TopConcert(concert.Id, titles[concert.Id], concert.Score))
                 .OrderByDescending(static concert => concert.SeatsSold).ThenBy(static concert => concert.ConcertId).ToList();
@@ -40,7 +40,7 @@ internal static class ListTopConcerts
         }
     }
 
-    private static async Task<Dictionary<long, string>> Titles(MySql database, List<long> concerts) => concerts.Count == 0 ? [] : await database.Run(
+    private static async Task<Dictionary<long, string>> TitlesAsync(MySql database, List<long> concerts) => concerts.Count == 0 ? [] : await database.RunAsync(
         async (connection, token) =>
         {
             await using var command = new MySqlCommand(

@@ -31,46 +31,46 @@ internal sealed class Ranking(Redis redis)
     /// Counts seats of events. Where there is no generation they are not counted: the rebuild that comes reads them from
     /// MySQL, where they were written before their events.
     /// </summary>
-    public Task Add(IReadOnlyList<SoldSeat> seats) => Add("", seats);
+    public Task AddAsync(IReadOnlyList<SoldSeat> seats) => AddAsync("", seats);
 
     /// <summary>Counts seats in the generation that is being built.</summary>
     /// <returns>Whether it still is: Redis may have lost it.</returns>
-    public async Task<bool> Build(string generation, IReadOnlyList<SoldSeat> seats) => (int)await Add(generation, seats) == 1;
+    public async Task<bool> BuildAsync(string generation, IReadOnlyList<SoldSeat> seats) => (int)await AddAsync(generation, seats) == 1;
 
     /// <summary>Concerts and their seats sold in the last 24 hours, most first.</summary>
-    public Task<List<(long Id, long Score)>> Top(int limit) => Read(TopScript, limit);
+    public Task<List<(long Id, long Score)>> TopAsync(int limit) => ReadAsync(TopScript, limit);
 
     /// <summary>Schedules and the milliseconds in which they sold out, fastest first.</summary>
-    public Task<List<(long Id, long Score)>> SoldOut(int limit) => Read(SoldOutScript, limit);
+    public Task<List<(long Id, long Score)>> SoldOutAsync(int limit) => ReadAsync(SoldOutScript, limit);
 
     /// <summary>Whether the caller is to build this generation: there is none, or none that is fresh, and nobody else builds.</summary>
-    public async Task<bool> Begin(string generation) => (int)await redis.Eval(BeginScript, Root, [generation]) == 1;
+    public async Task<bool> BeginAsync(string generation) => (int)await redis.EvalAsync(BeginScript, Root, [generation]) == 1;
 
     /// <summary>Puts it in the place of the current one.</summary>
-    public async Task<bool> End(string generation) => (int)await redis.Eval(EndScript, Root, [generation]) == 1;
+    public async Task<bool> EndAsync(string generation) => (int)await redis.EvalAsync(EndScript, Root, [generation]) == 1;
 
     /// <summary>Removes some of a generation that nobody reads any more.</summary>
     /// <returns>Whether there may be more.</returns>
-    public async Task<bool> Discard() => (int)await redis.Eval(DiscardScript, Root, []) == 1;
+    public async Task<bool> DiscardAsync() => (int)await redis.EvalAsync(DiscardScript, Root, []) == 1;
 
     /// <summary>The current generation and some payments that it counted, the newest among them.</summary>
-    public async Task<(string Generation, List<Guid> Payments)> Witnesses()
+    public async Task<(string Generation, List<Guid> Payments)> WitnessesAsync()
     {
-        var reply = (string[])(await redis.Eval(WitnessesScript, Root, []))!;
+        var reply = (string[])(await redis.EvalAsync(WitnessesScript, Root, []))!;
         return (reply.FirstOrDefault(""), [.. reply.Skip(1).Select(Guid.Parse)]);
     }
 
     /// <summary>The generation is to be replaced now.</summary>
-    public Task Outdate(string generation) => redis.Eval(OutdateScript, Root, [generation]);
+    public Task OutdateAsync(string generation) => redis.EvalAsync(OutdateScript, Root, [generation]);
 
-    private Task<RedisResult> Add(string generation, IReadOnlyList<SoldSeat> seats)
+    private Task<RedisResult> AddAsync(string generation, IReadOnlyList<SoldSeat> seats)
     {
         // Of each second the newest payment; ids of the service's own rise with time, others bear no witness.
         var witnesses = seats.Where(static seat => seat.PaymentId.Version == 7)
             .GroupBy(static seat => Milliseconds(seat.PaidAt) / 1000)
             .Select(static second => (Second: second.Key, Payment: second.Max(static seat => seat.PaymentId)))
             .OrderByDescending(static witness => witness.Second).Take(RankingLua.MostWitnesses).ToList();
-        return redis.Eval(AddScript, Root,
+        return redis.EvalAsync(AddScript, Root,
         [
             generation, witnesses.Count,
             .. witnesses.SelectMany(static witness => (RedisValue[])[witness.Second, witness.Payment.ToString()]),
@@ -81,9 +81,9 @@ internal sealed class Ranking(Redis redis)
 
     private static long Milliseconds(DateTime moment) => new DateTimeOffset(moment, TimeSpan.Zero).ToUnixTimeMilliseconds();
 
-    private async Task<List<(long, long)>> Read(RedisScript script, int limit)
+    private async Task<List<(long, long)>> ReadAsync(RedisScript script, int limit)
     {
-        var reply = (string[])(await redis.Eval(script, Root, [limit]))!;
+        var reply = (string[])(await redis.EvalAsync(script, Root, [limit]))!;
         return [.. reply.Chunk(2).Select(static pair =>
             (long.Parse(pair[0], CultureInfo.InvariantCulture), (long)double.Parse(pair[1], CultureInfo.InvariantCulture)))];
     }

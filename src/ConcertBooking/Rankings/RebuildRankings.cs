@@ -29,11 +29,11 @@ internal sealed partial class RebuildRankings(MySql database, Ranking ranking, T
         WHERE p.payment_id > @after ORDER BY p.payment_id LIMIT 1000
         """;
 
-    protected override async Task Round(CancellationToken stoppingToken)
+    protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
-        await Check(stoppingToken);
+        await CheckAsync(stoppingToken);
         var generation = Guid.NewGuid().ToString("N");
-        if (!await ranking.Begin(generation))
+        if (!await ranking.BeginAsync(generation))
         {
             return;
         }
@@ -41,8 +41,8 @@ internal sealed partial class RebuildRankings(MySql database, Ranking ranking, T
         var (after, count) = (Guid.Empty, 0);
         while (true)
         {
-            var (last, seats) = await Read(after, stoppingToken);
-            if (seats.Count > 0 && !await ranking.Build(generation, seats))
+            var (last, seats) = await ReadAsync(after, stoppingToken);
+            if (seats.Count > 0 && !await ranking.BuildAsync(generation, seats))
             {
                 return; // Lost again: the next round begins anew.
             }
@@ -54,18 +54,18 @@ internal sealed partial class RebuildRankings(MySql database, Ranking ranking, T
             }
         }
 
-        if (await ranking.End(generation))
+        if (await ranking.EndAsync(generation))
         {
             LogRebuilt(count);
         }
 
-        while (await ranking.Discard())
+        while (await ranking.DiscardAsync())
         {
         }
     }
 
     /// <summary>Whether MySQL still has what the ranking counted; a restore loses the newest payments first.</summary>
-    private async Task Check(CancellationToken stoppingToken)
+    private async Task CheckAsync(CancellationToken stoppingToken)
     {
         if (!IsDue(_checkedAt, CheckInterval) || !IsDue(_outdatedAt, RebuildInterval))
         {
@@ -73,18 +73,18 @@ internal sealed partial class RebuildRankings(MySql database, Ranking ranking, T
         }
 
         _checkedAt = Time.GetTimestamp();
-        var (generation, payments) = await ranking.Witnesses();
-        if (payments.Count > 0 && await CountKnown(payments, stoppingToken) is var known && known < payments.Count)
+        var (generation, payments) = await ranking.WitnessesAsync();
+        if (payments.Count > 0 && await CountKnownAsync(payments, stoppingToken) is var known && known < payments.Count)
         {
             _outdatedAt = Time.GetTimestamp();
-            await ranking.Outdate(generation);
+            await ranking.OutdateAsync(generation);
             LogOutdated(payments.Count - known);
         }
     }
 
     private bool IsDue(long? last, TimeSpan interval) => last is not { } moment || Time.GetElapsedTime(moment) >= interval;
 
-    private Task<long> CountKnown(List<Guid> payments, CancellationToken cancellationToken) => database.Run(
+    private Task<long> CountKnownAsync(List<Guid> payments, CancellationToken cancellationToken) => database.RunAsync(
         async (connection, token) =>
         {
             await using var command = new MySqlCommand(
@@ -98,7 +98,7 @@ internal sealed partial class RebuildRankings(MySql database, Ranking ranking, T
         },
         cancellationToken);
 
-    private Task<(Guid Last, List<SoldSeat> Seats)> Read(Guid after, CancellationToken cancellationToken) => database.Run(
+    private Task<(Guid Last, List<SoldSeat> Seats)> ReadAsync(Guid after, CancellationToken cancellationToken) => database.RunAsync(
         async (connection, token) =>
         {
             await using var command = new MySqlCommand(ReadSql, connection);

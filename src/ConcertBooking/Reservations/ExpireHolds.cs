@@ -12,7 +12,7 @@ internal sealed class OverdueRow
 /// The sweep: every second, on any instance, overdue holds become EXPIRED. It is for tidiness and for the events; a
 /// seat never waits for it.
 /// </summary>
-internal sealed class ExpireHolds(MySql database, Holds holds, TimeProvider time, ILogger<ExpireHolds> logger)
+internal sealed class ExpireHolds(MySql database, HoldExpiry holds, TimeProvider time, ILogger<ExpireHolds> logger)
     : PeriodicService(TimeSpan.FromSeconds(1), time, logger)
 {
     private const int ChunkSize = 50;
@@ -24,13 +24,13 @@ internal sealed class ExpireHolds(MySql database, Holds holds, TimeProvider time
         ORDER BY held_expires_at LIMIT 1000
         """;
 
-    protected override async Task Round(CancellationToken stoppingToken)
+    protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
-        var overdue = await database.Run(
+        var overdue = await database.RunAsync(
             async (connection, token) => (await connection.QueryAsync<OverdueRow>(SelectSql, commandTimeout: MySqlLimits.StatementSeconds)).ToList(), stoppingToken, MySqlLimits.Background);
         foreach (var chunk in overdue.Select(static row => row.Id).Chunk(ChunkSize))
         {
-            await holds.Expire(chunk, MySqlLimits.Background);
+            await holds.ExpireAsync(chunk, MySqlLimits.Background);
         }
     }
 }

@@ -7,7 +7,7 @@ namespace ConcertBooking.Reservations;
 internal static class GetReservation
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/reservations/{reservationId}", Handle)
+        routes.MapGet("/v1/reservations/{reservationId}", HandleAsync)
             .WithName("GetReservation").WithTags("Reservations").WithSummary("Read a reservation")
             .WithAccessToken()
             .Produces<ReservationResponse>()
@@ -15,7 +15,7 @@ internal static class GetReservation
 
     private const string SelectSql = ReservationRow.Sql + "WHERE r.reservation_id = @id AND r.user_id = @userId";
 
-    private static async Task<IResult> Handle(string reservationId, HttpContext context, MySql database, CancellationToken cancellationToken)
+    private static async Task<IResult> HandleAsync(string reservationId, HttpContext context, MySql database, CancellationToken cancellationToken)
     {
         if (!Guid.TryParseExact(reservationId, "D", out var id))
         {
@@ -23,7 +23,7 @@ internal static class GetReservation
         }
 
         var userId = context.UserId();
-        var row = await database.Read(
+        var row = await database.ReadAsync(
             (connection, token) => connection.QueryFirstOrDefaultAsync<ReservationRow>(SelectSql, new { id, userId }, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken);
         return row is null ? Problems.ReservationNotFound : TypedResults.Ok(row.ToResponse());
     }

@@ -20,7 +20,7 @@ public sealed record HoldSeatRequest(
 internal static class HoldSeat
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapPost("/v1/reservations", Handle)
+        routes.MapPost("/v1/reservations", HandleAsync)
             .WithName("HoldSeat").WithTags("Reservations").WithSummary("Hold a seat")
             .WithQueueToken()
             .LimitedPerUser()
@@ -34,9 +34,9 @@ internal static class HoldSeat
                 Problems.QueueTokenNotActive, Problems.ScheduleNotFound, Problems.SeatNotFound, Problems.SeatTaken,
                 Problems.ScheduleClosed, Problems.HoldLimitReached, Problems.DatabaseUnavailable);
 
-    private static async Task<IResult> Handle(
-        HoldSeatRequest request, HttpContext context, WaitingRoom room, MySql database, Holds holds, HoldLimits limits,
-        OutboxSignal outbox, Throttle throttle, Settings settings)
+    private static async Task<IResult> HandleAsync(
+        HoldSeatRequest request, HttpContext context, WaitingRoom room, MySql database, HoldExpiry holds, HoldLimits limits,
+        OutboxSignal outbox, AdmissionController throttle, Settings settings)
     {
         if (request.ScheduleId < 1 || request.SeatNo < 1)
         {
@@ -46,7 +46,7 @@ internal static class HoldSeat
         var started = Stopwatch.GetTimestamp();
         var token = context.QueueToken();
         var locks = !limits.IsReached(token.UserId);
-        switch (await (locks ? room.CheckAndLock(token, request.ScheduleId, request.SeatNo) : room.Check(token)))
+        switch (await (locks ? room.CheckAndLockAsync(token, request.ScheduleId, request.SeatNo) : room.CheckAsync(token)))
         {
             case PassStatus.Gone:
                 return Problems.QueueTokenExpired;
@@ -59,7 +59,7 @@ internal static class HoldSeat
         long? owner = null;
         try
         {
-            (var answer, owner) = await Hold(request, token, database, holds, limits, settings);
+            (var answer, owner) = await HoldAsync(request, token, database, holds, limits, settings);
             if (answer is Created<ReservationResponse>)
             {
                 outbox.Set();
@@ -72,7 +72,7 @@ internal static class HoldSeat
             throttle.Held(Stopwatch.GetElapsedTime(started));
             if (locks)
             {
-                await room.Unlock(token, request.ScheduleId, request.SeatNo, owner);
+                await room.UnlockAsync(token, request.ScheduleId, request.SeatNo, owner);
             }
         }
     }
@@ -86,7 +86,7 @@ internal static class HoldSeat
     /// the reservation and its event written only for the claim that is now in the seat.
     /// The last statement tells the outcome, or why there was none.
     /// </summary>
-    public static readonly Procedure Procedure = new("hold_seat", """
+    public static readonly StoredProcedure Procedure = new("hold_seat", """
         @user BIGINT, @queue VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, @schedule BIGINT, @seat INT, @dead BINARY(16),
         @holdSeconds INT, @holdsPerUser INT,
         """ + Outbox.ReservationEventParameters, """
@@ -124,8 +124,8 @@ internal static class HoldSeat
     private const int Attempts = 4;
 
     /// <returns>The answer, and whose the seat is for more than a moment, if it is somebody's.</returns>
-    private static async Task<(IResult Answer, long? Owner)> Hold(
-        HoldSeatRequest request, QueueToken token, MySql database, Holds holds, HoldLimits limits, Settings settings)
+    private static async Task<(IResult Answer, long? Owner)> HoldAsync(
+        HoldSeatRequest request, QueueToken token, MySql database, HoldExpiry holds, HoldLimits limits, Settings settings)
     {
         Guid? dead = null;
         var made = new List<Guid>(1);
@@ -135,8 +135,8 @@ internal static class HoldSeat
             Outcome outcome;
             try
             {
-                outcome = await database.Run(
-                    (connection, cancellationToken) => Try(connection, request, token, dead, made, settings, cancellationToken), CancellationToken.None, deadline);
+                outcome = await database.RunAsync(
+                    (connection, cancellationToken) => TryAsync(connection, request, token, dead, made, settings, cancellationToken), CancellationToken.None, deadline);
             }
             catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.DuplicateKeyEntry)
             {
@@ -158,7 +158,7 @@ internal static class HoldSeat
             if (outcome.Overdue)
             {
                 // Expiring frees the seat, unless a payment that was under way came first: then the claim is alive.
-                await holds.Expire([dead!.Value], deadline);
+                await holds.ExpireAsync([dead!.Value], deadline);
                 dead = null;
             }
         }
@@ -169,7 +169,7 @@ internal static class HoldSeat
     /// <summary>Either an answer, or the claim of a reservation that is no longer live.</summary>
     private readonly record struct Outcome(IResult? Result, Guid? Dead = null, bool Overdue = false, long? Owner = null, long? HeldByUser = null);
 
-    private static async Task<Outcome> Try(
+    private static async Task<Outcome> TryAsync(
         MySqlConnection connection, HoldSeatRequest request, QueueToken token, Guid? dead, List<Guid> made, Settings settings,
         CancellationToken cancellationToken)
     {

@@ -12,7 +12,7 @@ internal static class ListReservations
     private const char List = 'r';
 
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/reservations", Handle)
+        routes.MapGet("/v1/reservations", HandleAsync)
             .WithName("ListReservations").WithTags("Reservations").WithSummary("List one's reservations")
             .WithAccessToken()
             .Produces<ReservationList>()
@@ -37,7 +37,7 @@ internal static class ListReservations
         LIMIT @count
         """;
 
-    private static async Task<IResult> Handle(HttpContext context, MySql database, int? limit, string? cursor, CancellationToken cancellationToken)
+    private static async Task<IResult> HandleAsync(HttpContext context, MySql database, int? limit, string? cursor, CancellationToken cancellationToken)
     {
         if (Paging.Limit(limit) is not { } size)
         {
@@ -51,7 +51,7 @@ internal static class ListReservations
 
         var userId = context.UserId();
         var (before, count) = (key.Id, size + 1);
-        var rows = await database.Read(
+        var rows = await database.ReadAsync(
             async (connection, token) => (string.IsNullOrEmpty(cursor)
                 ? await connection.QueryAsync<ReservationRow>(FirstSql, new { userId, count }, commandTimeout: MySqlLimits.StatementSeconds)
                 : await connection.QueryAsync<ReservationRow>(NextSql, new { userId, before, count }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),

@@ -9,7 +9,7 @@ namespace ConcertBooking.Reservations;
 internal static class ReleaseSeat
 {
     public static void Map(IEndpointRouteBuilder routes) =>
-        routes.MapDelete("/v1/reservations/{reservationId}", Handle)
+        routes.MapDelete("/v1/reservations/{reservationId}", HandleAsync)
             .WithName("ReleaseSeat").WithTags("Reservations").WithSummary("Release a held seat")
             .WithAccessToken()
             .LimitedPerUser()
@@ -20,7 +20,7 @@ internal static class ReleaseSeat
     /// The hold ends by its primary key; event and seat follow only from this transaction's own change. The last
     /// statement tells the state that is now true.
     /// </summary>
-    public static readonly Procedure Procedure = new("release_seat", "@user BIGINT, " + Outbox.ReservationEventParameters, """
+    public static readonly StoredProcedure Procedure = new("release_seat", "@user BIGINT, " + Outbox.ReservationEventParameters, """
         START TRANSACTION;
         UPDATE reservation SET status = 'RELEASED', change_id = @event
           WHERE reservation_id = @reservation AND user_id = @user AND status = 'HELD' AND held_expires_at > NOW(3);
@@ -36,7 +36,7 @@ internal static class ReleaseSeat
           WHERE r.reservation_id = @reservation AND r.user_id = @user;
         """);
 
-    private static async Task<IResult> Handle(string reservationId, HttpContext context, MySql database, WaitingRoom room, OutboxSignal outbox)
+    private static async Task<IResult> HandleAsync(string reservationId, HttpContext context, MySql database, WaitingRoom room, OutboxSignal outbox)
     {
         if (!Guid.TryParseExact(reservationId, "D", out var id))
         {
@@ -44,7 +44,7 @@ internal static class ReleaseSeat
         }
 
         var userId = context.UserId();
-        var reservation = await database.Run(
+        var reservation = await database.RunAsync(
             async (connection, token) =>
             {
                 await using var command = Procedure.Call(connection);
@@ -62,7 +62,7 @@ internal static class ReleaseSeat
                 return Problems.ReservationNotFound;
             case "RELEASED": // also for a repeat: the seat is free, as asked
                 outbox.Set();
-                await room.Free(reservation.Queue, reservation.Schedule, reservation.Seat);
+                await room.FreeAsync(reservation.Queue, reservation.Schedule, reservation.Seat);
                 return TypedResults.NoContent();
             case "CONFIRMED":
                 return Problems.AlreadyPaid;

@@ -7,15 +7,15 @@ namespace ConcertBooking.Queue;
 /// whoever is admitted meanwhile is asked for at once: every admission is told on one channel that each instance
 /// listens to. That word is a hint only; one that is lost costs its stream a second.
 /// </summary>
-internal sealed partial class PlaceStreams(
+internal sealed partial class QueuePositionBroadcaster(
     Redis redis, WaitingRoom room, QueueTokens tokens, Settings settings, IHostApplicationLifetime lifetime, TimeProvider time,
-    ILogger<PlaceStreams> logger) : BackgroundService
+    ILogger<QueuePositionBroadcaster> logger) : BackgroundService
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
 
     /// <summary>Places asked for in one call: Redis is busy for a millisecond.</summary>
-    private const int AtOnce = 250;
+    private const int MaximumBatchSize = 250;
 
     /// <summary>Streams that one user may have open here; the oldest makes room, and is told so.</summary>
     private const int PerUser = 4;
@@ -26,19 +26,19 @@ internal sealed partial class PlaceStreams(
     private readonly SemaphoreSlim _wake = new(0, 1);
 
     /// <summary>Tells the stream its first place and holds the request until the stream is over.</summary>
-    public async Task Follow(PlaceStream stream, Place place)
+    public async Task FollowAsync(PlaceStream stream, Place place)
     {
         using var gone = stream.ClientGone.UnsafeRegister(static state => ((PlaceStream)state!).Close(), stream);
         Add(stream);
         try
         {
-            stream.Tell(place, Answer);
+            stream.SendPlace(place, Answer);
             if (lifetime.ApplicationStopping.IsCancellationRequested)
             {
-                Dismiss(stream);
+                CloseWithRetry(stream);
             }
 
-            await stream.Over();
+            await stream.OverAsync();
         }
         finally
         {
@@ -48,8 +48,8 @@ internal sealed partial class PlaceStreams(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var ending = lifetime.ApplicationStopping.Register(DismissAll);
-        var listening = redis.Subscribe(WaitingRoomLua.AdmittedChannel, Hear, stoppingToken);
+        using var ending = lifetime.ApplicationStopping.Register(CloseAllWithRetry);
+        var listening = redis.SubscribeAsync(WaitingRoomLua.AdmittedChannel, OnAdmitted, stoppingToken);
         var ticked = time.GetTimestamp();
         while (!stoppingToken.IsCancellationRequested)
         {
@@ -66,29 +66,29 @@ internal sealed partial class PlaceStreams(
             }
 
             var streams = all ? All() : Admitted();
-            await Ask(streams);
+            await RefreshAsync(streams);
             foreach (var stream in streams)
             {
-                stream.Beat(Heartbeat);
+                stream.SendHeartbeat(Heartbeat);
             }
         }
 
         await listening;
     }
 
-    private Task Ask(List<PlaceStream> streams) =>
-        EachQueue.Run(streams.GroupBy(static stream => stream.Owner.Queue), AskQueue);
+    private Task RefreshAsync(List<PlaceStream> streams) =>
+        EachQueue.RunAsync(streams.GroupBy(static stream => stream.Owner.Queue), RefreshQueueAsync);
 
-    private async Task AskQueue(IGrouping<string, PlaceStream> queue)
+    private async Task RefreshQueueAsync(IGrouping<string, PlaceStream> queue)
     {
-        foreach (var some in queue.Chunk(AtOnce))
+        foreach (var some in queue.Chunk(MaximumBatchSize))
         {
             try
             {
-                var places = await room.Watch(queue.Key, Array.ConvertAll(some, static stream => stream.Token));
+                var places = await room.WatchAsync(queue.Key, Array.ConvertAll(some, static stream => stream.Token));
                 for (var index = 0; index < some.Length; index++)
                 {
-                    some[index].Tell(places[index], Answer);
+                    some[index].SendPlace(places[index], Answer);
                 }
             }
             catch (RedisUnavailableException)
@@ -105,7 +105,7 @@ internal sealed partial class PlaceStreams(
     private PlaceResponse Answer(Place place, QueueToken token) => PlaceAnswer.Create(place, token.UserId, token.Queue, tokens, settings);
 
     /// <summary>Runs on the connection's own thread, so it only notes.</summary>
-    private void Hear(string message)
+    private void OnAdmitted(string message)
     {
         var words = message.Split(' ');
         var known = false;
@@ -187,16 +187,16 @@ internal sealed partial class PlaceStreams(
         }
     }
 
-    private void DismissAll()
+    private void CloseAllWithRetry()
     {
         foreach (var stream in All())
         {
-            Dismiss(stream);
+            CloseWithRetry(stream);
         }
     }
 
     /// <summary>Not all at once, and after this instance has stopped accepting.</summary>
-    private static void Dismiss(PlaceStream stream) => stream.Dismiss(Random.Shared.Next(2_000, 7_000));
+    private static void CloseWithRetry(PlaceStream stream) => stream.CloseWithRetry(Random.Shared.Next(2_000, 7_000));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The streams could not be told their places, trying again: {Reason}")]
     private partial void LogFailed(string reason);

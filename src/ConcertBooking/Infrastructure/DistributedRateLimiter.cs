@@ -7,12 +7,12 @@ using StackExchange.Redis;
 namespace ConcertBooking.Infrastructure;
 
 /// <summary>Whom a count is of: a user, or a client's address.</summary>
-internal readonly record struct Caller(char Kind, UInt128 Id)
+internal readonly record struct RateLimitPartition(char Kind, UInt128 Id)
 {
-    public static Caller User(long userId) => new('u', (UInt128)userId);
+    public static RateLimitPartition User(long userId) => new('u', (UInt128)userId);
 
     /// <summary>One address in IPv4; in IPv6 the network of 64 bits that a customer gets as a whole.</summary>
-    public static Caller Address(IPAddress? address)
+    public static RateLimitPartition Address(IPAddress? address)
     {
         Span<byte> bytes = stackalloc byte[16];
         bytes.Clear();
@@ -35,7 +35,7 @@ internal readonly record struct Caller(char Kind, UInt128 Id)
 /// it has counted itself and what it last heard of the others; a few times a second it tells Redis of those who come
 /// near a limit, in the background, so that no request waits for it. Without Redis each instance counts for itself.
 /// </summary>
-internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.RedisClock clock, TimeProvider time, ILogger<FairUse> logger)
+internal sealed class DistributedRateLimiter(SecuritySettings settings, Redis redis, Queue.RedisClock clock, TimeProvider time, ILogger<DistributedRateLimiter> logger)
     : PeriodicService(TimeSpan.FromMilliseconds(250), time, logger)
 {
     private const int WindowMilliseconds = 10_000;
@@ -44,7 +44,7 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
     private const int MaximumCallers = 50_000;
 
     /// <summary>Whoever has used less than this part of a limit here is not worth a word to the others.</summary>
-    private const int QuietPart = 8;
+    private const int SyncThresholdDivisor = 8;
 
     private const int BatchSize = 500;
 
@@ -60,31 +60,31 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
     /// <summary>Users and addresses are counted apart, so that a flood of addresses makes no user forgotten.</summary>
     private sealed class Window(long number)
     {
-        private readonly CallerCounts _users = new();
-        private readonly CallerCounts _addresses = new();
+        private readonly PartitionCounts _users = new();
+        private readonly PartitionCounts _addresses = new();
 
         public long Number => number;
 
-        public IEnumerable<KeyValuePair<Caller, Count>> All => _users.All.Concat(_addresses.All);
+        public IEnumerable<KeyValuePair<RateLimitPartition, Count>> All => _users.All.Concat(_addresses.All);
 
-        public Count Of(Caller caller) => Kind(caller).Of(caller);
+        public Count Of(RateLimitPartition caller) => Kind(caller).Of(caller);
 
-        public Count? Find(Caller caller) => Kind(caller).Find(caller);
+        public Count? Find(RateLimitPartition caller) => Kind(caller).Find(caller);
 
-        private CallerCounts Kind(Caller caller) => caller.Kind == 'u' ? _users : _addresses;
+        private PartitionCounts Kind(RateLimitPartition caller) => caller.Kind == 'u' ? _users : _addresses;
     }
 
-    private sealed class CallerCounts
+    private sealed class PartitionCounts
     {
-        private readonly ConcurrentDictionary<Caller, Count> _counts = new();
+        private readonly ConcurrentDictionary<RateLimitPartition, Count> _counts = new();
         private readonly Lock _trimming = new();
         private int _size;
 
-        public IEnumerable<KeyValuePair<Caller, Count>> All => _counts;
+        public IEnumerable<KeyValuePair<RateLimitPartition, Count>> All => _counts;
 
-        public Count? Find(Caller caller) => _counts.GetValueOrDefault(caller);
+        public Count? Find(RateLimitPartition caller) => _counts.GetValueOrDefault(caller);
 
-        public Count Of(Caller caller)
+        public Count Of(RateLimitPartition caller)
         {
             if (Find(caller) is { } known)
             {
@@ -128,7 +128,7 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
     private Pair _windows = new(new Window(0), new Window(-1));
 
     /// <returns>0 when the caller may go on; else the seconds to wait.</returns>
-    public int Take(Caller caller)
+    public int TryAcquire(RateLimitPartition caller)
     {
         var limit = Limit(caller);
         if (limit == 0)
@@ -137,7 +137,7 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
         }
 
         var now = clock.NowMilliseconds;
-        var (current, previous) = At(now / WindowMilliseconds);
+        var (current, previous) = WindowsAt(now / WindowMilliseconds);
         var count = current.Of(caller);
 
         // What the last window still weighs shrinks while this one grows, so that its end is no new start.
@@ -152,10 +152,10 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
         return 0;
     }
 
-    private int Limit(Caller caller) => caller.Kind == 'u' ? settings.RatePerUser : settings.RatePerAddress;
+    private int Limit(RateLimitPartition caller) => caller.Kind == 'u' ? settings.RatePerUser : settings.RatePerAddress;
 
     /// <summary>The window of that number and the one before. The clock may step back a little; that is no reason to forget.</summary>
-    private Pair At(long number)
+    private Pair WindowsAt(long number)
     {
         var windows = Volatile.Read(ref _windows);
         while (number > windows.Current.Number || number < windows.Current.Number - 1)
@@ -178,17 +178,17 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
         return totals
         """);
 
-    protected override async Task Round(CancellationToken stoppingToken)
+    protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
         var window = Volatile.Read(ref _windows).Current;
         var news = window.All
-            .Where(entry => entry.Value.Own > entry.Value.Sent && entry.Value.Own * QuietPart >= Limit(entry.Key));
+            .Where(entry => entry.Value.Own > entry.Value.Sent && entry.Value.Own * SyncThresholdDivisor >= Limit(entry.Key));
         foreach (var batch in news.Chunk(BatchSize))
         {
             var added = batch.Select(static entry => entry.Value.Own - entry.Value.Sent).ToArray();
             var keys = batch.Select(entry => (RedisKey)string.Create(
                 CultureInfo.InvariantCulture, $"{{rate}}:{entry.Key.Kind}:{entry.Key.Id}:{window.Number}")).ToArray();
-            var totals = (RedisResult[])(await redis.Eval(
+            var totals = (RedisResult[])(await redis.EvalAsync(
                 AddScript, keys, [2 * WindowMilliseconds, .. added.Select(static number => (RedisValue)number)]))!;
             for (var index = 0; index < batch.Length; index++)
             {
@@ -200,14 +200,14 @@ internal sealed class FairUse(SecuritySettings settings, Redis redis, Queue.Redi
     }
 }
 
-internal static class FairUseRoutes
+internal static class DistributedRateLimiterRoutes
 {
     /// <summary>Counts what an address asks, what operators ask apart, before anything of it is worked on.</summary>
-    public static void UseFairUse(this WebApplication app)
+    public static void UseAddressRateLimit(this WebApplication app)
     {
-        var fairUse = app.Services.GetRequiredService<FairUse>();
+        var fairUse = app.Services.GetRequiredService<DistributedRateLimiter>();
         app.Use((context, next) =>
-            ServedOn.Of(context.GetEndpoint()).Management || fairUse.Take(Caller.Address(context.Connection.RemoteIpAddress)) is not (> 0 and var seconds)
+            ServedOn.Of(context.GetEndpoint()).Management || fairUse.TryAcquire(RateLimitPartition.Address(context.Connection.RemoteIpAddress)) is not (> 0 and var seconds)
                 ? next(context)
                 : (Problems.TooManyRequests with { RetryAfterSeconds = seconds }).ExecuteAsync(context));
     }

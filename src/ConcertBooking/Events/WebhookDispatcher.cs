@@ -12,7 +12,7 @@ namespace ConcertBooking.Events;
 /// the answer and the note of it the same event is sent again, with the same <c>Idempotency-Key</c>, by which the
 /// receiver knows it.
 /// </summary>
-internal sealed class Notify(Settings settings, MySql database, ConsumerParts parts, ILogger<Notify> logger)
+internal sealed class WebhookDispatcher(Settings settings, MySql database, ConsumerParts parts, ILogger<WebhookDispatcher> logger)
     : EventConsumer("notifications", parts, logger)
 {
     private const int AtOnce = 8;
@@ -32,9 +32,9 @@ internal sealed class Notify(Settings settings, MySql database, ConsumerParts pa
     protected override int BatchSize => 64;
 
     /// <summary>Side by side, but the events of one key one after the other: what follows a failure must not overtake it.</summary>
-    protected override async Task Try(IReadOnlyList<ReceivedEvent> events)
+    protected override async Task TryAsync(IReadOnlyList<ReceivedEvent> events)
     {
-        var sent = await Known(events);
+        var sent = await KnownAsync(events);
         if (sent is null)
         {
             return;
@@ -50,23 +50,23 @@ internal sealed class Notify(Settings settings, MySql database, ConsumerParts pa
                 {
                     received.Failure = earlier is not null
                         ? new TargetUnavailableException($"waits for the one before it: {earlier.Message}", earlier)
-                        : await Failure(received, sent);
+                        : await FailureAsync(received, sent);
                     received.Attempts++;
                     earlier ??= received.Failure is EventRefusedException ? null : received.Failure;
                 }
             });
-        await Remember(events, sent);
+        await RememberAsync(events, sent);
     }
 
-    protected override Task Apply(IReadOnlyList<ReceivedEvent> events) => Try(events);
+    protected override Task ApplyAsync(IReadOnlyList<ReceivedEvent> events) => TryAsync(events);
 
     /// <summary>Those that were sent before; null when the database does not say.</summary>
-    private async Task<HashSet<Guid>?> Known(IReadOnlyList<ReceivedEvent> events)
+    private async Task<HashSet<Guid>?> KnownAsync(IReadOnlyList<ReceivedEvent> events)
     {
         try
         {
             var ids = events.Select(static received => received.Id).ToList();
-            return await database.Run((connection, token) => ConsumedEvents.Known(connection, Name, ids, token), CancellationToken.None, MySqlLimits.Background);
+            return await database.RunAsync((connection, token) => EventInbox.KnownAsync(connection, Name, ids, token), CancellationToken.None, MySqlLimits.Background);
         }
         catch (DatabaseUnavailableException exception)
         {
@@ -81,7 +81,7 @@ internal sealed class Notify(Settings settings, MySql database, ConsumerParts pa
     }
 
     /// <summary>When this fails, the next round finds them unknown and sends them again; the receiver knows them.</summary>
-    private async Task Remember(IReadOnlyList<ReceivedEvent> events, HashSet<Guid> before)
+    private async Task RememberAsync(IReadOnlyList<ReceivedEvent> events, HashSet<Guid> before)
     {
         var done = events.Where(received => received.Failure is null && !before.Contains(received.Id)).Select(static received => received.Id).Distinct().ToList();
         if (done.Count == 0)
@@ -91,7 +91,7 @@ internal sealed class Notify(Settings settings, MySql database, ConsumerParts pa
 
         try
         {
-            await database.Run((connection, token) => ConsumedEvents.Remember(connection, null, Name, done, token), CancellationToken.None, MySqlLimits.Background);
+            await database.RunAsync((connection, token) => EventInbox.RememberAsync(connection, null, Name, done, token), CancellationToken.None, MySqlLimits.Background);
         }
         catch (DatabaseUnavailableException)
         {
@@ -100,7 +100,7 @@ internal sealed class Notify(Settings settings, MySql database, ConsumerParts pa
     }
 
     /// <returns>Null when the receiver has it.</returns>
-    private async Task<Exception?> Failure(ReceivedEvent received, HashSet<Guid> sent)
+    private async Task<Exception?> FailureAsync(ReceivedEvent received, HashSet<Guid> sent)
     {
         try
         {
@@ -109,7 +109,7 @@ internal sealed class Notify(Settings settings, MySql database, ConsumerParts pa
                 return null;
             }
 
-            if (received.ReplayGroup is null && ConsumedEvents.MayBeForgotten(payment, Time))
+            if (received.ReplayGroup is null && EventInbox.MayBeForgotten(payment, Time))
             {
                 return new EventRefusedException("it is older than the memory of sent notifications; put back as a dead letter, it is sent");
             }

@@ -8,7 +8,7 @@ namespace ConcertBooking.Infrastructure;
 /// own here, and only the first few pieces of it are with the thread pool. So a payment, which goes through the pool
 /// about ten times, waits there for those few, however many are asking.
 /// </summary>
-internal sealed class Turns : SynchronizationContext, IThreadPoolWorkItem
+internal sealed class LowPriorityScheduler : SynchronizationContext, IThreadPoolWorkItem
 {
     /// <summary>
     /// For this long pieces are done one after the other, before the pool's other work has its turn: about eight, most
@@ -17,16 +17,16 @@ internal sealed class Turns : SynchronizationContext, IThreadPoolWorkItem
     /// </summary>
     private static readonly TimeSpan Slice = TimeSpan.FromMicroseconds(250);
 
-    private static readonly int AtOnce = Environment.ProcessorCount;
+    private static readonly int MaximumConcurrency = Environment.ProcessorCount;
 
     private readonly ConcurrentQueue<(SendOrPostCallback Work, object? State)> _line = [];
     private int _working;
 
     /// <summary>Marks an endpoint that waits in no line, if its caller's credential is good.</summary>
-    public sealed class First;
+    public sealed class HighPriority;
 
     /// <summary>Answers the request in the line: it has a turn now, and another one after everything it waits for.</summary>
-    public async Task Answer(HttpContext context, RequestDelegate next)
+    public async Task RunAsync(HttpContext context, RequestDelegate next)
     {
         SetSynchronizationContext(this); // for this method alone: the caller of an async method gets its own back
         await Task.Yield();
@@ -52,7 +52,7 @@ internal sealed class Turns : SynchronizationContext, IThreadPoolWorkItem
         do
         {
             working = Volatile.Read(ref _working);
-            if (working == AtOnce)
+            if (working == MaximumConcurrency)
             {
                 return;
             }
@@ -87,12 +87,12 @@ internal sealed class Turns : SynchronizationContext, IThreadPoolWorkItem
     }
 }
 
-internal static class TurnsRoutes
+internal static class LowPrioritySchedulerRoutes
 {
-    public static void UseTurns(this WebApplication app)
+    public static void UseLowPriorityScheduler(this WebApplication app)
     {
-        var turns = new Turns();
-        var priority = app.Services.GetRequiredService<CallPriority>();
-        app.Use((context, next) => priority.IsFirst(context) ? next(context) : turns.Answer(context, next));
+        var turns = new LowPriorityScheduler();
+        var priority = app.Services.GetRequiredService<RequestPriority>();
+        app.Use((context, next) => priority.IsHighPriority(context) ? next(context) : turns.RunAsync(context, next));
     }
 }

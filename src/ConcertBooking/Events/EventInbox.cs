@@ -8,7 +8,7 @@ namespace ConcertBooking.Events;
 /// The events whose effect a consumer has made, remembered in the transaction of the effect. They are forgotten after
 /// two weeks: twice what Kafka keeps by default, so none of them can come again.
 /// </summary>
-internal sealed class ConsumedEvents(MySql database, TimeProvider time, ILogger<ConsumedEvents> logger)
+internal sealed class EventInbox(MySql database, TimeProvider time, ILogger<EventInbox> logger)
     : PeriodicService(TimeSpan.FromMinutes(1), time, logger)
 {
     private const int ChunkSize = 1000;
@@ -20,7 +20,7 @@ internal sealed class ConsumedEvents(MySql database, TimeProvider time, ILogger<
     public static bool MayBeForgotten(PaymentCompleted payment, TimeProvider time) => payment.PaidAt < time.GetUtcNow() - Memory;
 
     /// <summary>Remembers the ids, in the transaction of their effect, and gives those that were not known, each once.</summary>
-    public static async Task<HashSet<Guid>> Remember(
+    public static async Task<HashSet<Guid>> RememberAsync(
         MySqlConnection connection, MySqlTransaction? transaction, string consumer, IReadOnlyCollection<Guid> ids, CancellationToken cancellationToken)
     {
         var names = ids.Select(static (_, index) => $"@e{index}").ToList();
@@ -33,11 +33,11 @@ internal sealed class ConsumedEvents(MySql database, TimeProvider time, ILogger<
             """,
             connection, transaction);
         command.Parameters.AddWithValue("@batch", Guid.CreateVersion7());
-        return await ReadIds(command, consumer, ids, cancellationToken);
+        return await ReadIdsAsync(command, consumer, ids, cancellationToken);
     }
 
     /// <summary>Those that are remembered.</summary>
-    public static async Task<HashSet<Guid>> Known(
+    public static async Task<HashSet<Guid>> KnownAsync(
         MySqlConnection connection, string consumer, IReadOnlyCollection<Guid> ids, CancellationToken cancellationToken)
     {
         await using var command = new MySqlCommand(
@@ -46,10 +46,10 @@ internal sealed class ConsumedEvents(MySql database, TimeProvider time, ILogger<
               WHERE consumer = @consumer AND event_id IN ({string.Join(',', ids.Select(static (_, index) => $"@e{index}"))})
             """,
             connection);
-        return await ReadIds(command, consumer, ids, cancellationToken);
+        return await ReadIdsAsync(command, consumer, ids, cancellationToken);
     }
 
-    private static async Task<HashSet<Guid>> ReadIds(
+    private static async Task<HashSet<Guid>> ReadIdsAsync(
         MySqlCommand command, string consumer, IReadOnlyCollection<Guid> ids, CancellationToken cancellationToken)
     {
         command.Parameters.AddWithValue("@consumer", consumer);
@@ -72,9 +72,9 @@ internal sealed class ConsumedEvents(MySql database, TimeProvider time, ILogger<
         DELETE FROM consumed_event WHERE consumed_at < TIMESTAMPADD(DAY, -14, NOW(3)) ORDER BY consumed_at LIMIT 1000
         """;
 
-    protected override async Task Round(CancellationToken stoppingToken)
+    protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
-        while (await database.Run(static (connection, _) => connection.ExecuteAsync(DeleteSql, commandTimeout: MySqlLimits.StatementSeconds), stoppingToken, MySqlLimits.Background) == ChunkSize)
+        while (await database.RunAsync(static (connection, _) => connection.ExecuteAsync(DeleteSql, commandTimeout: MySqlLimits.StatementSeconds), stoppingToken, MySqlLimits.Background) == ChunkSize)
         {
         }
     }

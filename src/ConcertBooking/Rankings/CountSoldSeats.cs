@@ -5,9 +5,9 @@ using MySqlConnector;
 namespace ConcertBooking.Rankings;
 
 /// <summary>Counts paid seats in the ranking as their events come.</summary>
-internal sealed class Rank(Ranking ranking, MySql database, ConsumerParts parts, ILogger<Rank> logger) : EventConsumer("ranking", parts, logger)
+internal sealed class CountSoldSeats(Ranking ranking, MySql database, ConsumerParts parts, ILogger<CountSoldSeats> logger) : EventConsumer("ranking", parts, logger)
 {
-    protected override async Task Apply(IReadOnlyList<ReceivedEvent> events)
+    protected override async Task ApplyAsync(IReadOnlyList<ReceivedEvent> events)
     {
         var payments = events.Select(static received => received.Payment).OfType<PaymentCompleted>().ToList();
         if (payments.Count == 0)
@@ -15,15 +15,15 @@ internal sealed class Rank(Ranking ranking, MySql database, ConsumerParts parts,
             return;
         }
 
-        var seatCounts = await SeatCounts([.. payments.Select(static payment => payment.ScheduleId).Distinct()]);
-        await ranking.Add(payments.Select(payment => new SoldSeat(
+        var seatCounts = await SeatCountsAsync([.. payments.Select(static payment => payment.ScheduleId).Distinct()]);
+        await ranking.AddAsync(payments.Select(payment => new SoldSeat(
             payment.PaymentId, payment.ConcertId, payment.ScheduleId, payment.SeatNo, payment.PaidAt.UtcDateTime,
             seatCounts.TryGetValue(payment.ScheduleId, out var count)
                 ? count
                 : throw new EventRefusedException($"there is no schedule {payment.ScheduleId}"))).ToList());
     }
 
-    private Task<Dictionary<long, int>> SeatCounts(List<long> schedules) => database.Run(
+    private Task<Dictionary<long, int>> SeatCountsAsync(List<long> schedules) => database.RunAsync(
         async (connection, token) =>
         {
             await using var command = new MySqlCommand(

@@ -3,7 +3,7 @@ using Confluent.Kafka;
 namespace ConcertBooking.Events;
 
 /// <summary>How far a consumer has come in each of its partitions.</summary>
-internal sealed class Positions
+internal sealed class ConsumerOffsets
 {
     private readonly Dictionary<TopicPartition, Offset> _next = [];
 

@@ -1,7 +1,7 @@
 namespace ConcertBooking.Infrastructure;
 
 /// <summary>Keeps what goes on and on from filling the log. For one thread.</summary>
-internal sealed class OnceAMinute(TimeProvider time)
+internal sealed class LogThrottle(TimeProvider time)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 

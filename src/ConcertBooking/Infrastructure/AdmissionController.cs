@@ -5,7 +5,7 @@ namespace ConcertBooking.Infrastructure;
 /// take longer than their limit. Every half second of trouble halves the share of a queue's places that may be handed
 /// out per second, every calm one doubles it again, up to no limit at all.
 /// </summary>
-internal sealed class Throttle(Settings settings)
+internal sealed class AdmissionController(Settings settings)
 {
     private const double Least = 1.0 / 64;
     private static readonly TimeSpan LongWait = TimeSpan.FromMilliseconds(500);
@@ -39,7 +39,7 @@ internal sealed class Throttle(Settings settings)
     }
 
     /// <summary>Judges what was told since the last time; called every half second.</summary>
-    public void Judge()
+    public void Update()
     {
         var trouble = Interlocked.Exchange(ref _waitedLong, false);
         lock (_lock)

@@ -5,13 +5,13 @@ using MySqlConnector;
 namespace ConcertBooking.Reservations;
 
 /// <summary>Ends holds that are past their time. Used by the sweep, and by a hold that finds its seat claimed by one.</summary>
-internal sealed class Holds(MySql database, OutboxSignal outbox)
+internal sealed class HoldExpiry(MySql database, OutboxSignal outbox)
 {
     /// <summary>
     /// By primary key and on the condition that the hold is still overdue, so that a payment or a second sweeper
     /// that came first wins; the event and the freed seat follow only from this transaction's own change.
     /// </summary>
-    public static readonly Procedure Procedure = new("expire_hold", Outbox.ReservationEventParameters, """
+    public static readonly StoredProcedure Procedure = new("expire_hold", Outbox.ReservationEventParameters, """
         START TRANSACTION;
         UPDATE reservation SET status = 'EXPIRED', change_id = @event
           WHERE reservation_id = @reservation AND status = 'HELD' AND held_expires_at <= NOW(3);
@@ -25,9 +25,9 @@ internal sealed class Holds(MySql database, OutboxSignal outbox)
         """);
 
     /// <summary>Expires those of the given holds that are still overdue, each in a transaction of its own, all in one round trip.</summary>
-    public async Task Expire(IReadOnlyList<Guid> reservationIds, Deadline deadline)
+    public async Task ExpireAsync(IReadOnlyList<Guid> reservationIds, Deadline deadline)
     {
-        await database.Run(
+        await database.RunAsync(
             async (connection, cancellationToken) =>
             {
                 await using var batch = new MySqlBatch(connection);

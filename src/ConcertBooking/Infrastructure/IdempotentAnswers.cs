@@ -7,21 +7,21 @@ namespace ConcertBooking.Infrastructure;
 /// only a repeat is due to them. They share statements and one connection for reads, so that a crowd of them costs those
 /// who are admitted next to nothing.
 /// </summary>
-internal sealed class StoredAnswers
+internal sealed class IdempotentAnswers
 {
     private const int CallsAtOnce = 100;
 
     /// <summary>Nobody who is not admitted is in such a hurry that MySQL should be asked for each of them.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
-    private readonly Gathering<IdempotentCall, IResult?> _lookups;
+    private readonly RequestBatcher<IdempotentCall, IResult?> _lookups;
 
-    public StoredAnswers(MySql database) => _lookups = new(
-        calls => database.Read((connection, token) => SelectAsync(connection, calls, token), CancellationToken.None), CallsAtOnce, Pause);
+    public IdempotentAnswers(MySql database) => _lookups = new(
+        calls => database.ReadAsync((connection, token) => SelectAsync(connection, calls, token), CancellationToken.None), CallsAtOnce, Pause);
 
     /// <summary>The remembered answer of an earlier request with this key, if there is one.</summary>
     /// <exception cref="DatabaseUnavailableException">MySQL did not answer in time, or the statement before did not end.</exception>
-    public Task<IResult?> FindAsync(IdempotentCall call) => MySqlLimits.Request.Await(_lookups.Ask(call));
+    public Task<IResult?> FindAsync(IdempotentCall call) => MySqlLimits.Request.AwaitAsync(_lookups.EnqueueAsync(call));
 
     private static async Task<IReadOnlyList<IResult?>> SelectAsync(
         MySqlConnection connection, IReadOnlyList<IdempotentCall> calls, CancellationToken cancellationToken)

@@ -12,7 +12,7 @@ namespace ConcertBooking.Infrastructure;
 /// <param name="name">What it does.</param>
 /// <param name="parameters">As in CREATE PROCEDURE, each as <c>@name TYPE</c>; text in the character set of the columns that it meets.</param>
 /// <param name="sql">What is done, with the parameters as a batch would have them.</param>
-internal sealed class Procedure(string name, string parameters, string sql)
+internal sealed class StoredProcedure(string name, string parameters, string sql)
 {
     private readonly string _body = $"({Plain(parameters)}) SQL SECURITY INVOKER BEGIN\n{Plain(sql)}\nEND";
 

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace ConcertBooking.Infrastructure;
 
 /// <summary>Somebody's turn did not come in time: so many are asking.</summary>
-internal sealed class TooManyWaitingException() : Exception("The turn did not come in time.");
+internal sealed class BatchTimeoutException() : Exception("The turn did not come in time.");
 
 /// <summary>
 /// Sends what many ask at the same time as one call. One call is on its way at a time; who comes meanwhile is taken
@@ -12,9 +12,9 @@ internal sealed class TooManyWaitingException() : Exception("The turn did not co
 /// <param name="call">Answers the asks in their order.</param>
 /// <param name="atMost">The asks of one call.</param>
 /// <param name="pause">After a call, before the next: whoever asks in it waits for its end, so that a crowd shares fewer calls.</param>
-internal sealed class Gathering<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Task<IReadOnlyList<TAnswer>>> call, int atMost, TimeSpan pause = default)
+internal sealed class RequestBatcher<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Task<IReadOnlyList<TAnswer>>> call, int atMost, TimeSpan pause = default)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan QueueTimeout = TimeSpan.FromSeconds(5);
 
     private readonly Lock _lock = new();
     private readonly Queue<Waiter> _waiting = [];
@@ -27,9 +27,9 @@ internal sealed class Gathering<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Task<IR
         public long Since { get; } = Stopwatch.GetTimestamp();
     }
 
-    /// <exception cref="TooManyWaitingException">After 5 s.</exception>
+    /// <exception cref="BatchTimeoutException">After 5 s.</exception>
     /// <exception cref="Exception">Whatever the call threw; then it is thrown to all who are waiting, for they have waited with it.</exception>
-    public Task<TAnswer> Ask(TAsk ask)
+    public Task<TAnswer> EnqueueAsync(TAsk ask)
     {
         var waiter = new Waiter(ask);
         lock (_lock)
@@ -47,17 +47,17 @@ internal sealed class Gathering<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Task<IR
         // ask at this moment asks before the call begins, as it waits in the same line.
         if (SynchronizationContext.Current is { } turns)
         {
-            turns.Post(static gathering => _ = ((Gathering<TAsk, TAnswer>)gathering!).CallWhileAnyoneWaits(), this);
+            turns.Post(static gathering => _ = ((RequestBatcher<TAsk, TAnswer>)gathering!).SendBatchesAsync(), this);
         }
         else
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static gathering => _ = gathering.CallWhileAnyoneWaits(), this, preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(static gathering => _ = gathering.SendBatchesAsync(), this, preferLocal: false);
         }
 
         return waiter.Task;
     }
 
-    private async Task CallWhileAnyoneWaits()
+    private async Task SendBatchesAsync()
     {
         while (Next() is { } waiters)
         {
@@ -90,13 +90,13 @@ internal sealed class Gathering<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Task<IR
             var next = new List<Waiter>(Math.Min(atMost, _waiting.Count));
             while (next.Count < atMost && _waiting.TryDequeue(out var waiter))
             {
-                if (Stopwatch.GetElapsedTime(waiter.Since) < Patience)
+                if (Stopwatch.GetElapsedTime(waiter.Since) < QueueTimeout)
                 {
                     next.Add(waiter);
                 }
                 else
                 {
-                    waiter.SetException(new TooManyWaitingException());
+                    waiter.SetException(new BatchTimeoutException());
                 }
             }
 

@@ -4,7 +4,7 @@ using Dapper;
 namespace ConcertBooking.Operations;
 
 /// <summary>Removes remembered answers after their 24 hours, a few at a time, so that no request waits behind it.</summary>
-internal sealed class ForgetAnswers(MySql database, TimeProvider time, ILogger<ForgetAnswers> logger)
+internal sealed class PurgeIdempotencyKeys(MySql database, TimeProvider time, ILogger<PurgeIdempotencyKeys> logger)
     : PeriodicService(TimeSpan.FromMinutes(1), time, logger)
 {
     private const int ChunkSize = 500;
@@ -13,10 +13,10 @@ internal sealed class ForgetAnswers(MySql database, TimeProvider time, ILogger<F
         DELETE FROM idempotency WHERE created_at < TIMESTAMPADD(HOUR, -@hours, NOW(6)) ORDER BY created_at LIMIT 500
         """;
 
-    protected override async Task Round(CancellationToken stoppingToken)
+    protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
         var hours = (int)Idempotency.Memory.TotalHours;
-        while (await database.Run((connection, _) => connection.ExecuteAsync(DeleteSql, new { hours }, commandTimeout: MySqlLimits.StatementSeconds), stoppingToken, MySqlLimits.Background) == ChunkSize)
+        while (await database.RunAsync((connection, _) => connection.ExecuteAsync(DeleteSql, new { hours }, commandTimeout: MySqlLimits.StatementSeconds), stoppingToken, MySqlLimits.Background) == ChunkSize)
         {
         }
     }
