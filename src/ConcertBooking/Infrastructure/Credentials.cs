@@ -15,7 +15,7 @@ internal enum Credential
 /// Checks the credential of a call before anything of the request is read. Who is calling comes from here alone,
 /// never from a body.
 /// </summary>
-internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens accessTokens, QueueTokens queueTokens, DistributedRateLimiter fairUse)
+internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens accessTokens, QueueTokens queueTokens, DistributedRateLimiter rateLimiter)
 {
     public async Task InvokeAsync(HttpContext context)
     {
@@ -28,7 +28,7 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                     return;
                 }
 
-                if (fairUse.TryAcquire(RateLimitPartition.User(queueToken.UserId)) is > 0 and var wait)
+                if (rateLimiter.TryAcquire(RateLimitPartition.User(queueToken.UserId)) is > 0 and var wait)
                 {
                     await (Problems.TooManyRequests with { RetryAfterSeconds = wait }).ExecuteAsync(context);
                     return;
@@ -57,7 +57,7 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                 }
 
                 // A cashier is one account that acts for all users; its address still counts.
-                if (!user.IsCashier && fairUse.TryAcquire(RateLimitPartition.User(user.Id)) is > 0 and var seconds)
+                if (!user.IsCashier && rateLimiter.TryAcquire(RateLimitPartition.User(user.Id)) is > 0 and var seconds)
                 {
                     await (Problems.TooManyRequests with { RetryAfterSeconds = seconds }).ExecuteAsync(context);
                     return;

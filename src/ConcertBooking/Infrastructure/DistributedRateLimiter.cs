@@ -205,9 +205,9 @@ internal static class DistributedRateLimiterRoutes
     /// <summary>Counts what an address asks, what operators ask apart, before anything of it is worked on.</summary>
     public static void UseAddressRateLimit(this WebApplication app)
     {
-        var fairUse = app.Services.GetRequiredService<DistributedRateLimiter>();
+        var rateLimiter = app.Services.GetRequiredService<DistributedRateLimiter>();
         app.Use((context, next) =>
-            ServedOn.Of(context.GetEndpoint()).Management || fairUse.TryAcquire(RateLimitPartition.Address(context.Connection.RemoteIpAddress)) is not (> 0 and var seconds)
+            ServedOn.Of(context.GetEndpoint()).Management || rateLimiter.TryAcquire(RateLimitPartition.Address(context.Connection.RemoteIpAddress)) is not (> 0 and var seconds)
                 ? next(context)
                 : (Problems.TooManyRequests with { RetryAfterSeconds = seconds }).ExecuteAsync(context));
     }

@@ -91,8 +91,8 @@ internal static class LowPrioritySchedulerRoutes
 {
     public static void UseLowPriorityScheduler(this WebApplication app)
     {
-        var turns = new LowPriorityScheduler();
+        var scheduler = new LowPriorityScheduler();
         var priority = app.Services.GetRequiredService<RequestPriority>();
-        app.Use((context, next) => priority.IsHighPriority(context) ? next(context) : turns.RunAsync(context, next));
+        app.Use((context, next) => priority.IsHighPriority(context) ? next(context) : scheduler.RunAsync(context, next));
     }
 }

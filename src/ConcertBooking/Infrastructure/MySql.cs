@@ -19,15 +19,15 @@ internal sealed partial class MySql : IAsyncDisposable
     private readonly MySqlSlots _slots;
     private readonly ResiliencePipeline _retry;
     private readonly ResiliencePipeline _retryUndone;
-    private readonly AdmissionController _throttle;
+    private readonly AdmissionController _admission;
     private readonly ILogger<MySql> _logger;
 
     /// <summary>Connections that the server takes in all.</summary>
     private volatile int _allowed = int.MaxValue;
 
-    public MySql(Settings settings, Metrics metrics, AdmissionController throttle, TimeProvider time, ILogger<MySql> logger)
+    public MySql(Settings settings, Metrics metrics, AdmissionController admission, TimeProvider time, ILogger<MySql> logger)
     {
-        _throttle = throttle;
+        _admission = admission;
         _logger = logger;
         _slots = new MySqlSlots(settings.MaxPoolSize, time, logger);
         metrics.WatchPool(() => _slots.Size, () => _slots.Free);
@@ -137,7 +137,7 @@ internal sealed partial class MySql : IAsyncDisposable
 
     private async Task<T> AttemptAsync<T>(Unit<T> unit, CancellationToken cancellationToken)
     {
-        await _slots.TakeAsync(unit.IsRead, unit.Deadline, _throttle, cancellationToken);
+        await _slots.TakeAsync(unit.IsRead, unit.Deadline, _admission, cancellationToken);
         var attempt = RunOnConnectionAsync(unit);
         try
         {

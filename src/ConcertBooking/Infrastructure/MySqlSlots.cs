@@ -27,7 +27,7 @@ internal sealed class MySqlSlots : IDisposable
     public void Fit(int connections) => _limit.Fit(connections);
 
     /// <exception cref="DatabaseUnavailableException">None was free in time.</exception>
-    public async Task TakeAsync(bool isRead, Deadline deadline, AdmissionController throttle, CancellationToken cancellationToken)
+    public async Task TakeAsync(bool isRead, Deadline deadline, AdmissionController admission, CancellationToken cancellationToken)
     {
         if (isRead && !await TakeAsync(_freeForReads, deadline, cancellationToken))
         {
@@ -42,7 +42,7 @@ internal sealed class MySqlSlots : IDisposable
         }
         finally
         {
-            throttle.WaitedForConnection(Stopwatch.GetElapsedTime(asked));
+            admission.WaitedForConnection(Stopwatch.GetElapsedTime(asked));
             if (isRead && !granted)
             {
                 _freeForReads.Release();

@@ -2,17 +2,18 @@ using System.Diagnostics;
 
 namespace ConcertBooking.Infrastructure;
 
-/// <summary>Somebody's turn did not come in time: so many are asking.</summary>
-internal sealed class BatchTimeoutException() : Exception("The turn did not come in time.");
+/// <summary>A request waited longer than the queue timeout of its <see cref="RequestBatcher{TRequest, TResponse}"/>.</summary>
+internal sealed class BatchTimeoutException() : Exception("The request waited too long for its batch.");
 
 /// <summary>
-/// Sends what many ask at the same time as one call. One call is on its way at a time; who comes meanwhile is taken
-/// along by the next, in order. Alone, nobody waits for anybody; in a crowd, a round trip is shared.
+/// Request batcher: requests that arrive at the same time share one call. One call is in flight at a time; requests that
+/// arrive meanwhile form the next batch, in order. A single request is sent at once; in a crowd a round trip is shared.
 /// </summary>
-/// <param name="call">Answers the asks in their order.</param>
-/// <param name="atMost">The asks of one call.</param>
-/// <param name="pause">After a call, before the next: whoever asks in it waits for its end, so that a crowd shares fewer calls.</param>
-internal sealed class RequestBatcher<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Task<IReadOnlyList<TAnswer>>> call, int atMost, TimeSpan pause = default)
+/// <param name="call">Returns the responses in the order of the requests.</param>
+/// <param name="maximumBatchSize">Requests in one call.</param>
+/// <param name="pause">Delay after a call before the next one. Requests that arrive in it wait for its end, so that a crowd shares fewer calls.</param>
+internal sealed class RequestBatcher<TRequest, TResponse>(
+    Func<IReadOnlyList<TRequest>, Task<IReadOnlyList<TResponse>>> call, int maximumBatchSize, TimeSpan pause = default)
 {
     private static readonly TimeSpan QueueTimeout = TimeSpan.FromSeconds(5);
 
@@ -20,18 +21,18 @@ internal sealed class RequestBatcher<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Ta
     private readonly Queue<Waiter> _waiting = [];
     private bool _calling;
 
-    private sealed class Waiter(TAsk ask) : TaskCompletionSource<TAnswer>(TaskCreationOptions.RunContinuationsAsynchronously)
+    private sealed class Waiter(TRequest request) : TaskCompletionSource<TResponse>(TaskCreationOptions.RunContinuationsAsynchronously)
     {
-        public TAsk Ask => ask;
+        public TRequest Request => request;
 
         public long Since { get; } = Stopwatch.GetTimestamp();
     }
 
     /// <exception cref="BatchTimeoutException">After 5 s.</exception>
-    /// <exception cref="Exception">Whatever the call threw; then it is thrown to all who are waiting, for they have waited with it.</exception>
-    public Task<TAnswer> EnqueueAsync(TAsk ask)
+    /// <exception cref="Exception">Whatever the call threw; it fails all requests that are waiting, since they waited for it.</exception>
+    public Task<TResponse> EnqueueAsync(TRequest request)
     {
-        var waiter = new Waiter(ask);
+        var waiter = new Waiter(request);
         lock (_lock)
         {
             _waiting.Enqueue(waiter);
@@ -43,15 +44,15 @@ internal sealed class RequestBatcher<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Ta
             _calling = true;
         }
 
-        // The calls are of all who wait: they belong to nobody's request, and to nobody's trace. Whoever is ready to
-        // ask at this moment asks before the call begins, as it waits in the same line.
-        if (SynchronizationContext.Current is { } turns)
+        // A call serves many requests, so it runs in no request's context or trace. It is posted to the same scheduler as
+        // the requests, behind those that are ready now: they join the first batch.
+        if (SynchronizationContext.Current is { } scheduler)
         {
-            turns.Post(static gathering => _ = ((RequestBatcher<TAsk, TAnswer>)gathering!).SendBatchesAsync(), this);
+            scheduler.Post(static batcher => _ = ((RequestBatcher<TRequest, TResponse>)batcher!).SendBatchesAsync(), this);
         }
         else
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static gathering => _ = gathering.SendBatchesAsync(), this, preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(static batcher => _ = batcher.SendBatchesAsync(), this, preferLocal: false);
         }
 
         return waiter.Task;
@@ -63,10 +64,10 @@ internal sealed class RequestBatcher<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Ta
         {
             try
             {
-                var answers = await call(waiters.ConvertAll(static waiter => waiter.Ask));
+                var responses = await call(waiters.ConvertAll(static waiter => waiter.Request));
                 for (var index = 0; index < waiters.Count; index++)
                 {
-                    waiters[index].SetResult(answers[index]);
+                    waiters[index].SetResult(responses[index]);
                 }
             }
             catch (Exception exception)
@@ -82,13 +83,13 @@ internal sealed class RequestBatcher<TAsk, TAnswer>(Func<IReadOnlyList<TAsk>, Ta
         }
     }
 
-    /// <summary>Those whose turn it is, or null when nobody waits: whoever comes after that calls for himself.</summary>
+    /// <summary>The next batch, or null when no request waits; the next request then starts a call of its own.</summary>
     private List<Waiter>? Next()
     {
         lock (_lock)
         {
-            var next = new List<Waiter>(Math.Min(atMost, _waiting.Count));
-            while (next.Count < atMost && _waiting.TryDequeue(out var waiter))
+            var next = new List<Waiter>(Math.Min(maximumBatchSize, _waiting.Count));
+            while (next.Count < maximumBatchSize && _waiting.TryDequeue(out var waiter))
             {
                 if (Stopwatch.GetElapsedTime(waiter.Since) < QueueTimeout)
                 {

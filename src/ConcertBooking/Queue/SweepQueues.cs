@@ -7,7 +7,7 @@ namespace ConcertBooking.Queue;
 /// asks; the settings are read again every second, and every two seconds all queues are counted, because other
 /// instances may have filled them. Any instance that can be asked may do it, and each does.
 /// </summary>
-internal sealed class SweepQueues(Queues queues, WaitingRoom room, AdmissionController throttle, Metrics metrics, TimeProvider time, ILogger<SweepQueues> logger)
+internal sealed class SweepQueues(Queues queues, WaitingRoom room, AdmissionController admission, Metrics metrics, TimeProvider time, ILogger<SweepQueues> logger)
     : PeriodicService(TimeSpan.FromMilliseconds(100), time, logger)
 {
     private const int RoundsPerJudgement = 5;
@@ -21,8 +21,8 @@ internal sealed class SweepQueues(Queues queues, WaitingRoom room, AdmissionCont
         var round = _round++;
         if (round % RoundsPerJudgement == 0)
         {
-            throttle.Update();
-            metrics.AdmissionShare = throttle.Share;
+            admission.Update();
+            metrics.AdmissionShare = admission.Share;
         }
 
         var all = round % RoundsPerCount == 0;

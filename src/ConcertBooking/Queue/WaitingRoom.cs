@@ -10,7 +10,7 @@ namespace ConcertBooking.Queue;
 /// crowd costs Redis and this instance few round trips; those who hold and pay are not among those who enter and look,
 /// so that no crowd stands before them.
 /// </summary>
-internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings, RedisClock clock, AdmissionController throttle, Metrics metrics, UsedPasses usedPasses)
+internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings, RedisClock clock, AdmissionController admission, Metrics metrics, UsedPasses usedPasses)
 {
     /// <summary>How long those who come after the one who has the seat, or is about to, are spared MySQL.</summary>
     private static readonly TimeSpan SeatLockLife = TimeSpan.FromMilliseconds(500);
@@ -36,12 +36,11 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     /// <summary>Visitors of one script; with twenty it takes Redis half a millisecond, for which everybody else waits.</summary>
     private const int MaximumBatchSize = 20;
 
-    /// <summary>A queue's visitors: those who enter and look, and those who hold, pay and leave, as the last payment does.</summary>
-    private readonly ConcurrentDictionary<(string Queue, bool Buying), RequestBatcher<QueueCommand, QueueCommandResult>> _visitors = new();
+    /// <summary>A queue's batcher: those who enter and look, and those who hold, pay and leave, as the last payment does.</summary>
+    private readonly ConcurrentDictionary<(string Queue, bool Buying), RequestBatcher<QueueCommand, QueueCommandResult>> _batchers = new();
 
-    /// <param name="Want">As <see cref="WaitingRoomLua.RunCommands"/> names it.</param>
-    /// <param name="Seat">Whose lock is wanted too.</param>
-    private readonly record struct QueueCommand(string Want, long UserId, long Ticket, long IssuedAt, long AdmittedUntil, RedisKey? Seat);
+    /// <param name="Seat">The seat to lock, of a <see cref="QueueOperation.Hold"/>.</param>
+    private readonly record struct QueueCommand(QueueOperation Operation, long UserId, long Ticket, long IssuedAt, long AdmittedUntil, RedisKey? Seat);
 
     /// <summary>What a visitor is told, as a place or as a pass; it may be an admission that is back after a loss.</summary>
     private readonly record struct QueueCommandResult(int Status, Place Place, bool IsBack);
@@ -52,13 +51,13 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     public bool HasPeople(string queue) => _people.TryGetValue(queue, out var people) && people is not { Waiting: 0, Active: 0 };
 
     public async Task<Place> EnterAsync(string queue, long userId) =>
-        (await AskAsync(queue, buying: false, new QueueCommand("enter", userId, 0, 0, 0, null))).Place;
+        (await SendAsync(queue, buying: false, new QueueCommand(QueueOperation.Enter, userId, 0, 0, 0, null))).Place;
 
-    public async Task<Place> LookAsync(QueueToken token) => (await AskAsync("look", token)).Place;
+    public async Task<Place> LookAsync(QueueToken token) => (await SendAsync(QueueOperation.Look, token)).Place;
 
     /// <summary>Gives the place up and hands it on.</summary>
     /// <returns>False when there was none any more.</returns>
-    public async Task<bool> LeaveAsync(QueueToken token) => (await AskAsync("leave", token)).Place.Status is PlaceStatus.Active;
+    public async Task<bool> LeaveAsync(QueueToken token) => (await SendAsync(QueueOperation.Leave, token)).Place.Status is PlaceStatus.Active;
 
     /// <summary>The places of several waiting users of one queue, in one call; it counts as asking of each of them.</summary>
     public async Task<Place[]> WatchAsync(string queue, IReadOnlyList<QueueToken> tokens)
@@ -89,8 +88,8 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     {
         try
         {
-            var visited = await AskAsync(seat is null ? "check" : "hold", token, seat);
-            return visited.Status switch { 0 => PassStatus.Gone, 1 => PassStatus.NotActive, 2 => PassStatus.Active, _ => PassStatus.SeatBusy };
+            var result = await SendAsync(seat is null ? QueueOperation.Check : QueueOperation.Hold, token, seat);
+            return result.Status switch { 0 => PassStatus.Gone, 1 => PassStatus.NotActive, 2 => PassStatus.Active, _ => PassStatus.SeatBusy };
         }
         catch (RedisUnavailableException)
         {
@@ -145,25 +144,25 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     }
 
     /// <summary>Buyers have a pass; with the token of somebody who waits a call to hold or pay is most likely refused, and is among those who look.</summary>
-    private Task<QueueCommandResult> AskAsync(string want, QueueToken token, RedisKey? seat = null) => AskAsync(
-        token.Queue, buying: want is not "look" && token.AdmittedUntil > 0, new QueueCommand(want, token.UserId, token.Ticket, token.IssuedAt, token.AdmittedUntil, seat));
+    private Task<QueueCommandResult> SendAsync(QueueOperation operation, QueueToken token, RedisKey? seat = null) => SendAsync(
+        token.Queue, buying: operation is not QueueOperation.Look && token.AdmittedUntil > 0, new QueueCommand(operation, token.UserId, token.Ticket, token.IssuedAt, token.AdmittedUntil, seat));
 
-    private async Task<QueueCommandResult> AskAsync(string queue, bool buying, QueueCommand visit)
+    private async Task<QueueCommandResult> SendAsync(string queue, bool buying, QueueCommand command)
     {
         using var span = Telemetry.Source.StartActivity(Redis.SpanName, ActivityKind.Client);
-        var visitors = _visitors.GetOrAdd(
-            (queue, buying), static (key, room) => new(visits => room.SendBatchAsync(key.Queue, visits), MaximumBatchSize), this);
+        var batcher = _batchers.GetOrAdd(
+            (queue, buying), static (key, room) => new(commands => room.SendBatchAsync(key.Queue, commands), MaximumBatchSize), this);
         try
         {
-            var visited = await visitors.EnqueueAsync(visit);
-            if (!visited.IsBack || visit.Want == "leave"
-                || !await usedPasses.IsUsedUpAsync(visit.UserId, queue, visit.IssuedAt == 0 ? visited.Place.Ticket : visit.IssuedAt))
+            var result = await batcher.EnqueueAsync(command);
+            if (!result.IsBack || command.Operation is QueueOperation.Leave
+                || !await usedPasses.IsUsedUpAsync(command.UserId, queue, command.IssuedAt == 0 ? result.Place.Ticket : command.IssuedAt))
             {
-                return visited;
+                return result;
             }
 
-            await visitors.EnqueueAsync(visit with { Want = "leave", IssuedAt = visited.Place.Now, AdmittedUntil = 0, Seat = null });
-            return visit.Want == "enter" ? await visitors.EnqueueAsync(visit) : default;
+            await batcher.EnqueueAsync(command with { Operation = QueueOperation.Leave, IssuedAt = result.Place.Now, AdmittedUntil = 0, Seat = null });
+            return command.Operation is QueueOperation.Enter ? await batcher.EnqueueAsync(command) : default;
         }
         catch (RedisUnavailableException)
         {
@@ -172,14 +171,14 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
         }
     }
 
-    private async Task<IReadOnlyList<QueueCommandResult>> SendBatchAsync(string queue, IReadOnlyList<QueueCommand> visits)
+    private async Task<IReadOnlyList<QueueCommandResult>> SendBatchAsync(string queue, IReadOnlyList<QueueCommand> commands)
     {
-        var arguments = new List<RedisValue>(2 + (visits.Count * 5)) { settings.QueueMaxWaiting, (long)SeatLockLife.TotalMilliseconds };
+        var arguments = new List<RedisValue>(2 + (commands.Count * 5)) { settings.QueueMaxWaiting, (long)SeatLockLife.TotalMilliseconds };
         var seats = new List<RedisKey>();
-        foreach (var visit in visits)
+        foreach (var command in commands)
         {
-            arguments.AddRange(visit.Want, visit.UserId, visit.Ticket, visit.IssuedAt, visit.AdmittedUntil);
-            if (visit.Seat is { } seat)
+            arguments.AddRange(WaitingRoomLua.NameOf(command.Operation), command.UserId, command.Ticket, command.IssuedAt, command.AdmittedUntil);
+            if (command.Seat is { } seat)
             {
                 seats.Add(seat);
             }
@@ -187,21 +186,21 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
 
         var reply = await EvalAsync(WaitingRoomLua.RunCommands, queues.OfToken(queue), arguments, seats);
         var (now, pace) = ((long)reply[0], (long)reply[2] / 1e6);
-        var visited = new QueueCommandResult[visits.Count];
-        for (var index = 0; index < visited.Length; index++)
+        var results = new QueueCommandResult[commands.Count];
+        for (var index = 0; index < results.Length; index++)
         {
             var at = 3 + (index * 5);
             var status = (int)reply[at];
             var place = new Place(
                 (PlaceStatus)status, (int)reply[at + 1] == 1, (long)reply[at + 2], (long)reply[at + 3], (long)reply[at + 4], pace, now + index);
-            visited[index] = new QueueCommandResult(status, place, (int)reply[at + 1] == 2);
-            if (visits[index].Want is "enter" or "look")
+            results[index] = new QueueCommandResult(status, place, (int)reply[at + 1] == 2);
+            if (commands[index].Operation is QueueOperation.Enter or QueueOperation.Look)
             {
                 UpdateCounts(queue, place);
             }
         }
 
-        return visited;
+        return results;
     }
 
     private async Task<RedisResult[]> EvalAsync(
@@ -213,7 +212,7 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
             [
                 queue.MaxActive, (long)queue.Active.TotalMilliseconds, queue.Version, queue.AdmitPerSecond,
                 (long)settings.QueueIdle.TotalMilliseconds, (long)settings.QueueSettle.TotalMilliseconds,
-                _clocks.GetValueOrDefault(queue.Name), throttle.Share, queue.Name, queue.IsNew && !HasPeople(queue.Name) ? 1 : 0,
+                _clocks.GetValueOrDefault(queue.Name), admission.Share, queue.Name, queue.IsNew && !HasPeople(queue.Name) ? 1 : 0,
                 .. arguments,
             ]))!;
         var now = (long)reply[0];

@@ -2,6 +2,20 @@ using ConcertBooking.Infrastructure;
 
 namespace ConcertBooking.Queue;
 
+/// <summary>What a caller wants of the waiting room.</summary>
+internal enum QueueOperation
+{
+    Enter,
+    Look,
+    Leave,
+
+    /// <summary>Is the caller admitted?</summary>
+    Check,
+
+    /// <summary>The same, and the short lock of a seat.</summary>
+    Hold,
+}
+
 /// <summary>
 /// The waiting room's scripts: one call for all who ask at the same moment, all keys of a queue under one hash tag, and
 /// each, like the channel, with the prefix of this installation before it.
@@ -29,12 +43,17 @@ internal static class WaitingRoomLua
     /// <summary>The channel on which each admission from a line is told: the queue's name and the users, by spaces.</summary>
     public const string AdmittedChannel = "concert-booking:admitted";
 
+    private static readonly string[] Names = [.. Enum.GetNames<QueueOperation>().Select(static name => name.ToLowerInvariant())];
+
+    /// <summary>The script's name of the operation.</summary>
+    public static string NameOf(QueueOperation operation) => Names[(int)operation];
+
     private const string Recognising = WaitingRoomPrelude.Text + WaitingRoomTokens.Recognise;
 
     /// <summary>
-    /// What visitors want, in their order, each as if it had called alone, a microsecond after the one before. ARGV: the
-    /// most that may wait, the life of a seat's lock in ms; then of each: what, user, ticket, time of issue, end of
-    /// admission; at most twenty. Told: {now, waits of those admitted by this call in ms, pace in millionths}, then of each:
+    /// Runs the commands of several callers in order, each as if it had called alone, a microsecond after the one before. ARGV:
+    /// the most that may wait, the life of a seat's lock in ms; then of each: operation, user, ticket, time of issue, end of
+    /// admission; at most twenty. Returns {now, waits of those admitted by this call in ms, pace in millionths}, then of each:
     /// status, 1 if new or 2 if back after a loss (as <c>recognise</c> has it), ticket, end, position.
     /// <list type="bullet">
     /// <item>enter: a user has one place however often it enters; a new one goes to the end of the line.</item>
@@ -106,13 +125,13 @@ internal static class WaitingRoomLua
           return status, how, 0, 0, 0
         end
 
-        local wants = {enter = enter, look = look, leave = leave, check = check, hold = hold}
+        local operations = {enter = enter, look = look, leave = leave, check = check, hold = hold}
         local answers = {nowUs, waits, 0}
         for i = 13, #ARGV, 5 do
-          local want, user, ticket = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
-          local had = want ~= 'enter' and recognise(user, ticket, tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]))
+          local operation, user, ticket = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
+          local had = operation ~= 'enter' and recognise(user, ticket, tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]))
           local at = #answers
-          answers[at + 1], answers[at + 2], answers[at + 3], answers[at + 4], answers[at + 5] = wants[want](user, had, ticket)
+          answers[at + 1], answers[at + 2], answers[at + 3], answers[at + 4], answers[at + 5] = operations[operation](user, had, ticket)
           nowUs = nowUs + 1
         end
         answers[3] = math.floor(currentPace() * 1000000)

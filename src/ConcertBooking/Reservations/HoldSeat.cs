@@ -36,7 +36,7 @@ internal static class HoldSeat
 
     private static async Task<IResult> HandleAsync(
         HoldSeatRequest request, HttpContext context, WaitingRoom room, MySql database, HoldExpiry holds, HoldLimits limits,
-        OutboxSignal outbox, AdmissionController throttle, Settings settings)
+        OutboxSignal outbox, AdmissionController admission, Settings settings)
     {
         if (request.ScheduleId < 1 || request.SeatNo < 1)
         {
@@ -69,7 +69,7 @@ internal static class HoldSeat
         }
         finally
         {
-            throttle.Held(Stopwatch.GetElapsedTime(started));
+            admission.Held(Stopwatch.GetElapsedTime(started));
             if (locks)
             {
                 await room.UnlockAsync(token, request.ScheduleId, request.SeatNo, owner);
