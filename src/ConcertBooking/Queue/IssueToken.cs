@@ -50,7 +50,7 @@ internal static class IssueToken
         }
 
         var response = PlaceAnswer.Create(place, userId, queue.Name, tokens, settings);
-        return place.IsNew ? TypedResults.Created((string?)null, response) : TypedResults.Ok(response);
+        return place.Origin is PlaceOrigin.New ? TypedResults.Created((string?)null, response) : TypedResults.Ok(response);
     }
 }
 

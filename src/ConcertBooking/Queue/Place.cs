@@ -13,11 +13,22 @@ internal enum PlaceStatus
 /// <paramref name="Pace"/> is how many of those who waited are admitted per second, 0 while unknown;
 /// <paramref name="Now"/> is Redis's clock in µs.
 /// </summary>
-internal readonly record struct Place(PlaceStatus Status, bool IsNew, long Ticket, long AdmittedUntil, long Position, double Pace, long Now);
+internal readonly record struct Place(PlaceStatus Status, PlaceOrigin Origin, long Ticket, long AdmittedUntil, long Position, double Pace, long Now);
 
 /// <param name="AdmitPerSecond">0: as many as there are places.</param>
 internal readonly record struct QueueCounts(long Waiting, long Active, int MaxActive, int ActiveSeconds, int AdmitPerSecond);
 
+/// <summary>Where a place comes from.</summary>
+internal enum PlaceOrigin
+{
+    Known,
+    New,
+
+    /// <summary>An admission that a token brought back after Redis lost its data.</summary>
+    Restored,
+}
+
+/// <summary>Gone and Active have the numbers that they have in <see cref="PlaceStatus"/>: the scripts have one name for both.</summary>
 internal enum PassStatus
 {
     Gone,

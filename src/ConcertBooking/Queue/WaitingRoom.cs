@@ -42,8 +42,9 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
     /// <param name="Seat">The seat to lock, of a <see cref="QueueOperation.Hold"/>.</param>
     private readonly record struct QueueCommand(QueueOperation Operation, long UserId, long Ticket, long IssuedAt, long AdmittedUntil, RedisKey? Seat);
 
-    /// <summary>What a visitor is told, as a place or as a pass; it may be an admission that is back after a loss.</summary>
-    private readonly record struct QueueCommandResult(int Status, Place Place, bool IsBack);
+    /// <param name="Status">A <see cref="PlaceStatus"/>, or of check and hold a <see cref="PassStatus"/>.</param>
+    /// <param name="Place">Where the operation returns one.</param>
+    private readonly record struct QueueCommandResult(int Status, Place Place);
 
     public bool HasLine(string queue) => _people.TryGetValue(queue, out var people) && people.Waiting > 0;
 
@@ -70,7 +71,7 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
         {
             var at = 3 + (index * 3);
             places[index] = new Place(
-                (PlaceStatus)(int)reply[at], false, tokens[index].Ticket, (long)reply[at + 1], (long)reply[at + 2], pace, now);
+                (PlaceStatus)(int)reply[at], PlaceOrigin.Known, tokens[index].Ticket, (long)reply[at + 1], (long)reply[at + 2], pace, now);
         }
 
         return places;
@@ -89,7 +90,7 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
         try
         {
             var result = await SendAsync(seat is null ? QueueOperation.Check : QueueOperation.Hold, token, seat);
-            return result.Status switch { 0 => PassStatus.Gone, 1 => PassStatus.NotActive, 2 => PassStatus.Active, _ => PassStatus.SeatBusy };
+            return (PassStatus)result.Status;
         }
         catch (RedisUnavailableException)
         {
@@ -155,7 +156,7 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
         try
         {
             var result = await batcher.EnqueueAsync(command);
-            if (!result.IsBack || command.Operation is QueueOperation.Leave
+            if (result.Place.Origin is not PlaceOrigin.Restored || command.Operation is QueueOperation.Leave
                 || !await usedPasses.IsUsedUpAsync(command.UserId, queue, command.IssuedAt == 0 ? result.Place.Ticket : command.IssuedAt))
             {
                 return result;
@@ -192,8 +193,8 @@ internal sealed class WaitingRoom(Redis redis, Queues queues, Settings settings,
             var at = 3 + (index * 5);
             var status = (int)reply[at];
             var place = new Place(
-                (PlaceStatus)status, (int)reply[at + 1] == 1, (long)reply[at + 2], (long)reply[at + 3], (long)reply[at + 4], pace, now + index);
-            results[index] = new QueueCommandResult(status, place, (int)reply[at + 1] == 2);
+                (PlaceStatus)status, (PlaceOrigin)(int)reply[at + 1], (long)reply[at + 2], (long)reply[at + 3], (long)reply[at + 4], pace, now + index);
+            results[index] = new QueueCommandResult(status, place);
             if (commands[index].Operation is QueueOperation.Enter or QueueOperation.Look)
             {
                 UpdateCounts(queue, place);

@@ -48,7 +48,15 @@ internal static class WaitingRoomLua
     /// <summary>The script's name of the operation.</summary>
     public static string NameOf(QueueOperation operation) => Names[(int)operation];
 
-    private const string Recognising = WaitingRoomPrelude.Text + WaitingRoomTokens.Recognise;
+    /// <summary>The scripts' names of what they return.</summary>
+    private static readonly string Vocabulary = $"""
+        local GONE, WAITING, ACTIVE, FULL = {(int)PlaceStatus.Gone}, {(int)PlaceStatus.Waiting}, {(int)PlaceStatus.Active}, {(int)PlaceStatus.Full}
+        local NOT_ACTIVE, SEAT_BUSY = {(int)PassStatus.NotActive}, {(int)PassStatus.SeatBusy}
+        local KNOWN, NEW, RESTORED = {(int)PlaceOrigin.Known}, {(int)PlaceOrigin.New}, {(int)PlaceOrigin.Restored}
+
+        """;
+
+    private static readonly string Recognising = Vocabulary + WaitingRoomPrelude.Text + WaitingRoomTokens.Recognise;
 
     /// <summary>
     /// Runs the commands of several callers in order, each as if it had called alone, a microsecond after the one before. ARGV:
@@ -66,18 +74,18 @@ internal static class WaitingRoomLua
     public static readonly RedisScript RunCommands = new(Recognising + """
         local maxWaiting, lockMs, seats = tonumber(ARGV[11]), ARGV[12], 7
 
-        local function place(user, how, ticket)
+        local function place(user, origin, ticket)
           local ends = endOf(user)
-          if ends then return 2, how, ticket, ends, 0 end
+          if ends then return ACTIVE, origin, ticket, ends, 0 end
           local score = redis.call('ZSCORE', waiting, user)
-          return 1, how, tonumber(score), 0, redis.call('ZRANK', waiting, user) + 1
+          return WAITING, origin, tonumber(score), 0, redis.call('ZRANK', waiting, user) + 1
         end
         -- Who is back after a loss gets the data's end for a ticket: no token says since when a payment may have been made.
         local function enter(user)
-          local how, ticket = 0, 0
+          local origin, ticket = KNOWN, 0
           local admitted = endOf(user)
           if not admitted and now < settle and undoubt(user, 0, dataEnd) then
-            how, ticket = 2, dataEnd
+            origin, ticket = RESTORED, dataEnd
           elseif not admitted then
             local score = redis.call('ZSCORE', waiting, user)
             if score then
@@ -85,44 +93,44 @@ internal static class WaitingRoomLua
             else
               if redis.call('ZCARD', waiting) >= maxWaiting then
                 admit('')
-                return 3, 0, 0, 0, 0
+                return FULL, KNOWN, 0, 0, 0
               end
-              how, ticket = 1, math.max(last + 1, nowUs)
+              origin, ticket = NEW, math.max(last + 1, nowUs)
               last = ticket
               redis.call('HSET', meta, 'last', ticket)
               redis.call('ZADD', waiting, ticket, user)
             end
             redis.call('ZADD', seen, heard, user)
           end
-          admit(how == 1 and user or '')
-          return place(user, how, ticket)
+          admit(origin == NEW and user or '')
+          return place(user, origin, ticket)
         end
         local function look(user, had, ticket)
           admit('')
-          if had then return place(user, had == 2 and 2 or 0, ticket) end
-          return 0, 0, 0, 0, 0
+          if had then return place(user, had, ticket) end
+          return GONE, KNOWN, 0, 0, 0
         end
         local function leave(user, had)
           if had then forget(user) end
           admit('')
-          return had and 2 or 0, 0, 0, 0, 0
+          return had and ACTIVE or GONE, KNOWN, 0, 0, 0
         end
         local function check(user, had)
-          if not had then return 0, 0, 0, 0, 0 end
+          if not had then return GONE, KNOWN, 0, 0, 0 end
           if not endOf(user) then
             admit('')
-            if not endOf(user) then return 1, 0, 0, 0, 0 end
+            if not endOf(user) then return NOT_ACTIVE, KNOWN, 0, 0, 0 end
           end
-          return 2, had == 2 and 2 or 0, 0, 0, 0
+          return ACTIVE, had, 0, 0, 0
         end
         local function hold(user, had)
           seats = seats + 1
-          local status, how = check(user, had)
+          local status, origin = check(user, had)
           local seat = KEYS[seats]
-          if status == 2 and not redis.call('SET', seat, user, 'NX', 'PX', lockMs) and redis.call('GET', seat) ~= user then
-            status = 3
+          if status == ACTIVE and not redis.call('SET', seat, user, 'NX', 'PX', lockMs) and redis.call('GET', seat) ~= user then
+            status = SEAT_BUSY
           end
-          return status, how, 0, 0, 0
+          return status, origin, 0, 0, 0
         end
 
         local operations = {enter = enter, look = look, leave = leave, check = check, hold = hold}
@@ -148,7 +156,7 @@ internal static class WaitingRoomLua
           local ends = still[i] and endOf(ARGV[i])
           local rank = still[i] and not ends and redis.call('ZRANK', waiting, ARGV[i])
           local at = #answers
-          answers[at + 1] = ends and 2 or rank and 1 or 0
+          answers[at + 1] = ends and ACTIVE or rank and WAITING or GONE
           answers[at + 2] = tonumber(ends or 0)
           answers[at + 3] = rank and rank + 1 or 0
         end

@@ -7,7 +7,7 @@ internal static class WaitingRoomTokens
     /// Whether a token still stands for a place. A user that Redis does not know although the token is fresh was
     /// lost with Redis's data and gets the old order, or the rest of the admission, back. A pass beats a waiting entry,
     /// and what was given before a loss beats what was given after it; of two from before, the later one tells that the
-    /// earlier place had been given up. The hour bounds how long an outage may have lasted. 2 says that an admission
+    /// earlier place had been given up. The hour bounds how long an outage may have lasted. RESTORED says that an admission
     /// is back after a loss: whether it was used up meanwhile only MySQL knows.
     /// </summary>
     public const string Recognise = """
@@ -23,7 +23,7 @@ internal static class WaitingRoomTokens
           redis.call('ZREM', seen, user)
           redis.call('ZADD', active, ends, user)
           redis.call('ZADD', shown, issued, user)
-          return 2
+          return RESTORED
         end
         -- Who was active when the data ended, unless a later ticket says that the place was given up.
         local function undoubt(user, ticket, issued)
@@ -35,8 +35,8 @@ internal static class WaitingRoomTokens
         local function recognise(user, ticket, issued, ends)
           local left = redis.call('ZSCORE', gone, user)
           if left and issued <= tonumber(left) then return false end
-          if endOf(user) then return 1 end
-          if now < settle and undoubt(user, ticket, issued) then return 2 end
+          if endOf(user) then return KNOWN end
+          if now < settle and undoubt(user, ticket, issued) then return RESTORED end
           local score = tonumber(redis.call('ZSCORE', waiting, user) or 0)
           if ends > 0 then
             if ends <= now or issued < score and score < to then return false end
@@ -63,7 +63,7 @@ internal static class WaitingRoomTokens
             end
           end
           redis.call('ZADD', seen, heard, user)
-          return 1
+          return KNOWN
         end
 
         """;
