@@ -46,7 +46,7 @@ broken() {
   fi
 }
 
-migration=Database/001_journey.sql
+migration=MySql/Migrations/001_journey.sql
 drop_unique_seat='s/\n  UNIQUE KEY reservation_live [^\n]*//'
 take_any_seat='s/ AND \(reservation_id IS NULL OR reservation_id = \@dead\)//'
 
@@ -63,20 +63,20 @@ broken seat-update "the seat row is taken without a condition" \
 broken both-seat-guards "the seat row is taken without a condition, and the unique column is dropped" \
   '/*/*/(OneSeat)|(NoSweeper)/*' Reservations/HoldSeat.cs "$take_any_seat" $migration "$drop_unique_seat"
 broken idempotency-claim "the effect does not ask whether this request claimed the key" \
-  '/*/*/(PayRaces)|(LostAnswers)/*' Infrastructure/Idempotency.cs 's/ AND i\.attempt_id = \@attempt//'
+  '/*/*/(PayRaces)|(LostAnswers)/*' Http/Idempotency/IdempotencySql.cs 's/ AND i\.attempt_id = \@attempt//'
 broken hold-over "a payment does not ask whether the hold is over" \
   '/*/*/(ExpiryRaces)|(NoSweeper)/*[Category!=Long]' Payments/Pay.cs 's/ AND r\.held_expires_at > NOW\(3\)//'
 broken balance-enough "a payment does not ask whether the balance is enough" \
   '/*/*/PayRaces/*' Payments/Pay.cs 's/b\.balance >= r\.price AND //'
 broken rollback "a failed transaction is not rolled back" \
-  '/*/*/MySqlFaults/LockTimeout*' Infrastructure/MySql.cs 's/await Rollback\(connection\);//'
+  '/*/*/MySqlFaults/LockTimeout*' MySql/MySqlDatabase.cs 's/await Rollback\(connection\);//'
 broken deadlock-retry "a deadlock is not retried" \
-  '/*/*/MySqlFaults/Deadlock*' Infrastructure/MySql.cs 's/ErrorCode: MySqlErrorCode\.LockDeadlock/ErrorCode: MySqlErrorCode.None/'
+  '/*/*/MySqlFaults/Deadlock*' MySql/MySqlDatabase.cs 's/ErrorCode: MySqlErrorCode\.LockDeadlock/ErrorCode: MySqlErrorCode.None/'
 broken wait-limit "a request waits for a connection as long as it takes" \
-  '/*/*/SmallPool/*' Infrastructure/MySql.cs 's/WaitLimit = TimeSpan\.FromMilliseconds\(1500\)/WaitLimit = TimeSpan.FromSeconds(60)/'
+  '/*/*/SmallPool/*' MySql/MySqlDatabase.cs 's/WaitLimit = TimeSpan\.FromMilliseconds\(1500\)/WaitLimit = TimeSpan.FromSeconds(60)/'
 broken redis-limit "a request waits for Redis as long as it takes" \
-  '/*/*/RedisFaults/*Paused*' Infrastructure/Redis.cs 's/WaitLimit = TimeSpan\.FromMilliseconds\(250\)/WaitLimit = TimeSpan.FromSeconds(60)/; s/AsyncTimeout = 1000/AsyncTimeout = 60000/'
+  '/*/*/RedisFaults/*Paused*' Redis/RedisClient.cs 's/WaitLimit = TimeSpan\.FromMilliseconds\(250\)/WaitLimit = TimeSpan.FromSeconds(60)/; s/AsyncTimeout = 1000/AsyncTimeout = 60000/'
 broken drain "SIGTERM stops the service at once" \
-  '/*/*/Shutdown/*' Operations/Drain.cs 's/Task\.Delay\(settings\.Drain, time/Task.Delay(TimeSpan.Zero, time/'
+  '/*/*/Shutdown/*' Hosting/Drain.cs 's/Task\.Delay\(settings\.Drain, time/Task.Delay(TimeSpan.Zero, time/'
 
 exit $status

@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 
 namespace ConcertBooking.DevHost;
 
@@ -41,13 +41,18 @@ internal sealed class DataFolder : IDisposable
         }
 
         if (await DockerEngine.ClientAsync() is not { } docker)
+        {
             return;
+        }
+
         var options = new ServerOptions { DataDirectory = Path };
         foreach (var kind in (string[])[Containers.MySqlVolume, Containers.RedisVolume])
         {
             var volume = Containers.VolumeName(options, kind)!;
             if (await docker.TryRemoveVolumeAsync(volume, cancellationToken))
+            {
                 progress.Report($"deleted the Docker volume {volume}");
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using MySqlConnector;
 
 namespace ConcertBooking.DevHost;
@@ -33,7 +33,7 @@ internal sealed class Host(Screen screen)
     private const int Port = 3001, ManagementPort = 3081;
 
     // The service itself promises to be gone in 10 s.
-    private static readonly TimeSpan s_stopPatience = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(15);
 
     public async Task<int> RunAsync(bool demo, bool fresh, CancellationToken cancellationToken)
     {
@@ -42,12 +42,17 @@ internal sealed class Host(Screen screen)
             foreach (var port in (int[])[Port, ManagementPort])
             {
                 if (!Ports.IsFree(port))
+                {
                     throw new HostException($"Port {port} is in use; stop what listens there (another DevHost?) and start again.");
+                }
             }
 
             using var data = DataFolder.Open();
             if (fresh)
+            {
                 await data.ClearAsync(screen, cancellationToken);
+            }
+
             return await RunAsync(data, demo, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -76,12 +81,16 @@ internal sealed class Host(Screen screen)
         settings["Management__Port"] = ManagementPort.ToString(CultureInfo.InvariantCulture);
         // The framework's lines for every request would bury the service's own; who wants them says so.
         if (Environment.GetEnvironmentVariable(FrameworkLogLevel) is null)
+        {
             settings[FrameworkLogLevel] = "Warning";
+        }
 
         screen.Write("Database");
         await RunToEndAsync("migrate", settings, cancellationToken);
         if (await HasNoConcertsAsync(servers.MySql.ConnectionString, cancellationToken))
+        {
             await RunToEndAsync("seed", settings, cancellationToken);
+        }
 
         screen.Write("Service");
         await using var service = await ServiceProcess.StartAsync(
@@ -97,7 +106,7 @@ internal sealed class Host(Screen screen)
         finally
         {
             screen.Write("Stopping");
-            await service.StopAsync(s_stopPatience, CancellationToken.None);
+            await service.StopAsync(StopPatience, CancellationToken.None);
         }
     }
 
@@ -128,7 +137,10 @@ internal sealed class Host(Screen screen)
         {
             screen.Write($"The journey broke off: {exception.Message}\nThe service's last lines:");
             foreach (var line in service.Output.TakeLast(30))
+            {
                 screen.Write($"  | {line}");
+            }
+
             return 1;
         }
     }
@@ -138,7 +150,9 @@ internal sealed class Host(Screen screen)
         screen.Report($"concert-booking {subcommand}");
         var result = await ServiceProcess.RunAsync([subcommand], settings, line => screen.Write($"  | {line}"), cancellationToken);
         if (result.ExitCode != 0)
+        {
             throw new HostException($"concert-booking {subcommand} ended with exit code {result.ExitCode}.");
+        }
     }
 
     private static async Task<bool> HasNoConcertsAsync(string connectionString, CancellationToken cancellationToken)

@@ -12,8 +12,8 @@ internal sealed class Journey(Uri address, Screen screen)
 {
     private const string Queue = "main";
 
-    private static readonly TimeSpan s_queuePatience = TimeSpan.FromMinutes(5);
-    private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(30) };
+    private static readonly TimeSpan QueuePatience = TimeSpan.FromMinutes(5);
+    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(30) };
 
     private string? _accessToken, _queueToken;
 
@@ -37,7 +37,9 @@ internal sealed class Journey(Uri address, Screen screen)
 
         var reservation = await CallAsync("GET", $"/v1/reservations/{reservationId}", null, cancellationToken);
         if (Text(reservation, "status") is not "CONFIRMED" and var status)
+        {
             throw new HostException($"the reservation is {status}, not CONFIRMED");
+        }
     }
 
     /// <returns>The first free seat of a concert of the main queue; null when all are taken.</returns>
@@ -53,7 +55,9 @@ internal sealed class Journey(Uri address, Screen screen)
                 var scheduleId = Number(schedule, "scheduleId");
                 var seats = await CallAsync("GET", $"/v1/schedules/{scheduleId}/seats", null, cancellationToken, show);
                 if (Items(seats, "seats").FirstOrDefault(seat => Text(seat, "status") == "AVAILABLE") is { } free)
+                {
                     return new Seat(Queue, concertId, scheduleId, (int)Number(free, "seatNo"), Number(schedule, "price"));
+                }
             }
         }
         return null;
@@ -62,7 +66,7 @@ internal sealed class Journey(Uri address, Screen screen)
     private async Task EnterAsync(CancellationToken cancellationToken)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        deadline.CancelAfter(s_queuePatience);
+        deadline.CancelAfter(QueuePatience);
         var place = await CallAsync("POST", "/v1/queue/tokens", new JsonObject { ["queue"] = Queue }, deadline.Token);
         _queueToken = Text(place, "token");
         while (Text(place, "status") != "ACTIVE")
@@ -78,9 +82,15 @@ internal sealed class Journey(Uri address, Screen screen)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), new Uri(address, path));
         if (_accessToken is not null)
+        {
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _accessToken);
+        }
+
         if (_queueToken is not null)
+        {
             request.Headers.Add("Queue-Token", _queueToken);
+        }
+
         if (body is not null)
         {
             request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
@@ -88,13 +98,22 @@ internal sealed class Journey(Uri address, Screen screen)
         }
 
         if (show)
+        {
             screen.Write($"\n{method} {path} {body?.ToJsonString()}".TrimEnd());
-        using var answer = await s_http.SendAsync(request, cancellationToken);
+        }
+
+        using var answer = await Http.SendAsync(request, cancellationToken);
         var text = await answer.Content.ReadAsStringAsync(cancellationToken);
         if (show)
+        {
             screen.Write($"{(int)answer.StatusCode} {Short(text)}");
+        }
+
         if (!answer.IsSuccessStatusCode)
+        {
             throw new HostException($"{method} {path} answered {(int)answer.StatusCode} {Short(text)}");
+        }
+
         return JsonNode.Parse(text) ?? throw new HostException($"{method} {path} answered nothing");
     }
 

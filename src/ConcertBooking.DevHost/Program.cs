@@ -1,12 +1,5 @@
 using System.Runtime.InteropServices;
 using ConcertBooking.DevHost;
-using ConcertBooking.DevHost.Servers;
-
-if (args is [MockKafkaProcess.Command])
-{
-    await MockKafkaProcess.RunAsync(Console.In, Console.Out, CancellationToken.None);
-    return 0;
-}
 
 if (args.Contains("--help"))
 {

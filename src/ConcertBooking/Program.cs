@@ -1,7 +1,6 @@
 using System.Net.Sockets;
 using System.Reflection;
-using ConcertBooking.Infrastructure;
-using ConcertBooking.Operations;
+using ConcertBooking.Commands;
 using Dapper;
 using MySqlConnector;
 
@@ -22,6 +21,10 @@ const string Usage = """
     """;
 
 var rest = args.Skip(1).ToArray();
+
+// The commands read the same sources, under the same names, as the service.
+static IConfiguration Configuration() => WebApplication.CreateSlimBuilder().Configuration;
+
 try
 {
     switch (args.FirstOrDefault())
@@ -29,15 +32,15 @@ try
         case null:
             return await Serve.RunAsync(WebApplication.CreateSlimBuilder());
         case "migrate":
-            return await Migrate.RunAsync(Commands.Configuration());
+            return await Migrate.RunAsync(Configuration());
         case "seed":
-            return await Seed.RunAsync(Commands.Configuration(), rest);
+            return await Seed.RunAsync(Configuration(), rest);
         case "token":
-            return SignToken.Run(Commands.Configuration(), rest);
+            return SignToken.Run(Configuration(), rest);
         case "healthcheck":
-            return await HealthCheck.RunAsync(Commands.Configuration());
+            return await HealthCheck.RunAsync(Configuration());
         case "verify":
-            return await Verify.RunAsync(Commands.Configuration());
+            return await Verify.RunAsync(Configuration());
         case "--help" or "-h" or "help":
             Console.WriteLine(Usage);
             return 0;

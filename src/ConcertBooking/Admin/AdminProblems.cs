@@ -1,13 +1,4 @@
-using System.Text.Json;
-using ConcertBooking.Infrastructure;
-
 namespace ConcertBooking.Admin;
-
-/// <summary>The body of a PATCH. Elsewhere members that a call does not know are ignored; a change that is not made must not be answered as if it were.</summary>
-internal interface IPatch
-{
-    Dictionary<string, JsonElement>? Unknown { get; }
-}
 
 internal static class AdminProblems
 {

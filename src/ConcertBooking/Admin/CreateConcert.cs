@@ -1,8 +1,8 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
 using ConcertBooking.Concerts;
-using ConcertBooking.Infrastructure;
 using ConcertBooking.Queue;
+using ConcertBooking.Queue.Room;
 
 namespace ConcertBooking.Admin;
 
@@ -18,7 +18,7 @@ internal static class CreateConcert
             .Produces<ConcertItem>(StatusCodes.Status201Created)
             .WithBodyProblems();
 
-    private static async Task<IResult> HandleAsync(CreateConcertRequest request, MySql database)
+    private static async Task<IResult> HandleAsync(CreateConcertRequest request, MySqlDatabase database)
     {
         var queue = request.Queue ?? IssueToken.DefaultQueue;
         if (!Queues.IsName(queue))

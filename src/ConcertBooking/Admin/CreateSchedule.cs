@@ -1,7 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
 using ConcertBooking.Concerts;
-using ConcertBooking.Infrastructure;
 
 namespace ConcertBooking.Admin;
 
@@ -25,7 +24,7 @@ public static class CreateSchedule
             .WithBodyProblems()
             .WithProblems(Problems.ConcertNotFound);
 
-    private static async Task<IResult> HandleAsync(long concertId, CreateScheduleRequest request, MySql database)
+    private static async Task<IResult> HandleAsync(long concertId, CreateScheduleRequest request, MySqlDatabase database)
     {
         if (!AdminProblems.TryUtc(request.StartsAt, out var startsAt))
         {

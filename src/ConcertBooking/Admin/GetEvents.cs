@@ -1,6 +1,5 @@
 using System.Text.Json.Serialization;
-using ConcertBooking.Events;
-using ConcertBooking.Infrastructure;
+using ConcertBooking.Events.Consuming;
 using MySqlConnector;
 
 namespace ConcertBooking.Admin;
@@ -30,7 +29,7 @@ internal static class GetEvents
         FROM outbox
         """;
 
-    private static async Task<IResult> HandleAsync(MySql database, DeadLetters deadLetters, CancellationToken cancellationToken)
+    private static async Task<IResult> HandleAsync(MySqlDatabase database, DeadLetters deadLetters, CancellationToken cancellationToken)
     {
         var letters = deadLetters.CountAsync();
         var outbox = await database.RunAsync(

@@ -1,5 +1,4 @@
-using ConcertBooking.Infrastructure;
-using ConcertBooking.Queue;
+using ConcertBooking.Queue.Room;
 
 namespace ConcertBooking.Admin;
 

@@ -1,7 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
-using ConcertBooking.Infrastructure;
 using ConcertBooking.Queue;
+using ConcertBooking.Queue.Room;
 using Dapper;
 
 namespace ConcertBooking.Admin;
@@ -55,7 +55,7 @@ internal static class PutQueue
         """;
 
     private static async Task<IResult> HandleAsync(
-        string name, PutQueueRequest request, MySql database, Queues queues, WaitingRoom room, CancellationToken cancellationToken)
+        string name, PutQueueRequest request, MySqlDatabase database, Queues queues, WaitingRoom room, CancellationToken cancellationToken)
     {
         if (!Queues.IsName(name))
         {

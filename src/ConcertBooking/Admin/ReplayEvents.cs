@@ -1,7 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
-using ConcertBooking.Events;
-using ConcertBooking.Infrastructure;
+using ConcertBooking.Events.Consuming;
+using ConcertBooking.Events.Outbox;
 using Dapper;
 
 namespace ConcertBooking.Admin;
@@ -29,7 +29,7 @@ internal static class ReplayEvents
         """;
 
     private static async Task<IResult> HandleAsync(
-        ReplayEventsRequest request, MySql database, DeadLetters deadLetters, OutboxSignal outbox, CancellationToken cancellationToken)
+        ReplayEventsRequest request, MySqlDatabase database, DeadLetters deadLetters, OutboxSignal outbox, CancellationToken cancellationToken)
     {
         var revived = await database.RunAsync(static (connection, _) => connection.ExecuteAsync(ReviveSql, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken);
         outbox.Set();

@@ -2,8 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using ConcertBooking.Concerts;
-using ConcertBooking.Infrastructure;
-using ConcertBooking.Queue;
+using ConcertBooking.Queue.Room;
 using Dapper;
 
 namespace ConcertBooking.Admin;
@@ -31,7 +30,7 @@ internal static class UpdateConcert
 
     private const string SelectSql = "SELECT concert_id AS ConcertId, title AS Title, queue_name AS Queue FROM concert WHERE concert_id = @concertId";
 
-    private static async Task<IResult> HandleAsync(long concertId, UpdateConcertRequest request, MySql database)
+    private static async Task<IResult> HandleAsync(long concertId, UpdateConcertRequest request, MySqlDatabase database)
     {
         if (AdminProblems.Unknown(request) is { } unknown)
         {

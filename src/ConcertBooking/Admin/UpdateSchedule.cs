@@ -2,7 +2,6 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using ConcertBooking.Concerts;
-using ConcertBooking.Infrastructure;
 using Dapper;
 
 namespace ConcertBooking.Admin;
@@ -32,7 +31,7 @@ internal static class UpdateSchedule
 
     private const string SelectSql = "SELECT " + ScheduleRow.ColumnsSql + "FROM concert_schedule s WHERE s.schedule_id = @scheduleId";
 
-    private static async Task<IResult> HandleAsync(long scheduleId, UpdateScheduleRequest request, MySql database)
+    private static async Task<IResult> HandleAsync(long scheduleId, UpdateScheduleRequest request, MySqlDatabase database)
     {
         if (AdminProblems.Unknown(request) is { } unknown)
         {

@@ -1,4 +1,3 @@
-using ConcertBooking.Infrastructure;
 using Dapper;
 using MySqlConnector;
 

@@ -3,7 +3,6 @@ using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
-using ConcertBooking.Infrastructure;
 using Microsoft.Net.Http.Headers;
 
 namespace ConcertBooking.Concerts;

@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using ConcertBooking.Infrastructure;
 using Dapper;
 
 namespace ConcertBooking.Concerts;
@@ -31,7 +30,7 @@ internal static class ListConcerts
         FROM concert WHERE concert_id > @after ORDER BY concert_id LIMIT @count
         """;
 
-    private static Task<IResult> HandleAsync(MySql database, CatalogueCache cache, int? limit, string? cursor)
+    private static Task<IResult> HandleAsync(MySqlDatabase database, CatalogueCache cache, int? limit, string? cursor)
     {
         if (Paging.Limit(limit) is not { } size)
         {
@@ -43,7 +42,7 @@ internal static class ListConcerts
             : Task.FromResult<IResult>(Paging.CursorProblem);
     }
 
-    private static async Task<CachedAnswer> BuildAsync(MySql database, long after, int size)
+    private static async Task<CachedAnswer> BuildAsync(MySqlDatabase database, long after, int size)
     {
         var rows = await database.ReadAsync(
             async (connection, _) => (await connection.QueryAsync<ConcertRow>(SelectSql, new { after, count = size + 1 }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),

@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using ConcertBooking.Infrastructure;
 using Dapper;
 
 namespace ConcertBooking.Concerts;
@@ -47,10 +46,10 @@ internal static class ListSchedules
         ORDER BY s.starts_at, s.schedule_id
         """;
 
-    private static Task<IResult> HandleAsync(long concertId, MySql database, CatalogueCache cache) =>
+    private static Task<IResult> HandleAsync(long concertId, MySqlDatabase database, CatalogueCache cache) =>
         cache.GetAsync($"schedules/{concertId}", () => BuildAsync(database, concertId));
 
-    private static async Task<CachedAnswer> BuildAsync(MySql database, long concertId)
+    private static async Task<CachedAnswer> BuildAsync(MySqlDatabase database, long concertId)
     {
         var rows = await database.ReadAsync(
             async (connection, _) => (await connection.QueryAsync<ScheduleRow>(SelectSql, new { concertId }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(), CancellationToken.None);

@@ -3,7 +3,6 @@ using System.Buffers.Text;
 using System.Globalization;
 using System.Text.Json.Serialization;
 using System.Text.Unicode;
-using ConcertBooking.Infrastructure;
 using Dapper;
 
 namespace ConcertBooking.Concerts;
@@ -41,7 +40,7 @@ internal static class ListSeats
         WHERE schedule_id = @scheduleId AND live = 1 AND (status = 'CONFIRMED' OR held_expires_at > NOW(3))
         """;
 
-    private static Task<IResult> HandleAsync(long scheduleId, MySql database, CatalogueCache cache) =>
+    private static Task<IResult> HandleAsync(long scheduleId, MySqlDatabase database, CatalogueCache cache) =>
         cache.GetAsync($"seats/{scheduleId}", previous => database.ReadAsync(
             async (connection, _) =>
             {

@@ -1,4 +1,3 @@
-using ConcertBooking.Infrastructure;
 using Dapper;
 
 namespace ConcertBooking.Payments;
@@ -28,7 +27,7 @@ internal static class GetPayment
         WHERE p.payment_id = @id AND p.user_id = @userId
         """;
 
-    private static async Task<IResult> HandleAsync(string paymentId, HttpContext context, MySql database, CancellationToken cancellationToken)
+    private static async Task<IResult> HandleAsync(string paymentId, HttpContext context, MySqlDatabase database, CancellationToken cancellationToken)
     {
         if (!Guid.TryParseExact(paymentId, "D", out var id))
         {

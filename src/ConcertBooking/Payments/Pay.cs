@@ -1,8 +1,8 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
-using ConcertBooking.Events;
-using ConcertBooking.Infrastructure;
+using ConcertBooking.Events.Outbox;
 using ConcertBooking.Queue;
+using ConcertBooking.Queue.Room;
 using MySqlConnector;
 
 namespace ConcertBooking.Payments;
@@ -24,6 +24,7 @@ internal static class Pay
 
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/payments", HandleAsync)
+            .WithHighPriority()
             .WithName("Pay").WithTags("Payments").WithSummary("Pay a held seat")
             .WithQueueToken()
             .LimitedPerUser()
@@ -38,7 +39,7 @@ internal static class Pay
                 Problems.AlreadyPaid, Problems.IdempotencyKeyInUse, Problems.HoldExpired, Problems.IdempotencyKeyReused, Problems.DatabaseUnavailable);
 
     private static async Task<IResult> HandleAsync(
-        PayRequest request, HttpContext context, WaitingRoom room, MySql database, IdempotentAnswers answers, SingleFlight inFlight, OutboxSignal outbox)
+        PayRequest request, HttpContext context, WaitingRoom room, MySqlDatabase database, IdempotentAnswers answers, SingleFlight inFlight, OutboxSignal outbox)
     {
         if (string.IsNullOrWhiteSpace(request.ReservationId) || request.ReservationId.Length > LongestId)
         {
@@ -89,15 +90,15 @@ internal static class Pay
     /// queue, and affordable. change_id marks the row as changed by this attempt; all that follows asks for that mark.
     /// The last two statements tell the key's row and, if there is no answer in it, why.
     /// </summary>
-    public static readonly StoredProcedure Procedure = new("pay", Idempotency.Parameters + """
+    public static readonly StoredProcedure Procedure = new("pay", IdempotencySql.Parameters + """
         , @queue VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, @reservation BINARY(16),
         @reservationText CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, @paymentText CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
         @event BINARY(16), @traceparent VARCHAR(55) CHARACTER SET ascii COLLATE ascii_bin
-        """, Idempotency.Begin + """
+        """, IdempotencySql.Begin + """
         UPDATE reservation r JOIN user_point_balance b ON b.user_id = r.user_id
           JOIN concert_schedule s ON s.schedule_id = r.schedule_id JOIN concert c ON c.concert_id = s.concert_id
           JOIN
-        """ + " " + Idempotency.Claim + """
+        """ + " " + IdempotencySql.Claim + """
 
           SET r.status = 'CONFIRMED', r.change_id = @attempt, b.balance = b.balance - r.price
           WHERE r.reservation_id = @reservation AND r.user_id = @user AND r.status = 'HELD' AND r.held_expires_at > NOW(3)
@@ -119,7 +120,7 @@ internal static class Pay
           SET i.answer = CONCAT('{"paymentId":"', @paymentText, '","reservationId":"', @reservationText, '","amount":', p.amount,
             ',"balance":', t.balance_after, ',"paidAt":"', DATE_FORMAT(p.created_at, '%Y-%m-%dT%H:%i:%s.%fZ'), '"}')
           WHERE i.user_id = @user AND i.call_name = @call AND i.idempotency_key = @key AND i.attempt_id = @attempt;
-        """ + Idempotency.End + """
+        """ + IdempotencySql.End + """
         SELECT r.status, r.status = 'HELD' AND r.held_expires_at <= NOW(3) AS overdue, c.queue_name,
                (SELECT COUNT(*) FROM reservation h
                 JOIN concert_schedule hs ON hs.schedule_id = h.schedule_id JOIN concert hc ON hc.concert_id = hs.concert_id
@@ -140,9 +141,9 @@ internal static class Pay
         command.Parameters.AddWithValue("@reservationText", reservationId.ToString());
         command.Parameters.AddWithValue("@paymentText", paymentId.ToString());
         command.Parameters.AddWithValue("@event", Guid.CreateVersion7());
-        command.Parameters.AddWithValue("@traceparent", Telemetry.TraceParent);
+        command.Parameters.AddWithValue("@traceparent", Instrumentation.TraceParent);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        var answer = await Idempotency.ReadAnswerAsync(reader, call, cancellationToken);
+        var answer = await IdempotencySql.ReadAnswerAsync(reader, call, cancellationToken);
         await reader.NextResultAsync(cancellationToken);
         var exists = await reader.ReadAsync(cancellationToken);
         if (answer is not null)

@@ -1,7 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Text.Json.Serialization;
-using ConcertBooking.Infrastructure;
 using MySqlConnector;
 
 namespace ConcertBooking.Points;
@@ -29,6 +28,7 @@ public static class ChargePoints
         var route = routes.MapPost("/v1/points/charges", HandleAsync);
         var selfCharge = routes.ServiceProvider.GetRequiredService<Settings>().PointsSelfCharge;
         (selfCharge ? route.WithAccessToken() : route.WithCashier())
+            .WithHighPriority()
             .WithName("ChargePoints").WithTags("Points").WithSummary("Charge points")
             .WithDescription("A cashier (the payment service) charges the points of `userId`. Users charge their own, without `userId`, where the installation allows it.")
             .WithHeader("Idempotency-Key", "1 to 255 printable ASCII characters; a repeat with the same body gets the first answer again.", required: true)
@@ -41,7 +41,7 @@ public static class ChargePoints
     }
 
     private static async Task<IResult> HandleAsync(
-        ChargePointsRequest request, HttpContext context, Settings settings, MySql database, SingleFlight inFlight, UserWriteLimiter writes)
+        ChargePointsRequest request, HttpContext context, Settings settings, MySqlDatabase database, SingleFlight inFlight, UserWriteLimiter writes)
     {
         var caller = context.Features.Get<User>()!;
         if (Refuse(request, caller, settings.PointsSelfCharge) is { } refusal)
@@ -75,17 +75,17 @@ public static class ChargePoints
     /// One round trip, kept by MySQL. The row of the user who is charged is locked by the first statement, so the balance read for
     /// the ledger row is the one that the last UPDATE changes. The cashier has no row in it that charges would wait for.
     /// </summary>
-    internal static readonly StoredProcedure Procedure = new("charge_points", Idempotency.Parameters + """
+    internal static readonly StoredProcedure Procedure = new("charge_points", IdempotencySql.Parameters + """
         , @id CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, @target BIGINT, @amount BIGINT, @limit BIGINT
         """, """
         START TRANSACTION;
         INSERT INTO user_point_balance (user_id, balance) VALUES (@target, 0) ON DUPLICATE KEY UPDATE balance = balance;
 
-        """ + Idempotency.TakeKey + """
+        """ + IdempotencySql.TakeKey + """
         INSERT INTO point_tx (point_tx_id, user_id, type, amount, balance_after, reference)
           SELECT @attempt, b.user_id, 'CHARGE', @amount, b.balance + @amount, @attempt
           FROM user_point_balance b JOIN
-        """ + " " + Idempotency.Claim + """
+        """ + " " + IdempotencySql.Claim + """
 
           WHERE b.user_id = @target AND b.balance + @amount <= @limit;
         UPDATE user_point_balance b JOIN point_tx t ON t.point_tx_id = @attempt
@@ -93,7 +93,7 @@ public static class ChargePoints
         UPDATE idempotency i JOIN point_tx t ON t.point_tx_id = @attempt
           SET i.answer = CONCAT('{"chargeId":"', @id, '","amount":', t.amount, ',"balance":', t.balance_after, '}')
           WHERE i.user_id = @user AND i.call_name = @call AND i.idempotency_key = @key AND i.attempt_id = @attempt;
-        """ + Idempotency.End);
+        """ + IdempotencySql.End);
 
     private static async Task<IResult> ChargeAsync(MySqlConnection connection, IdempotentCall call, long target, long amount, CancellationToken cancellationToken)
     {
@@ -104,7 +104,7 @@ public static class ChargePoints
         command.Parameters.AddWithValue("@amount", amount);
         command.Parameters.AddWithValue("@limit", MaximumBalance);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        return await Idempotency.ReadAnswerAsync(reader, call, cancellationToken) ?? Problems.BalanceLimitExceeded;
+        return await IdempotencySql.ReadAnswerAsync(reader, call, cancellationToken) ?? Problems.BalanceLimitExceeded;
     }
 }
 

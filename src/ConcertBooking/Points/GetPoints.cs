@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using ConcertBooking.Infrastructure;
 using MySqlConnector;
 
 namespace ConcertBooking.Points;
@@ -31,7 +30,7 @@ internal sealed class Balances
 
     private readonly RequestBatcher<long, long> _askers;
 
-    public Balances(MySql database) => _askers = new(
+    public Balances(MySqlDatabase database) => _askers = new(
         users => database.ReadAsync((connection, token) => SelectAsync(connection, users, token), CancellationToken.None), BalancesAtOnce);
 
     /// <exception cref="DatabaseUnavailableException">As the statement, which may have been waited for behind another.</exception>

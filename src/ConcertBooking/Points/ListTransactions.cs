@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using ConcertBooking.Infrastructure;
 using Dapper;
 
 namespace ConcertBooking.Points;
@@ -42,7 +41,7 @@ internal static class ListTransactions
         LIMIT @count
         """;
 
-    private static async Task<IResult> HandleAsync(HttpContext context, MySql database, int? limit, string? cursor, CancellationToken cancellationToken)
+    private static async Task<IResult> HandleAsync(HttpContext context, MySqlDatabase database, int? limit, string? cursor, CancellationToken cancellationToken)
     {
         if (Paging.Limit(limit) is not { } size)
         {

@@ -1,4 +1,4 @@
-using ConcertBooking.Infrastructure;
+using ConcertBooking.Queue.Room;
 
 namespace ConcertBooking.Queue;
 

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
-using ConcertBooking.Infrastructure;
+using ConcertBooking.Queue.Room;
+using ConcertBooking.Queue.Tokens;
 
 namespace ConcertBooking.Queue;
 

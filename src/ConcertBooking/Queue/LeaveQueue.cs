@@ -1,4 +1,4 @@
-using ConcertBooking.Infrastructure;
+using ConcertBooking.Queue.Room;
 
 namespace ConcertBooking.Queue;
 
@@ -7,6 +7,7 @@ internal static class LeaveQueue
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapDelete("/v1/queue/tokens/current", HandleAsync)
+            .WithHighPriority()
             .WithName("LeaveQueue").WithTags("Queue").WithSummary("Leave the queue")
             .WithQueueToken()
             .Produces(StatusCodes.Status204NoContent)

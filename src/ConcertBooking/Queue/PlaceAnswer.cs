@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using ConcertBooking.Infrastructure;
 
 namespace ConcertBooking.Queue;
 

@@ -1,4 +1,5 @@
-using ConcertBooking.Infrastructure;
+using ConcertBooking.Queue.Room;
+using ConcertBooking.Queue.Streams;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace ConcertBooking.Queue;

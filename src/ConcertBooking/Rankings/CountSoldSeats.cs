@@ -1,11 +1,10 @@
-using ConcertBooking.Events;
-using ConcertBooking.Infrastructure;
+using ConcertBooking.Events.Consuming;
 using MySqlConnector;
 
 namespace ConcertBooking.Rankings;
 
 /// <summary>Counts paid seats in the ranking as their events come.</summary>
-internal sealed class CountSoldSeats(Ranking ranking, MySql database, ConsumerParts parts, ILogger<CountSoldSeats> logger) : EventConsumer("ranking", parts, logger)
+internal sealed class CountSoldSeats(Ranking ranking, MySqlDatabase database, ConsumerParts parts, ILogger<CountSoldSeats> logger) : EventConsumer("ranking", parts, logger)
 {
     protected override async Task ApplyAsync(IReadOnlyList<ReceivedEvent> events)
     {

@@ -1,6 +1,5 @@
 using System.Text.Json.Serialization;
 using ConcertBooking.Concerts;
-using ConcertBooking.Infrastructure;
 using MySqlConnector;
 
 namespace ConcertBooking.Rankings;
@@ -19,12 +18,12 @@ internal static class ListSoldOut
             .Cached<SoldOutList>()
             .WithProblems(Problems.InvalidRequest, Problems.RankingsUnavailable);
 
-    private static Task<IResult> HandleAsync(MySql database, Ranking ranking, CatalogueCache cache, int? limit) =>
+    private static Task<IResult> HandleAsync(MySqlDatabase database, Ranking ranking, CatalogueCache cache, int? limit) =>
         Paging.Limit(limit) is { } size
             ? cache.GetAsync($"rankings/sold-out/{size}", () => BuildAsync(database, ranking, size))
             : Task.FromResult<IResult>(Paging.LimitProblem);
 
-    private static async Task<CachedAnswer> BuildAsync(MySql database, Ranking ranking, int size)
+    private static async Task<CachedAnswer> BuildAsync(MySqlDatabase database, Ranking ranking, int size)
     {
         try
         {
@@ -42,7 +41,7 @@ internal static class ListSoldOut
         }
     }
 
-    private static async Task<Dictionary<long, (long ConcertId, string Title)>> SchedulesAsync(MySql database, List<long> ids) => ids.Count == 0 ? [] : await database.RunAsync(
+    private static async Task<Dictionary<long, (long ConcertId, string Title)>> SchedulesAsync(MySqlDatabase database, List<long> ids) => ids.Count == 0 ? [] : await database.RunAsync(
         async (connection, token) =>
         {
             await using var command = new MySqlCommand(

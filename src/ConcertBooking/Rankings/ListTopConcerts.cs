@@ -1,6 +1,5 @@
 using System.Text.Json.Serialization;
 using ConcertBooking.Concerts;
-using ConcertBooking.Infrastructure;
 using MySqlConnector;
 
 namespace ConcertBooking.Rankings;
@@ -18,12 +17,12 @@ internal static class ListTopConcerts
             .Cached<TopConcertList>()
             .WithProblems(Problems.InvalidRequest, Problems.RankingsUnavailable);
 
-    private static Task<IResult> HandleAsync(MySql database, Ranking ranking, CatalogueCache cache, int? limit) =>
+    private static Task<IResult> HandleAsync(MySqlDatabase database, Ranking ranking, CatalogueCache cache, int? limit) =>
         Paging.Limit(limit) is { } size
             ? cache.GetAsync($"rankings/concerts/{size}", () => BuildAsync(database, ranking, size))
             : Task.FromResult<IResult>(Paging.LimitProblem);
 
-    private static async Task<CachedAnswer> BuildAsync(MySql database, Ranking ranking, int size)
+    private static async Task<CachedAnswer> BuildAsync(MySqlDatabase database, Ranking ranking, int size)
     {
         try
         {
@@ -40,7 +39,7 @@ internal static class ListTopConcerts
         }
     }
 
-    private static async Task<Dictionary<long, string>> TitlesAsync(MySql database, List<long> concerts) => concerts.Count == 0 ? [] : await database.RunAsync(
+    private static async Task<Dictionary<long, string>> TitlesAsync(MySqlDatabase database, List<long> concerts) => concerts.Count == 0 ? [] : await database.RunAsync(
         async (connection, token) =>
         {
             await using var command = new MySqlCommand(

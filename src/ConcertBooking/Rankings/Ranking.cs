@@ -1,5 +1,4 @@
 using System.Globalization;
-using ConcertBooking.Infrastructure;
 using StackExchange.Redis;
 
 namespace ConcertBooking.Rankings;
@@ -13,7 +12,7 @@ internal sealed record SoldSeat(Guid PaymentId, long ConcertId, long ScheduleId,
 /// payment counts once, whether its event comes twice or a rebuild reads it from MySQL too. A rebuild fills a generation
 /// of its own, which takes the place of the current one when it is complete; events count in both meanwhile.
 /// </summary>
-internal sealed class Ranking(Redis redis)
+internal sealed class Ranking(RedisClient redis)
 {
     /// <summary>What all keys begin with, see <see cref="RankingLua"/>; it also names the slot.</summary>
     private static readonly RedisKey[] Root = ["{rank}:"];

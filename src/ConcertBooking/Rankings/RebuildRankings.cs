@@ -1,4 +1,3 @@
-using ConcertBooking.Infrastructure;
 using MySqlConnector;
 
 namespace ConcertBooking.Rankings;
@@ -8,7 +7,7 @@ namespace ConcertBooking.Rankings;
 /// MySQL does not have, because MySQL was restored from a backup: then it is read from MySQL into a new generation. One
 /// instance does; events go on being counted meanwhile, since counting a seat twice counts it once.
 /// </summary>
-internal sealed partial class RebuildRankings(MySql database, Ranking ranking, TimeProvider time, ILogger<RebuildRankings> logger)
+internal sealed partial class RebuildRankings(MySqlDatabase database, Ranking ranking, TimeProvider time, ILogger<RebuildRankings> logger)
     : PeriodicService(TimeSpan.FromSeconds(1), time, logger)
 {
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(5);

@@ -1,4 +1,3 @@
-using ConcertBooking.Infrastructure;
 using Dapper;
 
 namespace ConcertBooking.Reservations;
@@ -12,7 +11,7 @@ internal sealed class OverdueRow
 /// The sweep: every second, on any instance, overdue holds become EXPIRED. It is for tidiness and for the events; a
 /// seat never waits for it.
 /// </summary>
-internal sealed class ExpireHolds(MySql database, HoldExpiry holds, TimeProvider time, ILogger<ExpireHolds> logger)
+internal sealed class ExpireHolds(MySqlDatabase database, HoldExpiry holds, TimeProvider time, ILogger<ExpireHolds> logger)
     : PeriodicService(TimeSpan.FromSeconds(1), time, logger)
 {
     private const int ChunkSize = 50;

@@ -1,4 +1,3 @@
-using ConcertBooking.Infrastructure;
 using Dapper;
 
 namespace ConcertBooking.Reservations;
@@ -15,7 +14,7 @@ internal static class GetReservation
 
     private const string SelectSql = ReservationRow.Sql + "WHERE r.reservation_id = @id AND r.user_id = @userId";
 
-    private static async Task<IResult> HandleAsync(string reservationId, HttpContext context, MySql database, CancellationToken cancellationToken)
+    private static async Task<IResult> HandleAsync(string reservationId, HttpContext context, MySqlDatabase database, CancellationToken cancellationToken)
     {
         if (!Guid.TryParseExact(reservationId, "D", out var id))
         {

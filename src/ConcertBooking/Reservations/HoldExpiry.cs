@@ -1,22 +1,21 @@
-using ConcertBooking.Events;
-using ConcertBooking.Infrastructure;
+using ConcertBooking.Events.Outbox;
 using MySqlConnector;
 
 namespace ConcertBooking.Reservations;
 
 /// <summary>Ends holds that are past their time. Used by the sweep, and by a hold that finds its seat claimed by one.</summary>
-internal sealed class HoldExpiry(MySql database, OutboxSignal outbox)
+internal sealed class HoldExpiry(MySqlDatabase database, OutboxSignal outbox)
 {
     /// <summary>
     /// By primary key and on the condition that the hold is still overdue, so that a payment or a second sweeper
     /// that came first wins; the event and the freed seat follow only from this transaction's own change.
     /// </summary>
-    public static readonly StoredProcedure Procedure = new("expire_hold", Outbox.ReservationEventParameters, """
+    public static readonly StoredProcedure Procedure = new("expire_hold", OutboxEvents.ReservationEventParameters, """
         START TRANSACTION;
         UPDATE reservation SET status = 'EXPIRED', change_id = @event
           WHERE reservation_id = @reservation AND status = 'HELD' AND held_expires_at <= NOW(3);
 
-        """ + Outbox.ReservationEventSql + """
+        """ + OutboxEvents.ReservationEventSql + """
           WHERE r.reservation_id = @reservation AND r.change_id = @event;
         UPDATE seat t JOIN reservation r ON r.schedule_id = t.schedule_id AND r.seat_no = t.seat_no
           SET t.reservation_id = NULL
@@ -34,7 +33,7 @@ internal sealed class HoldExpiry(MySql database, OutboxSignal outbox)
                 foreach (var reservationId in reservationIds)
                 {
                     var command = new MySqlBatchCommand(Procedure.CallSql);
-                    Outbox.AddTo(command.Parameters, reservationId, ReservationEvent.Expired);
+                    OutboxEvents.AddTo(command.Parameters, reservationId, ReservationEvent.Expired);
                     batch.BatchCommands.Add(command);
                 }
 

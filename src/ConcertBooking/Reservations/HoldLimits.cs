@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using ConcertBooking.Infrastructure;
 
 namespace ConcertBooking.Reservations;
 

@@ -1,9 +1,9 @@
 using System.ComponentModel.DataAnnotations;
 using System.Diagnostics;
 using System.Text.Json.Serialization;
-using ConcertBooking.Events;
-using ConcertBooking.Infrastructure;
+using ConcertBooking.Events.Outbox;
 using ConcertBooking.Queue;
+using ConcertBooking.Queue.Room;
 using Microsoft.AspNetCore.Http.HttpResults;
 using MySqlConnector;
 
@@ -21,6 +21,7 @@ internal static class HoldSeat
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/reservations", HandleAsync)
+            .WithHighPriority()
             .WithName("HoldSeat").WithTags("Reservations").WithSummary("Hold a seat")
             .WithQueueToken()
             .LimitedPerUser()
@@ -35,7 +36,7 @@ internal static class HoldSeat
                 Problems.ScheduleClosed, Problems.HoldLimitReached, Problems.DatabaseUnavailable);
 
     private static async Task<IResult> HandleAsync(
-        HoldSeatRequest request, HttpContext context, WaitingRoom room, MySql database, HoldExpiry holds, HoldLimits limits,
+        HoldSeatRequest request, HttpContext context, WaitingRoom room, MySqlDatabase database, HoldExpiry holds, HoldLimits limits,
         OutboxSignal outbox, AdmissionController admission, Settings settings)
     {
         if (request.ScheduleId < 1 || request.SeatNo < 1)
@@ -89,7 +90,7 @@ internal static class HoldSeat
     public static readonly StoredProcedure Procedure = new("hold_seat", """
         @user BIGINT, @queue VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, @schedule BIGINT, @seat INT, @dead BINARY(16),
         @holdSeconds INT, @holdsPerUser INT,
-        """ + Outbox.ReservationEventParameters, """
+        """ + OutboxEvents.ReservationEventParameters, """
         DECLARE @held, @open BIGINT;
         START TRANSACTION;
         INSERT INTO user_point_balance (user_id, balance) VALUES (@user, 0) ON DUPLICATE KEY UPDATE balance = balance;
@@ -105,7 +106,7 @@ internal static class HoldSeat
           FROM seat t JOIN concert_schedule s ON s.schedule_id = t.schedule_id
           WHERE t.schedule_id = @schedule AND t.seat_no = @seat AND t.reservation_id = @reservation;
 
-        """ + Outbox.ReservationEventSql + """
+        """ + OutboxEvents.ReservationEventSql + """
           WHERE r.reservation_id = @reservation;
         COMMIT;
         SELECT s.starts_at <= NOW(3) AS closed, c.queue_name, t.seat_no IS NOT NULL AS seat_exists,
@@ -125,7 +126,7 @@ internal static class HoldSeat
 
     /// <returns>The answer, and whose the seat is for more than a moment, if it is somebody's.</returns>
     private static async Task<(IResult Answer, long? Owner)> HoldAsync(
-        HoldSeatRequest request, QueueToken token, MySql database, HoldExpiry holds, HoldLimits limits, Settings settings)
+        HoldSeatRequest request, QueueToken token, MySqlDatabase database, HoldExpiry holds, HoldLimits limits, Settings settings)
     {
         Guid? dead = null;
         var made = new List<Guid>(1);
@@ -183,7 +184,7 @@ internal static class HoldSeat
         command.Parameters.AddWithValue("@dead", dead);
         command.Parameters.AddWithValue("@holdSeconds", (int)settings.Hold.TotalSeconds);
         command.Parameters.AddWithValue("@holdsPerUser", settings.HoldsPerUser);
-        Outbox.AddTo(command.Parameters, reservationId, ReservationEvent.Held);
+        OutboxEvents.AddTo(command.Parameters, reservationId, ReservationEvent.Held);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         return await reader.ReadAsync(cancellationToken)
             ? Read(reader, request, token, made, settings) with { HeldByUser = reader.GetInt64(3) }

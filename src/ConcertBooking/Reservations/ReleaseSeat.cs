@@ -1,7 +1,5 @@
-using ConcertBooking.Events;
-using ConcertBooking.Infrastructure;
-using ConcertBooking.Queue;
-using MySqlConnector;
+using ConcertBooking.Events.Outbox;
+using ConcertBooking.Queue.Room;
 
 namespace ConcertBooking.Reservations;
 
@@ -10,6 +8,7 @@ internal static class ReleaseSeat
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapDelete("/v1/reservations/{reservationId}", HandleAsync)
+            .WithHighPriority()
             .WithName("ReleaseSeat").WithTags("Reservations").WithSummary("Release a held seat")
             .WithAccessToken()
             .LimitedPerUser()
@@ -20,12 +19,12 @@ internal static class ReleaseSeat
     /// The hold ends by its primary key; event and seat follow only from this transaction's own change. The last
     /// statement tells the state that is now true.
     /// </summary>
-    public static readonly StoredProcedure Procedure = new("release_seat", "@user BIGINT, " + Outbox.ReservationEventParameters, """
+    public static readonly StoredProcedure Procedure = new("release_seat", "@user BIGINT, " + OutboxEvents.ReservationEventParameters, """
         START TRANSACTION;
         UPDATE reservation SET status = 'RELEASED', change_id = @event
           WHERE reservation_id = @reservation AND user_id = @user AND status = 'HELD' AND held_expires_at > NOW(3);
 
-        """ + Outbox.ReservationEventSql + """
+        """ + OutboxEvents.ReservationEventSql + """
           WHERE r.reservation_id = @reservation AND r.change_id = @event;
         UPDATE seat t JOIN reservation r ON r.schedule_id = t.schedule_id AND r.seat_no = t.seat_no
           SET t.reservation_id = NULL
@@ -36,7 +35,7 @@ internal static class ReleaseSeat
           WHERE r.reservation_id = @reservation AND r.user_id = @user;
         """);
 
-    private static async Task<IResult> HandleAsync(string reservationId, HttpContext context, MySql database, WaitingRoom room, OutboxSignal outbox)
+    private static async Task<IResult> HandleAsync(string reservationId, HttpContext context, MySqlDatabase database, WaitingRoom room, OutboxSignal outbox)
     {
         if (!Guid.TryParseExact(reservationId, "D", out var id))
         {
@@ -49,7 +48,7 @@ internal static class ReleaseSeat
             {
                 await using var command = Procedure.Call(connection);
                 command.Parameters.AddWithValue("@user", userId);
-                Outbox.AddTo(command.Parameters, id, ReservationEvent.Released);
+                OutboxEvents.AddTo(command.Parameters, id, ReservationEvent.Released);
                 await using var reader = await command.ExecuteReaderAsync(token);
                 return await reader.ReadAsync(token)
                     ? (Status: reader.GetString(0), Queue: reader.GetString(1), Schedule: reader.GetInt64(2), Seat: reader.GetInt32(3))

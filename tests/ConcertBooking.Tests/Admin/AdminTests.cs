@@ -5,7 +5,7 @@ namespace ConcertBooking.Tests.Admin;
 
 public sealed class AdminTests : SharedRigTests
 {
-    private static readonly TimeSpan s_promised = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(1);
 
     [Test]
     [Arguments("POST", "/v1/admin/concerts")]
@@ -40,7 +40,7 @@ public sealed class AdminTests : SharedRigTests
         foreach (var instance in (Instance[])[Rig.A, Rig.B])
         {
             await Eventually.GetAsync(
-                () => instance.Api.GetAsync($"/v1/concerts/{concertId}/schedules"), schedules => schedules.Status == 200, s_promised);
+                () => instance.Api.GetAsync($"/v1/concerts/{concertId}/schedules"), schedules => schedules.Status == 200, Promised);
         }
         var entered = (await Rig.NewVisitor(Rig.B).EnterAsync(queue)).Expect(201);
         await Assert.That(entered.Value("status")).IsEqualTo("ACTIVE").Because("a new queue has the default settings");
@@ -182,7 +182,7 @@ public sealed class AdminTests : SharedRigTests
         await Assert.That(reply.Json.Moment("startsAt")).IsEqualTo(new DateTimeOffset(2032, 1, 1, 0, 0, 0, TimeSpan.Zero));
         await Assert.That(reply.Number("price")).IsEqualTo(77);
         await Task.WhenAll(((Instance[])[Rig.A, Rig.B]).Select(instance =>
-            Eventually.GetAsync(() => Seats(instance), seats => seats.Expect(200).Number("price") == 77, s_promised)));
+            Eventually.GetAsync(() => Seats(instance), seats => seats.Expect(200).Number("price") == 77, Promised)));
     }
 
     [Test]
@@ -222,7 +222,10 @@ public sealed class AdminTests : SharedRigTests
         await Assert.That(reply.Number("maxActive")).IsEqualTo(2);
         await Assert.That(reply.Number("activeSeconds")).IsEqualTo(300);
         for (var index = 0; index < 3; index++)
+        {
             (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+        }
+
         var admin = Rig.Admin;
         admin.Api = Rig.B.Api;
         var counts = (await admin.GetAsync($"/v1/admin/queues/{queue}")).Expect(200)
@@ -239,13 +242,18 @@ public sealed class AdminTests : SharedRigTests
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
         Visitor[] visitors = [Rig.NewVisitor(), Rig.NewVisitor(), Rig.NewVisitor(Rig.B), Rig.NewVisitor(Rig.B)];
         foreach (var visitor in visitors)
+        {
             (await visitor.EnterAsync(queue)).Expect(201);
+        }
 
         (await Rig.Catalogue.PutQueueAsync(queue, maxActive: 3)).Expect(200);
 
         var statuses = new List<string>();
         foreach (var visitor in visitors)
+        {
             statuses.Add((await visitor.PlaceAsync()).Expect(200).Value("status"));
+        }
+
         await Assert.That(statuses.SequenceEqual(["ACTIVE", "ACTIVE", "ACTIVE", "WAITING"])).IsTrue();
     }
 
@@ -255,7 +263,9 @@ public sealed class AdminTests : SharedRigTests
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 2);
         Visitor[] visitors = [Rig.NewVisitor(), Rig.NewVisitor(), Rig.NewVisitor()];
         foreach (var visitor in visitors)
+        {
             (await visitor.EnterAsync(queue)).Expect(201);
+        }
 
         (await Rig.Catalogue.PutQueueAsync(queue, maxActive: 1)).Expect(200);
         (await visitors[0].LeaveAsync()).Expect(204);

@@ -22,7 +22,10 @@ public sealed class PatchTests : SharedRigTests
                 HttpMethod.Patch, address, """{"titel":"t","seatCount":5,"a.b":{"c":[1]},"":null}""")).ExpectInvalid("titel");
             var named = reply.Json.GetProperty("errors").EnumerateObject().Select(static error => error.Name).ToList();
             foreach (var unknown in (string[])["titel", "seatCount", "a.b", ""])
+            {
                 await Assert.That(named).Contains(unknown).Because(path.Name);
+            }
+
             await Assert.That(named.Count).IsEqualTo(4).Because(reply.Text);
         }
         // What it does know is not changed either.

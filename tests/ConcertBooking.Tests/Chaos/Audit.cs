@@ -59,13 +59,18 @@ internal sealed class Audit
                 .Select(told => (told.Key, told.Type))]);
         audit.Check();
         if (audit._violations.Count > 0)
+        {
             Assert.Fail($"{audit._violations.Count} differences between the journal and the database:\n{string.Join('\n', audit._violations.Take(40))}");
+        }
     }
 
     private void Check()
     {
         foreach (var surprise in _journal.Surprises)
+        {
             _violations.Add(surprise);
+        }
+
         CheckHolds();
         CheckPayments();
         CheckReleases();
@@ -82,16 +87,22 @@ internal sealed class Audit
             var id = Guid.Parse(hold.Reply!.Value("reservationId"));
             told.Add(id);
             if (!_reservations.TryGetValue(id, out var row))
+            {
                 _violations.Add($"Hold {id} was answered {hold.Reply.Status} and is not there.");
+            }
             else if (row.UserId != hold.UserId || row.Seat != hold.Subject || row.Price != hold.Reply.Number("price"))
+            {
                 _violations.Add($"Hold {id} of user {hold.UserId} for {hold.Subject} is there as {row}.");
+            }
         }
 
         var unknown = Of("hold", Outcome.Unknown).CountBy(hold => (hold.UserId, hold.Subject)).ToDictionary();
         foreach (var (place, count) in _reservations.Values.Where(row => !told.Contains(row.Id)).CountBy(row => (row.UserId, row.Seat)))
         {
             if (count > unknown.GetValueOrDefault(place))
+            {
                 _violations.Add($"User {place.UserId} has {count} reservations of {place.Seat} that no answer explains.");
+            }
         }
     }
 
@@ -103,17 +114,27 @@ internal sealed class Audit
             var id = Guid.Parse(pay.Reply!.Value("paymentId"));
             told.Add(id);
             if (pay.Reply.Value("reservationId") != pay.Subject)
+            {
                 _violations.Add($"The payment of {pay.Subject} was answered with that of another:\n{pay.Reply}");
+            }
+
             if (!_payments.TryGetValue(id, out var row))
+            {
                 _violations.Add($"Payment {id} was answered 201 and is not there.");
+            }
             else if (row.ReservationId != Guid.Parse(pay.Subject) || row.UserId != pay.UserId || row.Amount != pay.Reply.Number("amount"))
+            {
                 _violations.Add($"Payment {id} of user {pay.UserId} for {pay.Subject} is there as {row}.");
+            }
+
             CheckAnswer(pay, id, "USE");
         }
 
         var unknown = Of("pay", Outcome.Unknown).Select(pay => Guid.Parse(pay.Subject)).ToHashSet();
         foreach (var row in _payments.Values.Where(row => !told.Contains(row.Id) && !unknown.Contains(row.ReservationId)))
+        {
             _violations.Add($"No answer explains {row}.");
+        }
     }
 
     private void CheckReleases()
@@ -121,15 +142,22 @@ internal sealed class Audit
         var ok = Of("release", Outcome.Ok).Select(release => Guid.Parse(release.Subject)).ToHashSet();
         var unknown = Of("release", Outcome.Unknown).Select(release => Guid.Parse(release.Subject)).ToHashSet();
         foreach (var id in ok.Where(id => _reservations.GetValueOrDefault(id)?.Status != "RELEASED"))
+        {
             _violations.Add($"The release of {id} was answered 204, but it is there as {_reservations.GetValueOrDefault(id)}.");
+        }
+
         foreach (var row in _reservations.Values.Where(row => row.Status == "RELEASED" && !ok.Contains(row.Id) && !unknown.Contains(row.Id)))
+        {
             _violations.Add($"Nobody released {row}.");
+        }
     }
 
     private void CheckCharges()
     {
         foreach (var charge in Of("charge", Outcome.Ok))
+        {
             CheckAnswer(charge, Guid.Parse(charge.Reply!.Value("chargeId")), "CHARGE");
+        }
     }
 
     /// <summary>An answer with a key: its ledger row is there, and the same bytes are remembered.</summary>
@@ -141,7 +169,10 @@ internal sealed class Audit
             _violations.Add($"The ledger has {row} for:\n{attempt.Reply}");
         }
         if (type == "CHARGE" && attempt.Reply!.Number("amount") != long.Parse(attempt.Subject, System.Globalization.CultureInfo.InvariantCulture))
+        {
             _violations.Add($"{attempt.Subject} points were to be charged, but the answer is:\n{attempt.Reply}");
+        }
+
         if (_remembered.GetValueOrDefault((attempt.UserId, attempt.Call, attempt.Key!))?.Answer is not { } answer
             || !Encoding.UTF8.GetBytes(answer).AsSpan().SequenceEqual(attempt.Reply!.Body))
         {
@@ -156,9 +187,14 @@ internal sealed class Audit
         foreach (var row in _ledger.Values)
         {
             if (!owners.TryGetValue(row.Reference, out var key) || key.UserId != row.UserId || key.Call != (row.Type == "USE" ? "pay" : "charge"))
+            {
                 _violations.Add($"{row} has no remembered key.");
+            }
+
             if ((row.Type == "USE") != _payments.ContainsKey(row.Reference))
+            {
                 _violations.Add($"{row} and its payment do not go together.");
+            }
         }
 
         var open = _journal.Attempts.Where(attempt => attempt.Outcome is not Outcome.Refused && attempt.Key is not null)
@@ -166,9 +202,14 @@ internal sealed class Audit
         foreach (var (key, row) in _remembered)
         {
             if (row.Answer is null || !_ledger.ContainsKey(row.AttemptId))
+            {
                 _violations.Add($"{row} is remembered without its effect.");
+            }
+
             if (!open.Contains(key))
+            {
                 _violations.Add($"{row} is remembered although every call with that key was refused.");
+            }
         }
     }
 
@@ -179,11 +220,19 @@ internal sealed class Audit
         {
             List<string> expected = ["reservation.held.v1"];
             if (row.Status is "EXPIRED" or "RELEASED")
+            {
                 expected.Add($"reservation.{row.Status.ToLowerInvariant()}.v1");
+            }
+
             if (paid.Contains(row.Id))
+            {
                 expected.Add("payment.completed.v1");
+            }
+
             if (!_events[row.Id].Order(StringComparer.Ordinal).SequenceEqual(expected.Order(StringComparer.Ordinal)))
+            {
                 _violations.Add($"{row} has the events [{string.Join(", ", _events[row.Id])}], not [{string.Join(", ", expected)}].");
+            }
         }
     }
 
@@ -196,7 +245,10 @@ internal sealed class Audit
         await using var reader = await command.ExecuteReaderAsync();
         var rows = new List<T>();
         while (await reader.ReadAsync())
+        {
             rows.Add(read(reader));
+        }
+
         return rows;
     }
 }

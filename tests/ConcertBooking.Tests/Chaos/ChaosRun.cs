@@ -1,5 +1,5 @@
 using System.Globalization;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
@@ -69,7 +69,10 @@ public sealed class ChaosRun : FaultTests
         await Task.WhenAll(customers);
         Tell($"{faults.Count} faults; {journal.Tally()}");
         if (journal.Surprises.Count > 0)
+        {
             Tell(fleet.Logs());
+        }
+
         await fleet.SettleAsync(journal);
     }
 

@@ -28,16 +28,24 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
     {
         var (show, free) = await LookAsync(user);
         if (show is null || !await EnterAsync(user, show, stop))
+        {
             return;
+        }
 
         var wanted = _random.Next(1, 4);
         // Whoever does not know of the points goes home: from here on, too few of them would be a loss.
         if ((await ChargeAsync(user, wanted * show.Price)).Outcome is not Outcome.Ok)
+        {
             return;
+        }
+
         foreach (var seat in Pick(free, wanted))
         {
             if (await HoldAsync(user, show, seat) is not { } reservation)
+            {
                 continue;
+            }
+
             switch (_random.Next(10))
             {
                 case < 7:
@@ -57,10 +65,15 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
         {
             var reply = await AskAsync(() => At(user).Api.GetAsync($"/v1/schedules/{show.ScheduleId}/seats"));
             if (reply is not { Status: 200 })
+            {
                 break;
+            }
+
             int[] free = [.. reply.Items("seats").Where(seat => seat.Value("status") == "AVAILABLE").Select(seat => (int)seat.Number("seatNo"))];
             if (free.Length > 0)
+            {
                 return (show, free);
+            }
         }
         return (null, []);
     }
@@ -79,9 +92,15 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
         {
             var reply = await AskAsync(() => user.QueueToken is null ? At(user).EnterAsync(show.Queue) : At(user).PlaceAsync());
             if (reply?.Status is 200 or 201 && reply.Value("status") == "ACTIVE")
+            {
                 return true;
+            }
+
             if (reply?.Status == 410)
+            {
                 user.QueueToken = null;
+            }
+
             await Task.Delay(50, CancellationToken.None);
         }
         return false;
@@ -122,7 +141,9 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
         var key = NewKey();
         var attempt = await RepeatAsync(() => journal.TryAsync("pay", user.UserId, reservation, key, () => At(user).PayAsync(reservation, key)));
         if (attempt.Outcome is Outcome.Ok && _random.Next(4) == 0)
+        {
             await journal.TryAsync("pay", user.UserId, reservation, key, () => At(user).PayAsync(reservation, key));
+        }
     }
 
     /// <summary>Sends the call again until its outcome is known, a few times.</summary>
@@ -132,7 +153,10 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
         {
             var attempt = await send();
             if (repeat == Repeats || (attempt.Outcome is not Outcome.Unknown && attempt.Reply!.Code != "idempotency_key_in_use"))
+            {
                 return attempt;
+            }
+
             await Task.Delay(50 << repeat);
         }
     }

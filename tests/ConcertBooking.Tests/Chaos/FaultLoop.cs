@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Faults;
 using StackExchange.Redis;
 

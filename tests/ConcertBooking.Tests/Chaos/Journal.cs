@@ -27,7 +27,7 @@ internal sealed class Journal
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
     /// <summary>The refusals that the contract has for these calls when the caller does nothing wrong.</summary>
-    private static readonly Dictionary<string, string[]> s_refusals = new()
+    private static readonly Dictionary<string, string[]> Refusals = new()
     {
         ["hold"] = ["403 queue_token_not_active", "409 seat_taken", "409 hold_limit_reached", "410 queue_token_expired"],
         ["pay"] =
@@ -64,7 +64,10 @@ internal sealed class Journal
 
         var attempt = new Attempt(call, userId, subject, key, OutcomeOf(reply), reply);
         if (reply is not null && !IsExpected(call, reply))
+        {
             _surprises.Enqueue($"Not an answer of the contract to {call} {subject} of user {userId}:\n{reply}");
+        }
+
         _attempts.Enqueue(attempt);
         return attempt;
     }
@@ -88,6 +91,6 @@ internal sealed class Journal
     {
         200 or 201 or 204 => true,
         503 => reply.Code == "database_unavailable" && reply.Header("Retry-After") is not null,
-        _ => s_refusals[call].Contains($"{reply.Status} {reply.Code}"),
+        _ => Refusals[call].Contains($"{reply.Status} {reply.Code}"),
     };
 }

@@ -15,7 +15,10 @@ internal static class Sale
         var concert = await fleet.Catalogue.AddConcertAsync(queue);
         var shows = new Show[schedules];
         for (var index = 0; index < schedules; index++)
+        {
             shows[index] = new Show(queue, concert, await fleet.Catalogue.AddScheduleAsync(concert, Seats, Price), Seats, Price);
+        }
+
         return shows;
     }
 }

@@ -11,7 +11,9 @@ public sealed class ListConcertsTests : SharedRigTests
         var queue = await Rig.Catalogue.AddQueueAsync();
         var mine = new List<long>();
         for (var index = 0; index < 3; index++)
+        {
             mine.Add(await Rig.Catalogue.AddConcertAsync(queue, $"Concert {index}"));
+        }
 
         var all = await AllAsync(Rig.B.Api, until: items => items.Count(item => item.Value("queue") == queue) == 3);
 
@@ -56,7 +58,9 @@ public sealed class ListConcertsTests : SharedRigTests
         var reply = (await Rig.A.Api.GetAsync($"/v1/concerts?{query}")).ExpectProblem(400, "invalid_request");
 
         if (field is not null)
+        {
             reply.ExpectInvalid(field);
+        }
     }
 
     [Test]

@@ -5,7 +5,7 @@ namespace ConcertBooking.Tests.Concerts;
 
 public sealed class ListSeatsTests : SharedRigTests
 {
-    private static readonly TimeSpan s_promised = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(1);
 
     [Test]
     public async Task ListSeats_NewSchedule_Returns200AllAvailable()
@@ -76,7 +76,7 @@ public sealed class ListSeatsTests : SharedRigTests
         ((Instance[])[Rig.A, Rig.B]).Select(instance => Eventually.GetAsync(
             () => instance.Api.GetAsync($"/v1/schedules/{show.ScheduleId}/seats"),
             reply => Seat(reply.Expect(200), seatNo).Value("status") == status && reply.Number("availableSeats") == available,
-            s_promised)));
+            Promised)));
 
     private static JsonElement Seat(Reply reply, long seatNo) => reply.Items("seats").Single(seat => seat.Number("seatNo") == seatNo);
 }

@@ -31,7 +31,9 @@ public sealed class AsyncApiTests : SharedRigTests
 
         await Assert.That(sent.Select(told => (told.Topic, told.Type)).Distinct()).IsEquivalentTo(described.Keys);
         foreach (var told in sent)
+        {
             await ExpectDescribedAsync(told);
+        }
     }
 
     /// <summary>Headers and value are as the document says.</summary>
@@ -56,7 +58,10 @@ public sealed class AsyncApiTests : SharedRigTests
             {
                 var message = document;
                 foreach (var step in reference.Value.Value("$ref").Split('/').Skip(1))
+                {
                     message = message.GetProperty(step);
+                }
+
                 messages.Add((channel.Value.Value("address"), message.Value("name")), message);
             }
         }
@@ -67,7 +72,10 @@ public sealed class AsyncApiTests : SharedRigTests
     {
         var properties = schema.GetProperty("properties");
         foreach (var required in schema.GetProperty("required").EnumerateArray())
+        {
             await Assert.That(value.TryGetProperty(required.GetString()!, out _)).IsTrue().Because($"{required} is in {value}");
+        }
+
         foreach (var member in value.EnumerateObject())
         {
             await Assert.That(properties.TryGetProperty(member.Name, out var described)).IsTrue().Because($"{member.Name} of {value} is described");

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Events;
@@ -14,7 +14,7 @@ public sealed class ConsumerRebuildTests : SharedRigTests
     /// <summary>To the client of a consumer it is fatal, whatever it was configured with.</summary>
     private const KafkaError FencedInstanceId = (KafkaError)82;
 
-    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
 
     [Test]
     public async Task Consume_FatalErrorOfEveryClient_NewOnesGoOn()
@@ -27,13 +27,13 @@ public sealed class ConsumerRebuildTests : SharedRigTests
         await rig.ExpectEffectsOnceAsync(show, 1);
 
         kafka.Fail(Heartbeat, FencedInstanceId, times: 3);
-        await Eventually.TrueAsync(() => Count(rig, "cannot consume") == 3, s_soon);
+        await Eventually.TrueAsync(() => Count(rig, "cannot consume") == 3, Soon);
         await rig.SellAsync(show, seats: 2, from: 2);
 
         await rig.ExpectEffectsOnceAsync(show, 3);
-        await Eventually.TrueAsync(() => Count(rig, "consumes again") == 3, s_soon);
+        await Eventually.TrueAsync(() => Count(rig, "consumes again") == 3, Soon);
         await Eventually.TrueAsync(
-            async () => (await rig.Fleet[0].GetAsync("/readyz")).Expect(200).Json.GetProperty("checks").Value("kafka") == "up", s_soon);
+            async () => (await rig.Fleet[0].GetAsync("/readyz")).Expect(200).Json.GetProperty("checks").Value("kafka") == "up", Soon);
     }
 
     /// <summary>The client waits for that answer as long as a member may take for a batch, and reports nothing.</summary>
@@ -46,13 +46,13 @@ public sealed class ConsumerRebuildTests : SharedRigTests
         await using var rig = await EventRig.StartOnAsync(kafka, Rig, 1, (KafkaServers.Setting, mute.ConnectionString));
         var show = await rig.Fleet.Catalogue.AddShowAsync();
         await rig.SellAsync(show, seats: 1);
-        await Eventually.TrueAsync(() => Count(rig, "concert-booking.ranking cannot consume") == 1, s_soon);
+        await Eventually.TrueAsync(() => Count(rig, "concert-booking.ranking cannot consume") == 1, Soon);
         await Assert.That(mute.Swallowed).IsEqualTo(1);
 
         await rig.ExpectEffectsOnceAsync(show, 1);
         await rig.ExpectNoLagAsync();
         await Assert.That(Count(rig, "cannot consume")).IsEqualTo(1);
-        await Eventually.TrueAsync(() => Count(rig, "concert-booking.ranking consumes again") == 1, s_soon);
+        await Eventually.TrueAsync(() => Count(rig, "concert-booking.ranking consumes again") == 1, Soon);
     }
 
     private static int Count(EventRig rig, string text) =>

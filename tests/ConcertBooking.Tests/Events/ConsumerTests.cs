@@ -1,3 +1,4 @@
+using ConcertBooking.Servers;
 using System.Security.Cryptography;
 using System.Text;
 using ConcertBooking.Tests.Support;
@@ -10,7 +11,7 @@ public sealed class ConsumerTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";
     private const string Dead = Payments + ".dlq";
-    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(40);
 
     [Test]
     public async Task Consume_Paid_SoldRankedAndNotifiedOnceThoughDeliveredTwice()
@@ -22,7 +23,9 @@ public sealed class ConsumerTests : SharedRigTests
         await ExpectAsync(rig, show, 3);
         var told = await rig.ToldAsync(Payments);
         foreach (var again in told)
+        {
             await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, again);
+        }
         // Behind them comes one more, so that they were consumed when its effect is there.
         var other = await rig.Fleet.Catalogue.AddShowAsync(seats: 5, price: 50);
         await rig.SellAsync(other, seats: 1);
@@ -70,9 +73,9 @@ public sealed class ConsumerTests : SharedRigTests
         await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, poison);
         await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, garbage);
         await rig.SellAsync(show, seats: 2);
-        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 2, s_soon);
+        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 2, Soon);
         // The garbage is refused by all three groups, the unknown schedule by the ranking alone.
-        var letters = await Eventually.GetAsync(() => rig.ToldAsync(Dead), found => found.Count >= 4, s_soon);
+        var letters = await Eventually.GetAsync(() => rig.ToldAsync(Dead), found => found.Count >= 4, Soon);
 
         var letter = letters.Single(found => found.Id == poison.Id);
         await Assert.That(letter.Key).IsEqualTo(poison.Key);
@@ -92,7 +95,7 @@ public sealed class ConsumerTests : SharedRigTests
             "INSERT INTO concert_schedule (schedule_id, concert_id, starts_at, price, seat_count) VALUES (4711, @id, '2030-01-01', 1, 1)", ("@id", show.ConcertId));
         var replayed = (await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).Expect(202).Json;
         await Assert.That(replayed.Number("deadLetters")).IsEqualTo(4);
-        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 3, s_soon);
+        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 3, Soon);
         var back = (await rig.ToldAsync(Payments)).Where(told => told.Id == poison.Id).ToList();
         await Assert.That(back).Count().IsEqualTo(2);
         await Assert.That(back[1].Headers.Keys).IsEquivalentTo([.. poison.Headers.Keys, "x-replay-group"]);
@@ -102,7 +105,7 @@ public sealed class ConsumerTests : SharedRigTests
 
         // The garbage comes back as dead letters; a repeat puts back those alone.
         await Eventually.GetAsync(
-            async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json.Number("deadLetters"), dead => dead >= 3, s_soon);
+            async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json.Number("deadLetters"), dead => dead >= 3, Soon);
         await Assert.That(await rig.RankedAsync(show)).IsEqualTo(3);
         await Assert.That((await rig.ToldAsync(Dead)).Count(found => found.Id == poison.Id)).IsEqualTo(1);
     }
@@ -113,19 +116,19 @@ public sealed class ConsumerTests : SharedRigTests
         await using var rig = await EventRig.StartAsync(Rig);
         var show = await rig.Fleet.Catalogue.AddShowAsync();
         await rig.SellAsync(show, seats: 2);
-        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 2, s_soon);
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 2, Soon);
 
         await rig.Webhook.StopAsync();
         await rig.SellAsync(show, seats: 4, from: 3);
         await ExpectSalesAsync(rig, 6);
         // Its tries are used up, and it says so.
         await Eventually.TrueAsync(
-            () => rig.Fleet.Members[0].Instance.Process.Output.Any(line => line.Contains("notifications waits with", StringComparison.Ordinal)), s_soon);
+            () => rig.Fleet.Members[0].Instance.Process.Output.Any(line => line.Contains("notifications waits with", StringComparison.Ordinal)), Soon);
         rig.Webhook.Answer = static _ => 500;
         rig.Webhook.Start();
-        await Eventually.TrueAsync(() => rig.Webhook.Received.Count > 8, s_soon);
+        await Eventually.TrueAsync(() => rig.Webhook.Received.Count > 8, Soon);
         rig.Webhook.Answer = static _ => 200;
-        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 6, s_soon);
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 6, Soon);
 
         await Assert.That(await rig.ToldAsync(Dead)).IsEmpty();
         await Assert.That(rig.Webhook.Taken.Select(taken => taken.EventId).Distinct().Count()).IsEqualTo(6);
@@ -140,9 +143,9 @@ public sealed class ConsumerTests : SharedRigTests
 
         await rig.SellAsync(show, seats: 6);
 
-        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 5, s_soon);
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 5, Soon);
         await rig.SellAsync(show, seats: 1, from: 7);
-        var letter = (await Eventually.GetAsync(() => rig.ToldAsync(Dead), found => found.Count > 0, s_soon)).Single();
+        var letter = (await Eventually.GetAsync(() => rig.ToldAsync(Dead), found => found.Count > 0, Soon)).Single();
         await Assert.That(letter.Value).Contains("\"seatNo\":2,");
         await Assert.That(letter.Headers["x-exception"]).Contains("500");
         await Assert.That(letter.Headers["x-consumer-group"]).IsEqualTo("concert-booking.notifications");
@@ -155,7 +158,7 @@ public sealed class ConsumerTests : SharedRigTests
         var (show, other) = (await rig.Fleet.Catalogue.AddShowAsync(seats: 2), await rig.Fleet.Catalogue.AddShowAsync());
         await rig.SellAsync(show, seats: 2);
         await rig.SellAsync(other, seats: 3);
-        await Eventually.TrueAsync(async () => await rig.RankedAsync(show) == 2 && await rig.RankedAsync(other) == 3, s_soon);
+        await Eventually.TrueAsync(async () => await rig.RankedAsync(show) == 2 && await rig.RankedAsync(other) == 3, Soon);
         var before = (await rig.Fleet[0].GetAsync("/v1/rankings/sold-out")).Expect(200).Text;
 
         await rig.Redis.KillAsync();
@@ -163,11 +166,11 @@ public sealed class ConsumerTests : SharedRigTests
         await rig.Redis.StartAsync();
         await Eventually.TrueAsync(
             async () => (await rig.Fleet[0].GetAsync("/readyz")).Json.GetProperty("checks").Value("redis") == "up", TimeSpan.FromSeconds(20));
-        await Eventually.TrueAsync(async () => await rig.RankedAsync(show) == 2 && await rig.RankedAsync(other) == 3, s_soon);
-        await Eventually.TrueAsync(async () => (await rig.Fleet.NewVisitor().EnterAsync(other.Queue)) is { Status: 201 } entered && entered.Value("status") == "ACTIVE", s_soon);
+        await Eventually.TrueAsync(async () => await rig.RankedAsync(show) == 2 && await rig.RankedAsync(other) == 3, Soon);
+        await Eventually.TrueAsync(async () => (await rig.Fleet.NewVisitor().EnterAsync(other.Queue)) is { Status: 201 } entered && entered.Value("status") == "ACTIVE", Soon);
         await rig.SellAsync(other, seats: 1, from: 4);
 
-        await Eventually.GetAsync(() => rig.RankedAsync(other), ranked => ranked == 4, s_soon);
+        await Eventually.GetAsync(() => rig.RankedAsync(other), ranked => ranked == 4, Soon);
         var reply = (await rig.Fleet[0].GetAsync("/v1/rankings/concerts?limit=1")).Expect(200);
         await Assert.That(reply.Json.GetProperty("items").EnumerateArray().Single().Number("concertId")).IsEqualTo(other.ConcertId);
         await Assert.That((await rig.Fleet[0].GetAsync("/v1/rankings/sold-out")).Expect(200).Text).IsEqualTo(before);
@@ -178,7 +181,7 @@ public sealed class ConsumerTests : SharedRigTests
     [Test]
     public async Task Replay_DeadInTheOutbox_IsSent()
     {
-        await using var rig = await EventRig.StartAsync(Rig, changes: (DevHost.Servers.KafkaServers.Setting, null));
+        await using var rig = await EventRig.StartAsync(Rig, changes: (KafkaServers.Setting, null));
         var show = await rig.Fleet.Catalogue.AddShowAsync();
         await rig.SellAsync(show, seats: 1);
         await rig.Database.ExecuteAsync("UPDATE outbox SET state = 'DEAD', attempts = 10 WHERE topic = @topic", ("@topic", Payments));
@@ -189,8 +192,8 @@ public sealed class ConsumerTests : SharedRigTests
         await Assert.That(counts.GetProperty("deadLetters").ValueKind).IsEqualTo(System.Text.Json.JsonValueKind.Null);
         var verified = await Rig.RunAsync(["verify"], new Dictionary<string, string?>
         {
-            [DevHost.Servers.MySqlServers.Setting] = rig.Database.ConnectionString,
-            [DevHost.Servers.RedisServers.Setting] = rig.Redis.ConnectionString,
+            [MySqlServers.Setting] = rig.Database.ConnectionString,
+            [RedisServers.Setting] = rig.Redis.ConnectionString,
         });
         await Assert.That(verified.Output).Contains("refused for good, to be replayed: 1 of 2");
         await Assert.That(verified.ExitCode).IsEqualTo(0);
@@ -200,18 +203,18 @@ public sealed class ConsumerTests : SharedRigTests
         (await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"all"}""")).ExpectProblem(400, "invalid_request");
         (await rig.Fleet.NewVisitor().PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).ExpectProblem(403, "forbidden");
 
-        await rig.Fleet.AddAsync((DevHost.Servers.KafkaServers.Setting, rig.Kafka.ConnectionString));
+        await rig.Fleet.AddAsync((KafkaServers.Setting, rig.Kafka.ConnectionString));
         await ExpectSalesAsync(rig, 1);
     }
 
     private static async Task ExpectAsync(EventRig rig, Show show, int seats, int? inAll = null)
     {
         await ExpectSalesAsync(rig, inAll ?? seats);
-        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == seats, s_soon);
-        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() >= (inAll ?? seats), s_soon);
+        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == seats, Soon);
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() >= (inAll ?? seats), Soon);
     }
 
-    private static Task<long> ExpectSalesAsync(EventRig rig, int seats) => Eventually.GetAsync(rig.SeatsSoldAsync, sold => sold == seats, s_soon);
+    private static Task<long> ExpectSalesAsync(EventRig rig, int seats) => Eventually.GetAsync(rig.SeatsSoldAsync, sold => sold == seats, Soon);
 
     private static string Payment(long scheduleId, long concertId) =>
         $$"""

@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
@@ -11,10 +11,10 @@ public sealed class KafkaOutageTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";
     private const string Reservations = "concert-booking.reservations";
-    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(40);
 
     /// <summary>After a fault has ended; more than the 15 s promised, for a machine that is busy.</summary>
-    private static readonly TimeSpan s_whole = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Whole = TimeSpan.FromSeconds(30);
 
     [Test]
     public async Task Brokers_UnreachableFromTheStart_LoggedAndDown()
@@ -40,7 +40,7 @@ public sealed class KafkaOutageTests : SharedRigTests
         await Assert.That(await fleet.Database.EventTypesAsync(held)).Count().IsEqualTo(1);
         kafka.SetTopicError(Reservations, KafkaError.None);
 
-        await ExpectSentAsync(fleet, s_whole);
+        await ExpectSentAsync(fleet, Whole);
         await ExpectKafkaAsync(fleet, "up");
         await ExpectToldAsync(kafka, held);
     }
@@ -55,7 +55,7 @@ public sealed class KafkaOutageTests : SharedRigTests
         var show = await fleet.Catalogue.AddShowAsync();
         var held = await HoldAsync(fleet, show, seatNo: 1);
 
-        await ExpectSentAsync(fleet, s_soon);
+        await ExpectSentAsync(fleet, Soon);
         await Assert.That(admin.Created.Keys).IsEquivalentTo([Payments, Payments + ".dlq", Reservations]);
         await Assert.That(admin.Created.Values.Distinct()).IsEquivalentTo([(3, (short)1)]);
         await ExpectToldAsync(kafka, held);
@@ -80,14 +80,14 @@ public sealed class KafkaOutageTests : SharedRigTests
         await using var fleet = await Fleet.StartAsync(Rig, 1, (KafkaServers.Setting, kafka.ConnectionString));
         var show = await fleet.Catalogue.AddShowAsync();
         var first = await HoldAsync(fleet, show, seatNo: 1);
-        await ExpectSentAsync(fleet, s_soon);
+        await ExpectSentAsync(fleet, Soon);
 
         kafka.Fail(KafkaRequest.Produce, KafkaError.OutOfOrderSequenceNumber);
         var second = await HoldAsync(fleet, show, seatNo: 2);
-        await ExpectSentAsync(fleet, s_whole);
+        await ExpectSentAsync(fleet, Whole);
         var third = await HoldAsync(fleet, show, seatNo: 3);
 
-        await ExpectSentAsync(fleet, s_whole);
+        await ExpectSentAsync(fleet, Whole);
         await ExpectToldAsync(kafka, first, second, third);
         await ExpectKafkaAsync(fleet, "up");
     }
@@ -105,7 +105,7 @@ public sealed class KafkaOutageTests : SharedRigTests
         await ExpectLoggedAsync(fleet, "Kafka is down");
         kafka.Heal(KafkaRequest.InitProducerId);
 
-        await ExpectSentAsync(fleet, s_whole);
+        await ExpectSentAsync(fleet, Whole);
         await ExpectKafkaAsync(fleet, "up");
         await ExpectToldAsync(kafka, held);
     }
@@ -126,13 +126,16 @@ public sealed class KafkaOutageTests : SharedRigTests
         // These come later, each key with several in order.
         var flowing = Enumerable.Range(1, partitions - 1).SelectMany(partition => OutboxRows.Keys(20, partition, partitions)).ToList();
         for (var change = 0; change < 3; change++)
+        {
             await OutboxRows.AddAsync(fleet.Database, Reservations, "flowing", flowing);
-        await Eventually.GetAsync(() => OutboxRows.LeftAsync(fleet.Database, "flowing"), left => left == 0, s_whole);
+        }
+
+        await Eventually.GetAsync(() => OutboxRows.LeftAsync(fleet.Database, "flowing"), left => left == 0, Whole);
         await Assert.That(await OutboxRows.LeftAsync(fleet.Database, "stuck")).IsEqualTo(waiting.Count);
         await OutageTable.ExpectAsync("Kafka partition without leader", fleet.Members[0].Instance);
         kafka.GiveLeader(Reservations, stuck);
 
-        await ExpectSentAsync(fleet, s_whole);
+        await ExpectSentAsync(fleet, Whole);
         await OutboxRows.ExpectInOrderAsync(kafka.ConnectionString, Reservations, waiting.Count + (3 * flowing.Count));
     }
 
@@ -142,10 +145,10 @@ public sealed class KafkaOutageTests : SharedRigTests
         () => fleet.Members[^1].Api.GetAsync("/readyz"),
         ready => ready.Status == 200 && ready.Json.GetProperty("checks").Value("kafka") == state
             && ready.Value("status") == (state == "up" ? "ready" : "degraded"),
-        s_soon);
+        Soon);
 
     private static Task ExpectLoggedAsync(Fleet fleet, string text) => Eventually.TrueAsync(
-        () => fleet.Members[^1].Instance.Process.Output.Any(line => line.Contains(text, StringComparison.Ordinal)), s_soon);
+        () => fleet.Members[^1].Instance.Process.Output.Any(line => line.Contains(text, StringComparison.Ordinal)), Soon);
 
     private static Task<long> ExpectSentAsync(Fleet fleet, TimeSpan within) =>
         Eventually.GetAsync(() => fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox"), left => left == 0, within);

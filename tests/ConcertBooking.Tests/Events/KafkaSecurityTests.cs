@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
@@ -11,7 +11,7 @@ public sealed class KafkaSecurityTests : SharedRigTests
 {
     private const string User = "booking";
     private const string Password = "tell-nobody-of-this";
-    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
 
     /// <summary>An event goes out by the producer and has its effect by every consumer; the lag is asked by a client of its own.</summary>
     [Test]
@@ -87,7 +87,9 @@ public sealed class KafkaSecurityTests : SharedRigTests
             ["Kafka__Password"] = Password,
         };
         foreach (var change in changes.Chunk(2))
+        {
             settings[change[0]!] = change[1];
+        }
 
         await ProgramTests.ExpectOneLineAsync(await Rig.RunAsync([], ProgramTests.OnFreePorts(settings)), changes[0]!);
     }
@@ -105,7 +107,7 @@ public sealed class KafkaSecurityTests : SharedRigTests
     private static async Task ExpectDownAsync(Fleet fleet)
     {
         await OutageTable.ExpectAsync("Kafka gone", fleet.Members[0].Instance);
-        await Eventually.TrueAsync(() => Lines(fleet, "Kafka is down").Any(), s_soon);
+        await Eventually.TrueAsync(() => Lines(fleet, "Kafka is down").Any(), Soon);
     }
 
     private static IEnumerable<string> Lines(Fleet fleet, string text) =>

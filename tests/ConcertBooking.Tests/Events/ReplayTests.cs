@@ -8,7 +8,7 @@ public sealed class ReplayTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";
     private const string Dead = Payments + ".dlq";
-    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
 
     [Test]
     public async Task Replay_UnreadableByThreeGroups_StaysThreeWithTheProducersHeaders()
@@ -35,7 +35,10 @@ public sealed class ReplayTests : SharedRigTests
         var back = (await rig.ToldAsync(Payments)).Where(told => told.Headers.ContainsKey("x-replay-group")).ToList();
         await Assert.That(back.CountBy(told => told.Headers["x-replay-group"]).Select(group => (group.Key, group.Value))).IsEquivalentTo(groups.Select(group => (group, 2)));
         foreach (var told in back)
+        {
             await Assert.That(told.Headers.Keys).IsEquivalentTo([.. garbage.Headers.Keys, "x-replay-group"]);
+        }
+
         foreach (var letter in await rig.ToldAsync(Dead))
         {
             await Assert.That(letter.Headers["x-tenant"]).IsEqualTo("kept");
@@ -51,7 +54,7 @@ public sealed class ReplayTests : SharedRigTests
         rig.Webhook.Answer = static body => body.Contains("\"seatNo\":2,", StringComparison.Ordinal) ? 422 : 200;
         await rig.SellAsync(show, seats: 3);
         await ExpectLettersAsync(rig, 1);
-        await Eventually.GetAsync(rig.SeatsSoldAsync, static sold => sold == 3, s_soon);
+        await Eventually.GetAsync(rig.SeatsSoldAsync, static sold => sold == 3, Soon);
         var letter = (await rig.ToldAsync(Dead)).Single();
 
         // Two weeks later: nothing is remembered. Of an old letter without a group nobody knows who had its event.
@@ -74,7 +77,9 @@ public sealed class ReplayTests : SharedRigTests
         var again = (await rig.ToldAsync(Dead)).Where(told => told.Value == old.Value && told.Headers.ContainsKey("x-consumer-group")).ToList();
         await Assert.That(again.Select(told => told.Headers["x-consumer-group"]).Order()).IsEquivalentTo(["concert-booking.notifications", "concert-booking.sales"]);
         foreach (var told in again)
+        {
             await Assert.That(told.Headers["x-exception"]).Contains("older than the memory");
+        }
     }
 
     private static async Task<System.Text.Json.JsonElement> ReplayAsync(EventRig rig) =>
@@ -82,5 +87,5 @@ public sealed class ReplayTests : SharedRigTests
 
     private static Task<System.Text.Json.JsonElement> ExpectLettersAsync(EventRig rig, int count) => Eventually.GetAsync(
         async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json,
-        events => !events.IsNull("deadLetters") && events.Number("deadLetters") == count, s_soon);
+        events => !events.IsNull("deadLetters") && events.Number("deadLetters") == count, Soon);
 }

@@ -1,5 +1,4 @@
-using ConcertBooking.DevHost;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
@@ -10,7 +9,7 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>A MySQL that answers but takes no writes is left when there is another one, and reported until it does.</summary>
 public sealed class DemotedPrimary : FaultTests
 {
-    private static readonly TimeSpan s_whole = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Whole = TimeSpan.FromSeconds(15);
 
     /// <summary>As after a switchover behind one address: the old primary goes on answering those who are connected to it.</summary>
     [Test]
@@ -23,19 +22,24 @@ public sealed class DemotedPrimary : FaultTests
         await using var proxy = ProxyTo(old);
         await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(old)));
         foreach (var reply in await Rush.AllAtOnceAsync(20, _ => fleet.NewVisitor().ChargeAsync(1)))
+        {
             reply.Expect(201);
+        }
+
         var user = fleet.NewVisitor();
 
         proxy.ServerPort = (int)new MySqlConnectionStringBuilder(newServer.ConnectionString).Port;
         await using var demoted = await ReadOnlyServer.DemoteAsync(fleet.Database);
 
-        await Eventually.GetAsync(() => user.ChargeAsync(7), reply => reply.Status == 201, s_whole);
+        await Eventually.GetAsync(() => user.ChargeAsync(7), reply => reply.Status == 201, Whole);
         await Assert.That(await promoted.ScalarAsync<long>("SELECT balance FROM user_point_balance WHERE user_id = @user", ("@user", user.UserId))).IsEqualTo(7);
         foreach (var reply in await Rush.AllAtOnceAsync(20, _ => fleet.NewVisitor().ChargeAsync(1)))
+        {
             reply.Expect(201);
+        }
         // The health probe's own connection as well.
-        await Eventually.TrueAsync(async () => await SessionsOfAsync(fleet.Database, old) == 0, s_whole);
-        await Eventually.GetAsync(() => fleet[0].GetAsync("/readyz"), ready => ready.Status == 200, s_whole);
+        await Eventually.TrueAsync(async () => await SessionsOfAsync(fleet.Database, old) == 0, Whole);
+        await Eventually.GetAsync(() => fleet[0].GetAsync("/readyz"), ready => ready.Status == 200, Whole);
         await Assert.That(fleet.Faults()).IsEmpty();
     }
 
@@ -53,8 +57,8 @@ public sealed class DemotedPrimary : FaultTests
         proxy.ServerPort = (int)new MySqlConnectionStringBuilder(newServer.ConnectionString).Port;
         await using var demoted = await ReadOnlyServer.DemoteAsync(fleet.Database);
 
-        await Eventually.TrueAsync(async () => await SessionsOfAsync(fleet.Database, old) == 0, s_whole);
-        await Eventually.GetAsync(() => fleet[0].GetAsync("/readyz"), ready => ready.Status == 200, s_whole);
+        await Eventually.TrueAsync(async () => await SessionsOfAsync(fleet.Database, old) == 0, Whole);
+        await Eventually.GetAsync(() => fleet[0].GetAsync("/readyz"), ready => ready.Status == 200, Whole);
     }
 
     [Test]
@@ -72,7 +76,10 @@ public sealed class DemotedPrimary : FaultTests
         await using (var demoted = await ReadOnlyServer.DemoteAsync(fleet.Database))
         {
             foreach (var reply in await Rush.AllAtOnceAsync(20, _ => fleet.NewVisitor().ChargeAsync(1)))
+            {
                 reply.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
+            }
+
             (await fleet.Admin.PostAsync("/v1/admin/concerts", """{"title":"The Quiet Hour","queue":"main"}"""))
                 .ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
             await Assert.That(await user.BalanceAsync()).IsEqualTo(5);
@@ -87,8 +94,8 @@ public sealed class DemotedPrimary : FaultTests
             await Assert.That((await Rig.RunAsync(["verify"], settings)).ExitCode).IsEqualTo(0);
         }
 
-        await Eventually.GetAsync(() => user.ChargeAsync(5), reply => reply.Status == 201, s_whole);
-        await Eventually.GetAsync(() => fleet[0].GetAsync("/readyz"), ready => ready.Status == 200, s_whole);
+        await Eventually.GetAsync(() => user.ChargeAsync(5), reply => reply.Status == 201, Whole);
+        await Eventually.GetAsync(() => fleet[0].GetAsync("/readyz"), ready => ready.Status == 200, Whole);
         await Assert.That(fleet.Faults()).IsEmpty();
         await fleet.VerifyAsync();
     }

@@ -1,4 +1,3 @@
-using ConcertBooking.DevHost.Servers;
 using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using StackExchange.Redis;
@@ -16,7 +15,10 @@ public sealed class EmptiedRedis : FaultTests
         var show = await fleet.Catalogue.AddShowAsync(seats: Places, maxActive: Places);
         var visitors = new Visitor[Places + Line];
         for (var index = 0; index < visitors.Length; index++)
+        {
             (await (visitors[index] = fleet.NewVisitor(index % 2)).EnterAsync(show.Queue)).Expect(201);
+        }
+
         await using var redis = await ConnectionMultiplexer.ConnectAsync($"{Rig.Servers.Redis.ConnectionString},allowAdmin=true");
 
         await redis.GetServers()[0].FlushAllDatabasesAsync();
@@ -25,12 +27,17 @@ public sealed class EmptiedRedis : FaultTests
         var newcomer = fleet.NewVisitor();
         await Assert.That((await newcomer.EnterAsync(show.Queue)).Expect(201).Value("status")).IsEqualTo("WAITING");
         foreach (var visitor in visitors.Skip(Places).Reverse().Take(30))
+        {
             await Assert.That((await AskAsync(visitor)).Expect(200).Value("status")).IsEqualTo("WAITING");
+        }
+
         var waiting = visitors[Places..];
         Random.Shared.Shuffle(waiting);
         await Rush.AllAtOnceAsync(waiting, async visitor => (await AskAsync(visitor)).Expect(200));
         foreach (var visitor in visitors.Take(Places))
+        {
             await Assert.That((await AskAsync(visitor)).Expect(200).Value("status")).IsEqualTo("ACTIVE");
+        }
 
         for (var index = 0; index < visitors.Length; index += 7)
         {

@@ -11,21 +11,27 @@ internal static class FakeClock
 {
     private const string Package = "libfaketime";
 
-    private static readonly Lazy<Task<string>> s_library = new(FindOrInstallAsync);
+    private static readonly Lazy<Task<string>> Library = new(FindOrInstallAsync);
 
     /// <summary>The environment of a process whose clock is off by that much.</summary>
     public static async Task<Dictionary<string, string?>> OffByAsync(TimeSpan offset) => new()
     {
-        ["LD_PRELOAD"] = await s_library.Value,
+        ["LD_PRELOAD"] = await Library.Value,
         ["FAKETIME"] = $"{(int)offset.TotalSeconds:+0;-0}s",
     };
 
     private static async Task<string> FindOrInstallAsync()
     {
         if (Find() is { } found)
+        {
             return found;
+        }
+
         if (!File.Exists("/usr/bin/apt-get") || !Environment.IsPrivilegedProcess)
+        {
             throw new InvalidOperationException($"A wrong clock needs libfaketime.so.1: install the package {Package}.");
+        }
+
         await AptGetAsync("update");
         await AptGetAsync("install", "--yes", "--no-install-recommends", Package);
         return Find() ?? throw new InvalidOperationException($"apt-get installed {Package}, but libfaketime.so.1 is nowhere to be found.");
@@ -52,6 +58,8 @@ internal static class FakeClock
         var error = process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();
         if (process.ExitCode != 0)
+        {
             throw new InvalidOperationException($"apt-get {string.Join(' ', arguments)} failed:\n{await output}{await error}");
+        }
     }
 }

@@ -1,5 +1,5 @@
 using System.Globalization;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
@@ -52,12 +52,16 @@ public sealed class FewConnections : FaultTests
         try
         {
             while (true)
+            {
                 others.Push(await service.OpenAsync());
+            }
         }
         catch (MySqlException full) when (full.ErrorCode == MySqlErrorCode.ConnectionCountError)
         {
             for (var free = 0; free < 3; free++)
+            {
                 await others.Pop().DisposeAsync();
+            }
         }
 
         var replies = await Rush.AllAtOnceAsync(100, _ => fleet.NewVisitor().ChargeAsync(1));
@@ -65,10 +69,16 @@ public sealed class FewConnections : FaultTests
         await ExpectMostlyAsync(replies);
         var signals = OutageTable.ExpectAsync("MySQL out of connections", fleet.Members[0].Instance);
         while (!signals.IsCompleted)
+        {
             await Rush.AllAtOnceAsync(100, _ => fleet.NewVisitor().ChargeAsync(1));
+        }
+
         await signals;
         while (others.TryPop(out var other))
+        {
             await other.DisposeAsync();
+        }
+
         MySqlConnection.ClearAllPools();
         await Eventually.TrueAsync(
             async () => (await Rush.AllAtOnceAsync(40, _ => fleet.NewVisitor().ChargeAsync(1))).All(static reply => reply.Status == 201),
@@ -82,7 +92,10 @@ public sealed class FewConnections : FaultTests
     {
         Console.WriteLine(replies.Tally());
         foreach (var reply in replies.Where(static reply => reply.Status != 201))
+        {
             reply.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
+        }
+
         await Assert.That(replies.Count(static reply => reply.Status == 201)).IsGreaterThan(replies.Length / 2);
     }
 

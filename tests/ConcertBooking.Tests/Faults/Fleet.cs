@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Faults;
@@ -68,7 +68,10 @@ internal sealed class Fleet : IAsyncDisposable
     {
         var visitor = await NewVisitor(member).AdmittedAsync(show);
         if (points > 0)
+        {
             (await visitor.ChargeAsync(points)).Expect(201);
+        }
+
         return visitor;
     }
 
@@ -81,7 +84,9 @@ internal sealed class Fleet : IAsyncDisposable
             [RedisServers.Setting] = _changes.GetValueOrDefault(RedisServers.Setting) ?? _rig.Settings[RedisServers.Setting],
         });
         if (result.ExitCode != 0)
+        {
             Assert.Fail($"verify ended with {result.ExitCode}:\n{result.Output}{result.Error}");
+        }
     }
 
     /// <summary>What the instances said of faults of their own, each with the begin of its stack.</summary>
@@ -99,16 +104,23 @@ internal sealed class Fleet : IAsyncDisposable
     public async Task StopAsync()
     {
         foreach (var exitCode in await Task.WhenAll(Members.Where(member => member.Runs).Select(member => member.StopAsync())))
+        {
             await Assert.That(exitCode).IsEqualTo(0);
+        }
     }
 
     /// <summary>Tells the faults as well: a test that met one fails by its answer, which says nothing of the cause.</summary>
     public async ValueTask DisposeAsync()
     {
         foreach (var fault in Faults())
+        {
             Console.WriteLine(fault);
+        }
+
         foreach (var member in Members)
+        {
             await member.KillAsync();
+        }
     }
 
     internal sealed class Member
@@ -126,7 +138,10 @@ internal sealed class Fleet : IAsyncDisposable
                 ["Management__Port"] = $"{Ports.Take()}",
             };
             foreach (var (name, value) in changes)
+            {
                 _changes[name] = value;
+            }
+
             Api = new Api(new Uri(_changes["ASPNETCORE_URLS"]!));
         }
 
@@ -140,7 +155,9 @@ internal sealed class Fleet : IAsyncDisposable
         public async Task StartAsync(string waitFor = "/readyz")
         {
             if (!Runs)
+            {
                 _instance = await _fleet._rig.StartAsync(_changes, waitFor);
+            }
         }
 
         public Task KillAsync() => _instance?.Process.KillAsync() ?? Task.CompletedTask;

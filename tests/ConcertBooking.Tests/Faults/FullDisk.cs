@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
@@ -11,8 +11,8 @@ namespace ConcertBooking.Tests.Faults;
 /// </summary>
 public sealed class FullDisk : FaultTests
 {
-    private static readonly TimeSpan s_noticed = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan s_whole = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Noticed = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Whole = TimeSpan.FromSeconds(15);
 
     [Test]
     public async Task NoRoom_WritesRefused_UnreadyUntilThereIsRoom()
@@ -33,7 +33,7 @@ public sealed class FullDisk : FaultTests
         await onCall.SqlAsync(2);
 
         var ballast = await FillAsync(database); // ends with its server: MariaDB does not outlive its rollback
-        var refused = await Eventually.GetAsync(() => Rig.NewVisitor(instance).ChargeAsync(1), reply => reply.Status != 201, s_noticed);
+        var refused = await Eventually.GetAsync(() => Rig.NewVisitor(instance).ChargeAsync(1), reply => reply.Status != 201, Noticed);
         refused.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
         await Eventually.GetAsync(
             async () =>
@@ -41,7 +41,7 @@ public sealed class FullDisk : FaultTests
                 await Rig.NewVisitor(instance).ChargeAsync(1);
                 return await instance.Api.GetAsync("/readyz");
             },
-            ready => ready.Status == 503, s_noticed);
+            ready => ready.Status == 503, Noticed);
         await OutageTable.ExpectAsync("MySQL out of space", instance);
         await Assert.That((await onCall.SqlAsync(1)).Select(static row => row[0])).Contains("ballast");
         await Assert.That(await user.BalanceAsync()).IsEqualTo(5);
@@ -53,12 +53,15 @@ public sealed class FullDisk : FaultTests
         }
 
         if ((await database.ScalarAsync<string>("SELECT VERSION()"))?.Contains("MariaDB", StringComparison.Ordinal) == true)
+        {
             return; // it has no room left to drop a table or to roll back: what follows is seen on MySQL
+        }
+
         await ballast.CommitAsync();
         await database.ExecuteAsync("DROP TABLE ballast");
 
-        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200, s_whole);
-        await Eventually.GetAsync(() => user.ChargeAsync(5), reply => reply.Status == 201, s_whole);
+        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200, Whole);
+        await Eventually.GetAsync(() => user.ChargeAsync(5), reply => reply.Status == 201, Whole);
         await Assert.That(instance.Process.Output.Any(static line => line.Contains("Unhandled exception", StringComparison.Ordinal))).IsFalse();
         await Assert.That((await Rig.RunAsync(["verify"], settings)).ExitCode).IsEqualTo(0);
     }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using ConcertBooking.Tests.Events;
 using ConcertBooking.Tests.Support;
 
@@ -12,7 +11,7 @@ public sealed class KafkaFaults : FaultTests
     private const string Payments = "concert-booking.payments";
     private const string Reservations = "concert-booking.reservations";
     private const int Buyers = 4;
-    private static readonly TimeSpan s_promised = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(30);
 
     [Test]
     public async Task Kafka_AbsentThenGoneThenHung_PaymentsGoOnAndEveryEventArrives()
@@ -91,7 +90,7 @@ public sealed class KafkaFaults : FaultTests
             command.CommandText = "SELECT payment_id FROM payment ORDER BY created_at FOR UPDATE";
             await command.ExecuteScalarAsync();
             await rig.Kafka.StartAsync();
-            await Eventually.TrueAsync(async () => (await rig.ToldAsync(Payments)).Any(told => told.Key == reservationId), s_promised);
+            await Eventually.TrueAsync(async () => (await rig.ToldAsync(Payments)).Any(told => told.Key == reservationId), Promised);
             await rig.Database.ExpectWaitingAsync();
             await rig.Fleet.Members[0].KillAsync();
             // Its last statements are at MySQL already, and would go on once the lock is free.
@@ -117,7 +116,9 @@ public sealed class KafkaFaults : FaultTests
         await rig.SellAsync(show, seats: 10);
         await rig.Kafka.PauseAsync();
         for (var member = 0; member < 3; member++)
+        {
             await rig.SellAsync(show, seats: 20, from: 11 + (20 * member), member);
+        }
 
         // It has claimed what it could not send, and sends it when the others have long sent it again.
         await rig.Fleet.Members[0].Instance.Process.PauseAsync();
@@ -136,7 +137,7 @@ public sealed class KafkaFaults : FaultTests
         await using var rig = await EventRig.StartAsync(Rig);
         var show = await rig.Fleet.Catalogue.AddShowAsync(seats: 100);
         await rig.SellAsync(show, seats: 5);
-        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 5, s_promised);
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 5, Promised);
 
         await rig.Webhook.StopAsync();
         var down = Stopwatch.GetTimestamp();
@@ -155,7 +156,7 @@ public sealed class KafkaFaults : FaultTests
     /// <summary>Everything leaves the outbox in the promised time; each change is told once or more by one id, in order.</summary>
     private static async Task ExpectAllToldAsync(EventRig rig)
     {
-        await Eventually.GetAsync(() => rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox"), waiting => waiting == 0, s_promised);
+        await Eventually.GetAsync(() => rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox"), waiting => waiting == 0, Promised);
         var told = await rig.ToldAsync(Payments, Reservations);
         var paid = await rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM payment");
         var held = await rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation");
@@ -165,7 +166,9 @@ public sealed class KafkaFaults : FaultTests
         {
             var (hold, payment) = (ofKey.First(one => one.Topic == Reservations), ofKey.FirstOrDefault(one => one.Topic == Payments));
             if (payment is not null)
+            {
                 await Assert.That(string.CompareOrdinal(hold.Headers["ce_time"], payment.Headers["ce_time"])).IsLessThan(0);
+            }
         }
         await rig.Fleet.VerifyAsync();
     }

@@ -1,6 +1,5 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Chaos;
-using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Faults;
 
@@ -33,7 +32,10 @@ public sealed class KilledInstances : FaultTests
         await fleet.SettleAsync(journal, kafka);
         TestContext.Current!.Output.WriteLine(journal.Tally());
         foreach (var call in (string[])["hold", "pay", "release", "charge"])
+        {
             await Assert.That(journal.Count(call, Outcome.Ok)).IsGreaterThan(20);
+        }
+
         await Assert.That(journal.Attempts.Count(attempt => attempt.Outcome is Outcome.Unknown)).IsGreaterThan(Kills / 4);
     }
 

@@ -5,7 +5,7 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>What must not cost anybody a place in line, nor give one to somebody else. Each on a Redis of its own.</summary>
 public sealed class LineFaults : SharedRigTests
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     [Test, Category("Long"), Explicit]
     public async Task Line_NobodyCouldAskForLongerThanTheIdleTime_IsKept()
@@ -20,11 +20,11 @@ public sealed class LineFaults : SharedRigTests
         // Redis is unreachable, its data intact.
         redis.Proxy.Refuse = true;
         redis.Proxy.Cut();
-        await Eventually.GetAsync(line[0].PlaceAsync, reply => reply.Status == 503, s_patience);
+        await Eventually.GetAsync(line[0].PlaceAsync, reply => reply.Status == 503, Patience);
         await Task.Delay(TimeSpan.FromSeconds(IdleSeconds + 1));
         redis.Proxy.Refuse = false;
         var newcomer = fleet.NewVisitor();
-        await Eventually.GetAsync(() => newcomer.EnterAsync(show.Queue), reply => reply.Status == 201, s_patience);
+        await Eventually.GetAsync(() => newcomer.EnterAsync(show.Queue), reply => reply.Status == 201, Patience);
         await ExpectOrderAsync([.. line, newcomer]);
 
         // All instances are down.
@@ -35,7 +35,7 @@ public sealed class LineFaults : SharedRigTests
 
         // Whoever does not ask although he could is dropped as ever.
         await Eventually.GetAsync(
-            async () => (await AskAsync(newcomer)).Expect(200), place => place.Number("position") == 1, s_patience);
+            async () => (await AskAsync(newcomer)).Expect(200), place => place.Number("position") == 1, Patience);
         (await AskAsync(line[0])).ExpectProblem(410, "queue_token_expired");
     }
 
@@ -56,26 +56,41 @@ public sealed class LineFaults : SharedRigTests
         }
         var snapshot = await redis.TakeAsync(show.Queue);
         foreach (var (index, payer) in payers.Index())
+        {
             (await payer.PayAsync(held[index])).Expect(201);
+        }
+
         foreach (var visitor in line)
+        {
             (await AskAsync(visitor)).Expect(200);
+        }
+
         var late = (await EnterAsync(fleet, show, 1))[0];
 
         await redis.PutBackAsync(snapshot);
 
         var newcomer = (await EnterAsync(fleet, show, 1))[0];
         foreach (var (index, visitor) in line.Take(Places).Index())
+        {
             await visitor.HeldAsync(show, Places + 1 + index);
+        }
+
         foreach (var payer in payers)
+        {
             (await AskAsync(payer)).ExpectProblem(410, "queue_token_expired");
+        }
+
         foreach (var visitor in line.Take(Places))
+        {
             await Assert.That((await AskAsync(visitor)).Expect(200).Value("status")).IsEqualTo("ACTIVE");
+        }
+
         await ExpectOrderAsync([line[Places], late, newcomer]);
         await Assert.That((await fleet.Catalogue.GetQueueAsync(show.Queue)).Number("active")).IsEqualTo(Places);
 
         // The line moves again, one for one.
         (await line[0].LeaveAsync()).Expect(204);
-        await Eventually.GetAsync(() => AskAsync(line[Places]), place => place.Expect(200).Value("status") == "ACTIVE", s_patience);
+        await Eventually.GetAsync(() => AskAsync(line[Places]), place => place.Expect(200).Value("status") == "ACTIVE", Patience);
         await ExpectOrderAsync([late, newcomer]);
         await fleet.VerifyAsync();
     }
@@ -124,7 +139,7 @@ public sealed class LineFaults : SharedRigTests
         var line = await EnterAsync(fleet, show, 3);
         await Eventually.TrueAsync(
             async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM queue WHERE queue_name = @queue AND entered_at IS NOT NULL", ("@queue", show.Queue)) == 1,
-            s_patience);
+            Patience);
 
         await fleet.Members[0].KillAsync();
         await redis.Server.KillAsync();
@@ -132,12 +147,18 @@ public sealed class LineFaults : SharedRigTests
         await fleet.Members[0].StartAsync();
 
         var newcomer = fleet.NewVisitor();
-        var entered = await Eventually.GetAsync(() => newcomer.EnterAsync(show.Queue), reply => reply.Status == 201, s_patience);
+        var entered = await Eventually.GetAsync(() => newcomer.EnterAsync(show.Queue), reply => reply.Status == 201, Patience);
         await Assert.That(entered.Value("status")).IsEqualTo("WAITING");
         foreach (var visitor in Enumerable.Reverse(line).Concat(admitted))
+        {
             (await AskAsync(visitor)).Expect(200);
+        }
+
         foreach (var visitor in admitted)
+        {
             await Assert.That((await AskAsync(visitor)).Expect(200).Value("status")).IsEqualTo("ACTIVE");
+        }
+
         await ExpectOrderAsync([.. line, newcomer]);
         await Assert.That((await fleet.Catalogue.GetQueueAsync(show.Queue)).Number("active")).IsEqualTo(Places);
         await fleet.VerifyAsync();
@@ -166,18 +187,21 @@ public sealed class LineFaults : SharedRigTests
         (await AskAsync(visitor)).Expect(200);
         await Eventually.GetAsync(
             async () => (await Task.WhenAll(line.Select(AskAsync))).Count(place => place.Expect(200).Value("status") == "ACTIVE"),
-            active => active == line.Count, s_patience);
+            active => active == line.Count, Patience);
         await fleet.VerifyAsync();
     }
 
     /// <summary>On a busy machine Redis may be late: 503, and the same call again finds the same place.</summary>
-    private static Task<Reply> AskAsync(Visitor visitor) => Eventually.GetAsync(visitor.PlaceAsync, reply => reply.Status != 503, s_patience);
+    private static Task<Reply> AskAsync(Visitor visitor) => Eventually.GetAsync(visitor.PlaceAsync, reply => reply.Status != 503, Patience);
 
     private static async Task<Visitor[]> EnterAsync(Fleet fleet, Show show, int count)
     {
         var visitors = Enumerable.Range(0, count).Select(_ => fleet.NewVisitor()).ToArray();
         foreach (var visitor in visitors)
+        {
             (await visitor.EnterAsync(show.Queue)).Expect(201);
+        }
+
         return visitors;
     }
 
@@ -185,10 +209,16 @@ public sealed class LineFaults : SharedRigTests
     private static async Task ExpectOrderAsync(Visitor[] visitors)
     {
         foreach (var visitor in visitors)
+        {
             await AskAsync(visitor);
+        }
+
         var positions = new List<long>();
         foreach (var visitor in visitors)
+        {
             positions.Add((await AskAsync(visitor)).Expect(200).Number("position"));
+        }
+
         await Assert.That(string.Join(' ', positions)).IsEqualTo(string.Join(' ', Enumerable.Range(1, visitors.Length)));
     }
 }

@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
@@ -91,11 +91,19 @@ public sealed class LostAnswers : FaultTests
                 () => user.PayAsync(reservation, key), reply => reply.Code != "idempotency_key_in_use", TimeSpan.FromSeconds(5))).Expect(201);
 
             if (first is not null)
+            {
                 await Assert.That(second.Text).IsEqualTo(first.Expect(201).Text);
+            }
+
             if (second.Header("Idempotency-Replayed") is null)
+            {
                 Interlocked.Increment(ref original);
+            }
             else
+            {
                 Interlocked.Increment(ref replayed);
+            }
+
             await Assert.That(await user.BalanceAsync()).IsEqualTo(2 * show.Price);
         });
 

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Chaos;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
@@ -10,7 +10,7 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>MySQL restarted, frozen, or deadlocking: 503 at worst, and back without anybody's help.</summary>
 public sealed class MySqlFaults : FaultTests
 {
-    private static readonly TimeSpan s_comeBack = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ComeBack = TimeSpan.FromSeconds(5);
 
     [Test, Category("Long"), Explicit]
     [Arguments(true)]
@@ -34,8 +34,8 @@ public sealed class MySqlFaults : FaultTests
         var up = Stopwatch.StartNew();
         foreach (var member in fleet.Members)
         {
-            await Eventually.GetAsync(() => ProbeAsync(member), probe => probe.Outcome is Outcome.Ok, s_comeBack - up.Elapsed);
-            await Eventually.GetAsync(() => member.Api.GetAsync("/readyz"), ready => ready.Status == 200, s_comeBack - up.Elapsed);
+            await Eventually.GetAsync(() => ProbeAsync(member), probe => probe.Outcome is Outcome.Ok, ComeBack - up.Elapsed);
+            await Eventually.GetAsync(() => member.Api.GetAsync("/readyz"), ready => ready.Status == 200, ComeBack - up.Elapsed);
         }
 
         var paid = journal.Count("pay", Outcome.Ok);
@@ -74,7 +74,9 @@ public sealed class MySqlFaults : FaultTests
             await Task.Delay(20);
             proxy.Cut();
             foreach (var reply in await Task.WhenAll(calls))
+            {
                 reply.Expect(201);
+            }
         }
 
         await Assert.That(proxy.Cuts).IsGreaterThan(20);
@@ -109,9 +111,12 @@ public sealed class MySqlFaults : FaultTests
         }
 
         foreach (var (_, reply) in answers)
+        {
             reply.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
+        }
+
         await Assert.That(answers.Max(answer => answer.Took)).IsLessThan(TimeSpan.FromSeconds(4));
-        await Eventually.GetAsync(() => user.PayAsync(reservation), reply => reply.Status == 201, s_comeBack);
+        await Eventually.GetAsync(() => user.PayAsync(reservation), reply => reply.Status == 201, ComeBack);
         await Rig.VerifyAsync();
     }
 
@@ -189,7 +194,7 @@ public sealed class MySqlFaults : FaultTests
             (await user.PayAsync(reservation, key)).ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
             // The caller heard 503 at its deadline; the server ends the wait, and with it the transaction, by its own clock.
             await Eventually.TrueAsync(
-                () => LocksAsync(transaction, "SELECT 1 FROM user_point_balance WHERE user_id = @user FOR UPDATE NOWAIT", user, show), s_comeBack);
+                () => LocksAsync(transaction, "SELECT 1 FROM user_point_balance WHERE user_id = @user FOR UPDATE NOWAIT", user, show), ComeBack);
             await transaction.RollbackAsync();
         }
 

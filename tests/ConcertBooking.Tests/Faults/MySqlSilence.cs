@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
@@ -11,9 +11,9 @@ namespace ConcertBooking.Tests.Faults;
 public sealed class MySqlSilence : FaultTests
 {
     /// <summary>The promise is 2 s; the rest is for a busy machine between the service and the test's clock.</summary>
-    private static readonly TimeSpan s_promise = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan Promise = TimeSpan.FromSeconds(4);
 
-    private static readonly TimeSpan s_comeBack = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ComeBack = TimeSpan.FromSeconds(10);
 
     [Test]
     public async Task TablesLocked_EveryCallHears503InTime_AndIsBackWithTheTables()
@@ -40,9 +40,12 @@ public sealed class MySqlSilence : FaultTests
             await unlock.ExecuteNonQueryAsync();
         }
 
-        await Eventually.GetAsync(() => user.PayAsync(held), reply => reply.Status == 201, s_comeBack);
+        await Eventually.GetAsync(() => user.PayAsync(held), reply => reply.Status == 201, ComeBack);
         foreach (var (name, reply, _) in await AskAllAsync(Calls(fleet, user, show, paid, held, payment)))
+        {
             await Assert.That(reply.Status).IsLessThan(500).Because(name);
+        }
+
         await fleet.VerifyAsync();
     }
 
@@ -59,7 +62,10 @@ public sealed class MySqlSilence : FaultTests
         try
         {
             for (var wave = 0; wave < 2; wave++)
+            {
                 ExpectRefused(await AskAllAsync(Calls(fleet, user, show, paid, held, payment)));
+            }
+
             await OutageTable.ExpectAsync("MySQL stopped or hung", fleet.Members[0].Instance);
         }
         finally
@@ -67,8 +73,8 @@ public sealed class MySqlSilence : FaultTests
             await Rig.Servers.MySql.ResumeAsync();
         }
 
-        await Eventually.GetAsync(() => user.PayAsync(held), reply => reply.Status == 201, s_comeBack);
-        await Eventually.GetAsync(() => fleet[0].GetAsync("/v1/concerts"), reply => reply.Status == 200, s_comeBack);
+        await Eventually.GetAsync(() => user.PayAsync(held), reply => reply.Status == 201, ComeBack);
+        await Eventually.GetAsync(() => fleet[0].GetAsync("/v1/concerts"), reply => reply.Status == 200, ComeBack);
         await fleet.VerifyAsync();
     }
 
@@ -99,7 +105,7 @@ public sealed class MySqlSilence : FaultTests
             await WithinAsync(() => user.ChargeAsync(1), 201);
             await WithinAsync(() => fleet.Catalogue.PutQueueAsync(show.Queue, Catalogue.Everybody), 200);
             await Eventually.TrueAsync(
-                async () => await fleet.Database.StatusAsync(overdue) == "EXPIRED", s_comeBack - silent.Elapsed, what: "the sweep is back");
+                async () => await fleet.Database.StatusAsync(overdue) == "EXPIRED", ComeBack - silent.Elapsed, what: "the sweep is back");
             await OutageTable.ExpectAsync("Connections to MySQL silent", behind.Instance);
 
             // As many at once as there are slots: none was lost.
@@ -107,7 +113,7 @@ public sealed class MySqlSilence : FaultTests
                 async () => (await CrowdAsync(fleet, show)).All(answer => answer.Reply.Status < 500), TimeSpan.FromSeconds(15), what: "all connections are back");
 
             Task WithinAsync(Func<Task<Reply>> ask, int status) =>
-                Eventually.GetAsync(ask, reply => reply.Status == status, s_comeBack - silent.Elapsed, what: $"{status} again");
+                Eventually.GetAsync(ask, reply => reply.Status == status, ComeBack - silent.Elapsed, what: $"{status} again");
         }
         await fleet.VerifyAsync();
     }
@@ -190,8 +196,10 @@ public sealed class MySqlSilence : FaultTests
         {
             Console.WriteLine($"{name}: {reply.Status} after {took.TotalSeconds:0.00} s");
             reply.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
-            if (took > s_promise)
+            if (took > Promise)
+            {
                 Assert.Fail($"{name} took {took.TotalSeconds:0.0} s");
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 using StackExchange.Redis;
 
@@ -7,7 +7,7 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>A Redis of one test's own, behind a relay that can be cut; its data can be set back, and its clock as the data sees it.</summary>
 internal sealed class OwnRedis : IAsyncDisposable
 {
-    private static readonly string[] s_keys = ["waiting", "active", "seen", "gone", "meta", "doubted", "shown"];
+    private static readonly string[] Keys = ["waiting", "active", "seen", "gone", "meta", "doubted", "shown"];
 
     private readonly ConnectionMultiplexer _connection;
 
@@ -40,8 +40,11 @@ internal sealed class OwnRedis : IAsyncDisposable
     public async Task<Dictionary<RedisKey, byte[]?>> TakeAsync(string queue)
     {
         var data = new Dictionary<RedisKey, byte[]?>();
-        foreach (var key in s_keys.Select(key => (RedisKey)$"{{q:{queue}}}:{key}"))
+        foreach (var key in Keys.Select(key => (RedisKey)$"{{q:{queue}}}:{key}"))
+        {
             data[key] = await Database.KeyDumpAsync(key);
+        }
+
         return data;
     }
 
@@ -53,7 +56,9 @@ internal sealed class OwnRedis : IAsyncDisposable
         {
             _ = transaction.KeyDeleteAsync(key);
             if (value is not null)
+            {
                 _ = transaction.KeyRestoreAsync(key, value);
+            }
         }
         await transaction.ExecuteAsync();
     }
@@ -76,7 +81,7 @@ internal sealed class OwnRedis : IAsyncDisposable
             elseif all[i] ~= 'version' then redis.call('HSET', key, all[i], later(all[i + 1])) end
           end
         end
-        """, [.. s_keys.Select(key => (RedisKey)$"{{q:{queue}}}:{key}")], [(long)step.TotalSeconds]);
+        """, [.. Keys.Select(key => (RedisKey)$"{{q:{queue}}}:{key}")], [(long)step.TotalSeconds]);
 
     public async ValueTask DisposeAsync()
     {

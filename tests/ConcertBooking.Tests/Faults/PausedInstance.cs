@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
@@ -8,7 +8,7 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>An instance frozen in the middle of a hold, for longer than its short lock in Redis lives.</summary>
 public sealed class PausedInstance : FaultTests
 {
-    private static readonly TimeSpan s_lockGone = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan LockGone = TimeSpan.FromSeconds(3);
 
     /// <summary>A holds the Redis lock, its statement waits at MySQL for a row: the transaction ends while A is frozen.</summary>
     [Test]
@@ -64,7 +64,7 @@ public sealed class PausedInstance : FaultTests
         await fleet.VerifyAsync();
     }
 
-    private Task ExpectLockGoneAsync(Show show) => Eventually.TrueAsync(async () => !await LockedAsync(show), within: s_lockGone);
+    private Task ExpectLockGoneAsync(Show show) => Eventually.TrueAsync(async () => !await LockedAsync(show), within: LockGone);
 
     private async Task<bool> LockedAsync(Show show) => await Rig.SeatLockAsync(show) is not null;
 }

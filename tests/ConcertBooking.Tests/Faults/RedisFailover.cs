@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Faults;
@@ -10,7 +10,7 @@ public sealed class RedisFailover : FaultTests
 {
     private const int Places = 20;
     private const int Line = 60;
-    private static readonly TimeSpan s_promised = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(15);
 
     [Test, Category("Long"), Explicit]
     public async Task Failover_UnderSentinel_TheLineGoesOnInItsOrder()
@@ -55,11 +55,11 @@ public sealed class RedisFailover : FaultTests
         for (var member = 0; member < 2; member++)
         {
             var newcomer = fleet.NewVisitor(member);
-            await Eventually.GetAsync(() => newcomer.EnterAsync(show.Queue), reply => reply.Status is 200 or 201, s_promised);
+            await Eventually.GetAsync(() => newcomer.EnterAsync(show.Queue), reply => reply.Status is 200 or 201, Promised);
             backAfter.Add(Stopwatch.GetElapsedTime(killed));
         }
         Console.Error.WriteLine($"room: back after {string.Join(" and ", backAfter.Select(time => $"{time.TotalSeconds:0.0} s"))}, {inLostWindow} handed on in the last second");
-        await Assert.That(backAfter.Max()).IsLessThan(s_promised);
+        await Assert.That(backAfter.Max()).IsLessThan(Promised);
 
         var left = visitors.Skip(gone).ToArray();
         var places = new List<(long Position, bool Active)>();
@@ -103,7 +103,10 @@ public sealed class RedisFailover : FaultTests
                 }
             }
             foreach (var visitor in visitors.Skip(gone).Take(20))
+            {
                 await visitor.PlaceAsync();
+            }
+
             await Task.Delay(50, CancellationToken.None);
         }
         return gone;

@@ -8,7 +8,7 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>Redis stopped, emptied or frozen: it only sheds load, so admitted users go on.</summary>
 public sealed class RedisFaults : FaultTests
 {
-    private static readonly TimeSpan s_comeBack = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ComeBack = TimeSpan.FromSeconds(5);
 
     [Test]
     public async Task Hold_ThousandUsersWhileRedisIsStopped_OneOwner()
@@ -134,7 +134,7 @@ public sealed class RedisFaults : FaultTests
         foreach (var instance in (Instance[])[Rig.A, Rig.B])
         {
             var visitor = Rig.NewVisitor(instance);
-            await Eventually.GetAsync(() => visitor.EnterAsync(show.Queue), reply => reply.Status is 200 or 201, s_comeBack);
+            await Eventually.GetAsync(() => visitor.EnterAsync(show.Queue), reply => reply.Status is 200 or 201, ComeBack);
             await visitor.HeldAsync(show, instance == Rig.A ? 1 : 2);
         }
     }

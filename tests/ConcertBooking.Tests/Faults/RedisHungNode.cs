@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 
@@ -8,15 +8,18 @@ namespace ConcertBooking.Tests.Faults;
 public sealed class RedisHungNode : FaultTests
 {
     private const string Prefix = "stage:";
-    private static readonly TimeSpan s_noticed = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan s_promised = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Noticed = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(15);
 
     [Test, Category("Long"), Explicit]
     public async Task Cluster_OneNodeHangs_QueuesOfTheOthersGoOn()
     {
         await using var redis = await RedisFleet.StartClusterAsync();
         foreach (var node in redis.Nodes)
+        {
             await redis.AskAsync(node, ["config", "set", "cluster-node-timeout", "120000"]);
+        }
+
         (string, string?)[] settings =
         [
             (RedisServers.Setting, redis.ConnectionString), ("Redis__KeyPrefix", Prefix),
@@ -50,14 +53,16 @@ public sealed class RedisHungNode : FaultTests
             }
 
             await Eventually.GetAsync(
-                () => fleet[0].GetAsync("/readyz"), ready => ready.Json.GetProperty("checks").Value("redis") == "up", s_promised);
-            await Eventually.GetAsync(lines[hung[0]][0].LeaveAsync, left => left.Status is 204, s_promised);
-            await streams[0].NextAsync("active", s_promised.TotalSeconds);
+                () => fleet[0].GetAsync("/readyz"), ready => ready.Json.GetProperty("checks").Value("redis") == "up", Promised);
+            await Eventually.GetAsync(lines[hung[0]][0].LeaveAsync, left => left.Status is 204, Promised);
+            await streams[0].NextAsync("active", Promised.TotalSeconds);
         }
         finally
         {
             foreach (var stream in streams)
+            {
                 await stream.DisposeAsync();
+            }
         }
     }
 
@@ -65,14 +70,14 @@ public sealed class RedisHungNode : FaultTests
     private static async Task ExpectHealthyAsync(Fleet fleet, List<Show> healthy, Visitor first, PlaceEvents second, PlaceEvents third)
     {
         (await first.LeaveAsync()).Expect(204);
-        await second.NextAsync("active", s_noticed.TotalSeconds);
-        var position = await third.NextAsync("position", s_noticed.TotalSeconds);
+        await second.NextAsync("active", Noticed.TotalSeconds);
+        var position = await third.NextAsync("position", Noticed.TotalSeconds);
         await Assert.That(position.Data.Number("position")).IsEqualTo(1);
 
         await fleet.Database.ExecuteAsync(
             $"UPDATE queue SET proof_of_work_bits = 1, updated_at = NOW(6) WHERE queue_name = '{healthy[1].Queue}'");
         await Eventually.GetAsync(
-            () => fleet.NewVisitor().EnterAsync(healthy[1].Queue), entered => entered.Code == "proof_of_work_needed", s_noticed);
+            () => fleet.NewVisitor().EnterAsync(healthy[1].Queue), entered => entered.Code == "proof_of_work_needed", Noticed);
 
         var entered = 0;
         for (var round = 0; round < 40; round++)

@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 
@@ -7,8 +7,8 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>A Redis that answers a PING and does not serve: demoted, unable to write, loading, or on a dead connection.</summary>
 public sealed class RedisRefuses : FaultTests
 {
-    private static readonly TimeSpan s_noticed = TimeSpan.FromSeconds(20);
-    private static readonly TimeSpan s_promised = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Noticed = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(15);
 
     [Test]
     public async Task Redis_DemotedBehindItsAddress_IsLeftForTheNewPrimary()
@@ -32,13 +32,13 @@ public sealed class RedisRefuses : FaultTests
         proxy.ServerPort = promoted;
 
         await ExpectBackAsync(fleet, show);
-        await Eventually.TrueAsync(async () => !(await redis.AskAsync(old, ["client", "list"])).Contains("name=concert-booking", StringComparison.Ordinal), s_promised);
+        await Eventually.TrueAsync(async () => !(await redis.AskAsync(old, ["client", "list"])).Contains("name=concert-booking", StringComparison.Ordinal), Promised);
         await Eventually.TrueAsync(
-            async () => (await redis.AskAsync(promoted, ["pubsub", "numsub", "concert-booking:admitted"])).Contains("admitted\n1", StringComparison.Ordinal), s_promised);
+            async () => (await redis.AskAsync(promoted, ["pubsub", "numsub", "concert-booking:admitted"])).Contains("admitted\n1", StringComparison.Ordinal), Promised);
         await stop.CancelAsync();
         await Task.WhenAll(load);
         (await active.LeaveAsync()).Expect(204);
-        await Eventually.GetAsync(waiting.PlaceAsync, place => place.Status == 200 && place.Value("status") == "ACTIVE", s_noticed);
+        await Eventually.GetAsync(waiting.PlaceAsync, place => place.Status == 200 && place.Value("status") == "ACTIVE", Noticed);
     }
 
     [Test]
@@ -68,7 +68,9 @@ public sealed class RedisRefuses : FaultTests
             await OutageTable.ExpectAsync("Redis cannot write", member);
             await ExpectLoggedAsync(fleet, code);
             if (code != "OOM") // Redis lets a script go on to write that began by deleting, as the waiting room's do
+            {
                 await ExpectClosedAsync(fleet, show);
+            }
         }
         async Task Loads()
         {
@@ -106,7 +108,10 @@ public sealed class RedisRefuses : FaultTests
             visitor.QueueToken = token;
             var place = await visitor.PlaceAsync();
             if (place.Status != 200)
+            {
                 place.ExpectProblem(503, "queue_unavailable").ExpectRetryAfter();
+            }
+
             await Task.Delay(20, CancellationToken.None);
         }
     }
@@ -114,16 +119,16 @@ public sealed class RedisRefuses : FaultTests
     private static Task ExpectLoggedAsync(Fleet fleet, string code) => Eventually.TrueAsync(
         () => fleet.Members[0].Instance.Process.Output.Any(
             line => line.Contains("Redis is down", StringComparison.Ordinal) && line.Contains(code, StringComparison.Ordinal)),
-        s_noticed);
+        Noticed);
 
     private static async Task ExpectClosedAsync(Fleet fleet, Show show) => await Eventually.GetAsync(
-        () => fleet.NewVisitor().EnterAsync(show.Queue), entered => entered.Code == "queue_unavailable", s_noticed);
+        () => fleet.NewVisitor().EnterAsync(show.Queue), entered => entered.Code == "queue_unavailable", Noticed);
 
     private static async Task ExpectBackAsync(Fleet fleet, Show show)
     {
-        await Eventually.GetAsync(() => fleet.NewVisitor().EnterAsync(show.Queue), entered => entered.Status == 201, s_promised);
+        await Eventually.GetAsync(() => fleet.NewVisitor().EnterAsync(show.Queue), entered => entered.Status == 201, Promised);
         await Eventually.GetAsync(
-            () => fleet[0].GetAsync("/readyz"), ready => ready.Json.GetProperty("checks").Value("redis") == "up", s_promised);
+            () => fleet[0].GetAsync("/readyz"), ready => ready.Json.GetProperty("checks").Value("redis") == "up", Promised);
     }
 
     private static async Task SetAsync(RedisFleet redis, string name, string value) =>

@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Faults;
@@ -8,8 +8,8 @@ namespace ConcertBooking.Tests.Faults;
 public sealed class RelayLease : FaultTests
 {
     private const string Reservations = "concert-booking.reservations";
-    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
     [Test]
     public async Task Relay_SlowerThanItsLease_OrderKept()
@@ -41,11 +41,11 @@ public sealed class RelayLease : FaultTests
         kafka.SetRoundTrip(TimeSpan.FromSeconds(1));
         await AddAsync(fleet, key, events);
         await Eventually.TrueAsync(
-            async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox WHERE claim_id IS NOT NULL") == events, s_patience);
+            async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox WHERE claim_id IS NOT NULL") == events, Patience);
         await fleet.Members[0].Instance.Process.PauseAsync();
         kafka.SetRoundTrip(TimeSpan.Zero);
         var other = await fleet.AddAsync();
-        await ExpectSentAsync(fleet, s_lease + s_patience);
+        await ExpectSentAsync(fleet, Lease + Patience);
         await other.StopAsync();
 
         await fleet.Members[0].Instance.Process.ResumeAsync();
@@ -60,8 +60,8 @@ public sealed class RelayLease : FaultTests
         OutboxRows.AddAsync(fleet.Database, Reservations, "changed", [.. Enumerable.Repeat(key, events)]);
 
     private static Task ExpectKafkaAsync(Fleet fleet) => Eventually.TrueAsync(
-        async () => (await fleet[0].GetAsync("/readyz")).Json.GetProperty("checks").Value("kafka") == "up", s_patience);
+        async () => (await fleet[0].GetAsync("/readyz")).Json.GetProperty("checks").Value("kafka") == "up", Patience);
 
     private static Task<long> ExpectSentAsync(Fleet fleet, TimeSpan? within = null) =>
-        Eventually.GetAsync(() => fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox"), left => left == 0, within ?? s_patience);
+        Eventually.GetAsync(() => fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox"), left => left == 0, within ?? Patience);
 }

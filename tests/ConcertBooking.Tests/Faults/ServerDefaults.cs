@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
@@ -52,7 +52,9 @@ public sealed class ServerDefaults : FaultTests
         for (var round = 0; round < 3; round++)
         {
             foreach (var reply in await Rush.AllAtOnceAsync(25, _ => fleet.NewVisitor().ChargeAsync(1)))
+            {
                 reply.Expect(201);
+            }
             // The sweeps keep one or two of them awake.
             await Eventually.TrueAsync(
                 async () => await fleet.Database.SessionsAsync() <= 4,
@@ -77,7 +79,10 @@ public sealed class ServerDefaults : FaultTests
             var root = await database.OpenAsync();
             // The one variable that the two servers name differently.
             if (!root.ServerVersion.Contains("MariaDB", StringComparison.Ordinal))
+            {
                 setting = setting.Replace("tx_isolation", "transaction_isolation", StringComparison.Ordinal);
+            }
+
             var globals = new Globals(root, setting.Split(' ')[0]);
             await using var ask = new MySqlCommand($"SELECT @@GLOBAL.{globals._name}", root);
             globals._before = await ask.ExecuteScalarAsync();

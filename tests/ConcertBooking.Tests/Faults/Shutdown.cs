@@ -9,7 +9,7 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>SIGTERM: readiness fails first, every request that was accepted gets its whole answer, then the process ends.</summary>
 public sealed class Shutdown : FaultTests
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
 
     [Test]
     public async Task Sigterm_UnderFullLoad_LosesNoRequest()
@@ -31,7 +31,10 @@ public sealed class Shutdown : FaultTests
                 {
                     var reply = await user.ChargeAsync(10);
                     if (reply.Status != 201)
+                    {
                         lost.Enqueue(reply.ToString());
+                    }
+
                     Interlocked.Increment(ref charged);
                 }
                 catch (HttpRequestException exception)
@@ -52,9 +55,9 @@ public sealed class Shutdown : FaultTests
         }, ready => ready.Status == 503, within: TimeSpan.FromSeconds(1));
         await Assert.That(leaving.Runs).IsTrue();
         target = staying;
-        var exitCode = await leaving.Instance.Process.WaitForExitAsync().WaitAsync(s_limit);
+        var exitCode = await leaving.Instance.Process.WaitForExitAsync().WaitAsync(Limit);
 
-        await Assert.That(since.Elapsed).IsLessThan(s_limit);
+        await Assert.That(since.Elapsed).IsLessThan(Limit);
         await Assert.That(exitCode).IsEqualTo(0);
         await stop.CancelAsync();
         await Task.WhenAll(senders);
@@ -74,7 +77,7 @@ public sealed class Shutdown : FaultTests
 
         (await fleet.NewVisitor().ChargeAsync(10)).Expect(201);
         await Assert.That((await leaving.Api.GetAsync("/livez")).Status).IsEqualTo(200);
-        await Assert.That(await leaving.Instance.Process.WaitForExitAsync().WaitAsync(s_limit)).IsEqualTo(0);
+        await Assert.That(await leaving.Instance.Process.WaitForExitAsync().WaitAsync(Limit)).IsEqualTo(0);
         await fleet.VerifyAsync();
     }
 
@@ -102,7 +105,7 @@ public sealed class Shutdown : FaultTests
         await transaction.RollbackAsync();
 
         await Assert.That((await charge).Expect(201).Number("balance")).IsEqualTo(15);
-        await Assert.That(await process.WaitForExitAsync().WaitAsync(s_limit)).IsEqualTo(0);
+        await Assert.That(await process.WaitForExitAsync().WaitAsync(Limit)).IsEqualTo(0);
         await fleet.VerifyAsync();
     }
 

@@ -11,7 +11,7 @@ public sealed class SmallPool : FaultTests
     private const int Pool = 10;
 
     /// <summary>The promise is 2 s; the rest is for a busy machine between the service and the test's clock.</summary>
-    private static readonly TimeSpan s_promise = TimeSpan.FromSeconds(2.5);
+    private static readonly TimeSpan Promise = TimeSpan.FromSeconds(2.5);
 
     [Test]
     public async Task PayersAndHolders_ManyMoreThanConnections_NobodyHangs()
@@ -28,7 +28,9 @@ public sealed class SmallPool : FaultTests
         }
         var holders = new List<Visitor>();
         for (var number = 0; number < Holders; number++)
+        {
             holders.Add(await fleet.NewVisitorAsync(show));
+        }
 
         var since = Stopwatch.StartNew();
         var replies = await Rush.AllAtOnceAsync(Payers + Holders, number => number < Payers
@@ -37,11 +39,20 @@ public sealed class SmallPool : FaultTests
 
         await Assert.That(since.Elapsed).IsLessThan(TimeSpan.FromSeconds(5));
         foreach (var reply in replies.Where(reply => reply.Status >= 500))
+        {
             reply.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
+        }
+
         foreach (var reply in replies[Payers..].Where(reply => reply.Status is not (201 or 503)))
+        {
             reply.ExpectProblem(409, "seat_taken");
+        }
+
         foreach (var reply in replies[..Payers].Where(reply => reply.Status != 503))
+        {
             reply.Expect(201);
+        }
+
         var paid = replies[..Payers].Count(reply => reply.Status == 201);
         var held = replies[Payers..].Count(reply => reply.Status == 201);
         await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM payment")).IsEqualTo(paid);
@@ -63,7 +74,10 @@ public sealed class SmallPool : FaultTests
         await using var connection = await fleet.Database.OpenAsync();
         await using var transaction = await connection.BeginTransactionAsync();
         await using (var lockAll = new MySqlCommand("SELECT COUNT(balance) FROM user_point_balance FOR UPDATE", connection, transaction))
+        {
             await lockAll.ExecuteScalarAsync();
+        }
+
         var waiting = stuck.Select(user => user.ChargeAsync(1)).ToArray();
         await fleet.Database.ExpectWaitingAsync(Pool);
 
@@ -79,14 +93,19 @@ public sealed class SmallPool : FaultTests
         foreach (var (reply, took) in replies)
         {
             if (reply.Status is not (200 or 201))
+            {
                 reply.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
-            await Assert.That(took).IsLessThan(s_promise);
+            }
+
+            await Assert.That(took).IsLessThan(Promise);
         }
         await Assert.That(replies.Count(answer => answer.Reply.Status == 503)).IsGreaterThan(50);
         foreach (var reply in await Task.WhenAll(waiting))
         {
             if (reply.Status != 201)
+            {
                 reply.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
+            }
         }
         (await fleet.NewVisitor().ChargeAsync(1)).Expect(201);
         await fleet.VerifyAsync();

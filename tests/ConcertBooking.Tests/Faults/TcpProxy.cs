@@ -64,14 +64,18 @@ internal sealed class TcpProxy : IAsyncDisposable
     public void Cut()
     {
         foreach (var relay in _relays.Keys)
+        {
             relay.Cut();
+        }
     }
 
     /// <summary>Every connection there is loses all it is given from now on, in both directions, and stays open; new ones work.</summary>
     public void Silence()
     {
         foreach (var relay in _relays.Keys)
+        {
             relay.Silence();
+        }
     }
 
     /// <summary>The database's connection string with the proxy in the server's place.</summary>
@@ -118,7 +122,10 @@ internal sealed class TcpProxy : IAsyncDisposable
             try
             {
                 if (proxy._refuse)
+                {
                     return;
+                }
+
                 client.NoDelay = true;
                 await _server.ConnectAsync(proxy._host, proxy._port);
                 await Task.WhenAll(PumpAsync(client, _server, toServer: true), PumpAsync(_server, client, toServer: false));
@@ -140,7 +147,9 @@ internal sealed class TcpProxy : IAsyncDisposable
         public void Cut()
         {
             if (End(reset: true))
+            {
                 Interlocked.Increment(ref proxy._cuts);
+            }
         }
 
         private async Task PumpAsync(Socket from, Socket to, bool toServer)
@@ -153,16 +162,24 @@ internal sealed class TcpProxy : IAsyncDisposable
                 {
                     await proxy._open.Task;
                     if (_silent)
+                    {
                         continue;
+                    }
+
                     if (!toServer && proxy._loseAnswers)
                     {
                         Cut();
                         return;
                     }
                     for (var rest = buffer.AsMemory(0, length); rest.Length > 0;)
+                    {
                         rest = rest[await to.SendAsync(rest)..];
+                    }
+
                     if (toServer && proxy._cutAfter is { } after)
+                    {
                         _ = CutLaterAsync(after());
+                    }
                 }
                 to.Shutdown(SocketShutdown.Send);
             }
@@ -183,7 +200,10 @@ internal sealed class TcpProxy : IAsyncDisposable
         private bool End(bool reset)
         {
             if (Interlocked.Exchange(ref _ended, 1) != 0)
+            {
                 return false;
+            }
+
             Close(client, reset);
             Close(_server, reset);
             return true;
@@ -194,7 +214,9 @@ internal sealed class TcpProxy : IAsyncDisposable
             try
             {
                 if (reset)
+                {
                     socket.LingerState = new LingerOption(true, 0);
+                }
             }
             catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
             {

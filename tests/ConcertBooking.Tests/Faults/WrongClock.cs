@@ -113,7 +113,10 @@ public sealed class WrongClock : FaultTests
         var owner = await fleet.NewVisitorAsync(show);
         var held = new List<string>();
         for (var seatNo = 1; seatNo <= 4; seatNo++)
+        {
             held.Add(await owner.HeldAsync(show, seatNo));
+        }
+
         await fleet.Database.ExecuteAsync("UPDATE reservation SET created_at = '2031-01-01 00:00:00' WHERE user_id = @user", ("@user", owner.UserId));
 
         var shown = await PagesAsync(owner, "/v1/reservations", 1, "reservationId");

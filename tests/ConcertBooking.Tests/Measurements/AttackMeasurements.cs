@@ -20,7 +20,7 @@ public sealed class AttackMeasurements : SharedRigTests
     private const int Payments = 100;
 
     /// <summary>What a payment may take at any time: below it, twice the calm time is no trouble.</summary>
-    private static readonly TimeSpan s_payBound = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan PayBound = TimeSpan.FromMilliseconds(20);
 
     private readonly string _padding = new('x', 6_000); // the tokens have 8 KiB, the most that is accepted
 
@@ -207,7 +207,7 @@ public sealed class AttackMeasurements : SharedRigTests
         public bool NeedAnotherRound => Within.Count < Rounds || (Within.Count < MaximumRounds && Part(Within, 0.95) >= Bound);
 
         /// <summary>At most doubled, or what the machine makes of it.</summary>
-        private TimeSpan Bound => new[] { 2 * Part(Calm, 0.95), s_payBound, 1.2 * Part(Beside, 0.95) }.Max();
+        private TimeSpan Bound => new[] { 2 * Part(Calm, 0.95), PayBound, 1.2 * Part(Beside, 0.95) }.Max();
 
         public async Task ExpectAsync()
         {

@@ -37,7 +37,9 @@ internal sealed class Flood : IDisposable
         _over = true;
         _thread.Join();
         foreach (var client in _clients.Keys)
+        {
             client.Dispose();
+        }
     }
 
     private void Ask()
@@ -45,7 +47,10 @@ internal sealed class Flood : IDisposable
         Scheduling.TakeTheLastTurn();
         var answer = new byte[64 * 1024];
         foreach (var (client, request) in _clients)
+        {
             client.Send(request());
+        }
+
         while (!_over)
         {
             var answered = _clients.Keys.ToList();
@@ -53,7 +58,10 @@ internal sealed class Flood : IDisposable
             foreach (var client in answered)
             {
                 if (client.Receive(answer) == 0) // answers are small and come in one piece
+                {
                     throw new InvalidOperationException("The service has closed a connection of the flood.");
+                }
+
                 _answers++;
                 client.Send(_clients[client]());
             }

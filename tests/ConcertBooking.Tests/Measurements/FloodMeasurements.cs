@@ -10,7 +10,7 @@ namespace ConcertBooking.Tests.Measurements;
 [Category("Measurement"), Explicit, NotInParallel]
 public sealed class FloodMeasurements : SharedRigTests
 {
-    private static readonly TimeSpan s_bound = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Bound = TimeSpan.FromMilliseconds(500);
 
     [Test]
     public async Task Slowloris_TwoThousandConnections_OthersGoOn()
@@ -52,7 +52,7 @@ public sealed class FloodMeasurements : SharedRigTests
         await Task.WhenAll(attack);
 
         Console.WriteLine($"slowloris: {opened} connections, {times.Length} requests of others, p99 {times.Part(0.99)}, {memory} MB");
-        await Assert.That(times.Part(0.99)).IsLessThan(s_bound);
+        await Assert.That(times.Part(0.99)).IsLessThan(Bound);
         await Assert.That(memory).IsLessThan(400);
     }
 
@@ -62,7 +62,10 @@ public sealed class FloodMeasurements : SharedRigTests
         await using var service = await Rig.StartAsync();
         var shows = new List<Show>();
         for (var i = 0; i < 6; i++)
+        {
             shows.Add(await Rig.Catalogue.AddShowAsync(seats: 100_000));
+        }
+
         var readers = new List<TcpClient>();
         try
         {

@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Operations;
@@ -74,7 +74,9 @@ public sealed partial class ComposeTests
     {
         var compose = await ComposeAsync();
         foreach (var setting in (string[])["Auth__PreviousSigningKey", "QueueToken__PreviousSigningKey", "Notifications__WebhookUrl", "Notifications__SigningKey"])
+        {
             await Assert.That(compose).Matches($@"(?m)^  {setting}: \$\{{[A-Z_]+:-\}}");
+        }
     }
 
     private static Task<string> ComposeAsync() => File.ReadAllTextAsync(Repository.PathOf("compose.yaml"));

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using ConcertBooking.DevHost.Servers;
 using ConcertBooking.Tests.Events;
 using ConcertBooking.Tests.Security;
 using ConcertBooking.Tests.Support;
@@ -45,7 +44,9 @@ public sealed partial class DashboardTests : SharedRigTests
         foreach (var panel in panels)
         {
             foreach (var target in Items(panel.GetProperty("targets")))
+            {
                 await Assert.That(WhenIdle().IsMatch(target.Value("expr"))).IsTrue().Because(panel.Value("title"));
+            }
         }
     }
 
@@ -74,7 +75,10 @@ public sealed partial class DashboardTests : SharedRigTests
                 async () =>
                 {
                     if (sale.IsFaulted)
+                    {
                         await sale;
+                    }
+
                     return string.Join('\n', unanswered = await UnansweredAsync(api, unanswered));
                 },
                 static unanswered => unanswered.Length == 0, within: TimeSpan.FromMinutes(3), what: "every query has an answer");
@@ -102,7 +106,10 @@ public sealed partial class DashboardTests : SharedRigTests
     {
         var dashboards = new List<JsonElement>();
         foreach (var path in Directory.EnumerateFiles(Repository.PathOf("deploy/grafana/dashboards"), "*.json").Order(StringComparer.Ordinal))
+        {
             dashboards.Add(JsonElement.Parse(await File.ReadAllTextAsync(path)));
+        }
+
         return dashboards;
     }
 
@@ -154,7 +161,9 @@ public sealed partial class DashboardTests : SharedRigTests
         foreach (var query in queries)
         {
             if (!(await AskAsync(prometheus, query.Expression)).Any(static value => !double.IsNaN(value)))
+            {
                 unanswered.Add(query);
+            }
         }
         return [.. unanswered];
     }
@@ -175,14 +184,18 @@ public sealed partial class DashboardTests : SharedRigTests
         var show = await rig.Fleet.Catalogue.AddShowAsync(Seats);
         var crowded = await rig.Fleet.Catalogue.AddShowAsync(maxActive: 2);
         for (var visitors = 0; visitors < 5; visitors++)
+        {
             (await rig.Fleet.NewVisitor().EnterAsync(crowded.Queue)).Expect(201);
+        }
 
         var locked = await rig.Fleet.NewVisitorAsync(show, points: show.Price);
         var reservation = await locked.HeldAsync(show, Seats);
         await using (await rig.Database.LockBalanceAsync(locked.UserId))
         {
             foreach (var reply in await Task.WhenAll(locked.PayAsync(reservation), locked.HoldAsync(show, Seats - 1)))
+            {
                 reply.ExpectProblem(503, "database_unavailable");
+            }
         }
 
         var late = await rig.Fleet.NewVisitorAsync(show);

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Operations;
@@ -11,7 +11,7 @@ namespace ConcertBooking.Tests.Operations;
 public sealed class DrainTests : SharedRigTests
 {
     /// <summary>The promise is 10 s; the rest is for a busy machine between the service and the test's clock.</summary>
-    private static readonly TimeSpan s_promised = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(30);
 
     [Test]
     [Arguments(PosixSignal.SIGTERM)]
@@ -34,7 +34,7 @@ public sealed class DrainTests : SharedRigTests
         await balance.DisposeAsync();
         await Assert.That((await inFlight).Status).IsIn([201, 503]); // 503 where the row was locked for longer than a request waits
         await Assert.That(await instance.Process.WaitForExitAsync()).IsEqualTo(0);
-        await Assert.That(Stopwatch.GetElapsedTime(started)).IsLessThan(s_promised);
+        await Assert.That(Stopwatch.GetElapsedTime(started)).IsLessThan(Promised);
     }
 
     [Test]
@@ -60,7 +60,7 @@ public sealed class DrainTests : SharedRigTests
         await Assert.That(await reader.ReadLineAsync()).IsNotNull().And.StartsWith("HTTP/1.1 201")
             .Because(string.Join('\n', instance.Process.Output.TakeLast(20)));
         await Assert.That(await instance.Process.WaitForExitAsync()).IsEqualTo(0);
-        await Assert.That(Stopwatch.GetElapsedTime(started)).IsLessThan(s_promised);
+        await Assert.That(Stopwatch.GetElapsedTime(started)).IsLessThan(Promised);
     }
 
     /// <summary>Endpoints that are slow to follow get the time that the setting gives, however long that is.</summary>
@@ -84,7 +84,7 @@ public sealed class DrainTests : SharedRigTests
             }
         }
         await Assert.That(await instance.Process.WaitForExitAsync()).IsEqualTo(0);
-        await Assert.That(Stopwatch.GetElapsedTime(started)).IsBetween(TimeSpan.FromSeconds(seconds), TimeSpan.FromSeconds(seconds) + s_promised);
+        await Assert.That(Stopwatch.GetElapsedTime(started)).IsBetween(TimeSpan.FromSeconds(seconds), TimeSpan.FromSeconds(seconds) + Promised);
     }
 
     /// <summary>The clients come through a router, which sends nobody where readyz fails.</summary>
@@ -112,6 +112,6 @@ public sealed class DrainTests : SharedRigTests
         Volatile.Write(ref ready, false);
         await Task.WhenAll(clients);
         await Assert.That(await instance.Process.WaitForExitAsync()).IsEqualTo(0);
-        await Assert.That(Stopwatch.GetElapsedTime(started)).IsLessThan(s_promised);
+        await Assert.That(Stopwatch.GetElapsedTime(started)).IsLessThan(Promised);
     }
 }

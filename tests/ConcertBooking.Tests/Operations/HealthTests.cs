@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
@@ -7,7 +7,7 @@ namespace ConcertBooking.Tests.Operations;
 public sealed class HealthTests : SharedRigTests
 {
     /// <summary>On a busy machine the first question is not answered in time, which is logged; the next line comes ten seconds later.</summary>
-    private static readonly TimeSpan s_logged = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Logged = TimeSpan.FromSeconds(20);
 
     [Test]
     public async Task Livez_OnBothPorts_Returns200()
@@ -27,7 +27,9 @@ public sealed class HealthTests : SharedRigTests
             var checks = reply.Json.GetProperty("checks");
             checks.ExpectMembers("mysql", "redis", "kafka");
             foreach (var check in checks.EnumerateObject())
+            {
                 await Assert.That(check.Value.GetString()).IsEqualTo("up").Because(check.Name);
+            }
         }
     }
 
@@ -99,7 +101,7 @@ public sealed class HealthTests : SharedRigTests
         await using var instance = await Rig.StartAsync(settings, waitFor: "/livez");
         await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 503, TimeSpan.FromSeconds(5));
         await Eventually.TrueAsync(
-            () => instance.Process.Output.Any(line => line.Contains("migrate", StringComparison.Ordinal)), s_logged);
+            () => instance.Process.Output.Any(line => line.Contains("migrate", StringComparison.Ordinal)), Logged);
 
         await Rig.RunAsync(["migrate"], settings);
 
@@ -119,7 +121,7 @@ public sealed class HealthTests : SharedRigTests
         var settings = new Dictionary<string, string?> { [MySqlServers.Setting] = database.ConnectionString };
         await using var instance = await Rig.StartAsync(settings, waitFor: "/livez");
         await Eventually.TrueAsync(
-            () => instance.Process.Output.Any(line => line.Contains("procedure", StringComparison.Ordinal)), s_logged);
+            () => instance.Process.Output.Any(line => line.Contains("procedure", StringComparison.Ordinal)), Logged);
         (await instance.Api.GetAsync("/readyz")).Expect(503);
 
         await Rig.RunAsync(["migrate"], settings);

@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Operations;
@@ -7,7 +7,7 @@ namespace ConcertBooking.Tests.Operations;
 public sealed class KafkaLibraryTests : SharedRigTests
 {
     private const string Library = "centos8-librdkafka.so";
-    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
 
     [Test]
     public async Task Start_AnotherLibrdkafkaOnTheLibraryPath_LoadsItsOwn()
@@ -16,10 +16,13 @@ public sealed class KafkaLibraryTests : SharedRigTests
         try
         {
             foreach (var name in (string[])["librdkafka.so", "librdkafka.so.1"])
+            {
                 await File.WriteAllBytesAsync(Path.Combine(installed.FullName, name), await OlderLibraryAsync());
+            }
+
             await using var instance = await Rig.StartAsync(new Dictionary<string, string?> { ["LD_LIBRARY_PATH"] = installed.FullName });
 
-            await Eventually.TrueAsync(async () => await KafkaOfAsync(instance) == "up", s_soon);
+            await Eventually.TrueAsync(async () => await KafkaOfAsync(instance) == "up", Soon);
 
             var loaded = (await File.ReadAllLinesAsync($"/proc/{instance.Process.ProcessId}/maps"))
                 .Where(line => line.Contains("librdkafka", StringComparison.Ordinal)).Select(line => line[line.IndexOf('/')..]).Distinct().ToList();
@@ -40,7 +43,10 @@ public sealed class KafkaLibraryTests : SharedRigTests
         try
         {
             foreach (var file in Directory.EnumerateFiles(ProgramFolder).Where(file => !file.EndsWith("librdkafka.so", StringComparison.Ordinal)))
+            {
                 File.Copy(file, Path.Combine(program.FullName, Path.GetFileName(file)));
+            }
+
             var library = Path.Combine(program.FullName, Library);
             await File.WriteAllBytesAsync(library, await OlderLibraryAsync());
             await using var instance = await Rig.StartAsync(waitFor: "/livez", program: Path.Combine(program.FullName, Path.GetFileName(ServiceProcess.BinaryPath)));
@@ -53,9 +59,9 @@ public sealed class KafkaLibraryTests : SharedRigTests
             File.Copy(LibraryPath, library + ".new");
             File.Move(library + ".new", library, overwrite: true);
 
-            await Eventually.TrueAsync(async () => await KafkaOfAsync(instance) == "up", s_soon);
+            await Eventually.TrueAsync(async () => await KafkaOfAsync(instance) == "up", Soon);
             await Eventually.TrueAsync(
-                () => instance.Process.Output.Any(line => line.Contains("consumes again", StringComparison.Ordinal)), s_soon);
+                () => instance.Process.Output.Any(line => line.Contains("consumes again", StringComparison.Ordinal)), Soon);
         }
         finally
         {

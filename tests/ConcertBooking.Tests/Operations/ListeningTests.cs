@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using ConcertBooking.DevHost;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Operations;
@@ -31,7 +30,10 @@ public sealed class ListeningTests : SharedRigTests
         foreach (var host in (string[])["127.0.0.2", "[::1]", "localhost", "*"])
         {
             if (host == "[::1]" && !Socket.OSSupportsIPv6)
+            {
                 continue;
+            }
+
             var where = At(host);
             await using var service = StartAt(where);
 
@@ -126,7 +128,10 @@ public sealed class ListeningTests : SharedRigTests
     {
         var settings = Rig.Settings;
         foreach (var (name, value) in where)
+        {
             settings[name] = value;
+        }
+
         return ChildProcess.Start(program ?? ServiceProcess.BinaryPath, arguments, settings);
     }
 

@@ -38,7 +38,9 @@ public sealed class ManagementPortTests : SharedRigTests
     public async Task Api_AnySpelling_IsNotOnTheManagementPort(string path)
     {
         foreach (var method in (string[])["GET", "HEAD", "PATCH"])
+        {
             await Assert.That(await StatusAsync(Rig.A.Management, path, method, host: $"localhost:{Rig.A.Api.Address.Port}")).IsEqualTo(404).Because($"{method} {path}");
+        }
     }
 
     [Test]
@@ -66,7 +68,10 @@ public sealed class ManagementPortTests : SharedRigTests
         await Eventually.TrueAsync(async () => await StatusAsync(instance.Api, "/v1/concerts") == 429, TimeSpan.FromSeconds(10));
 
         foreach (var path in (string[])["/livez", "/Livez", "/livez/", "/%6Civez", "/readyz", "/Readyz/"])
+        {
             await Assert.That(await StatusAsync(instance.Api, path)).IsEqualTo(200).Because(path);
+        }
+
         await Assert.That(await StatusAsync(instance.Management, "/metrics")).IsEqualTo(200);
     }
 

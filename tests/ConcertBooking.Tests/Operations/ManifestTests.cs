@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 using k8s;
 using k8s.Models;
@@ -15,7 +15,7 @@ public sealed partial class ManifestTests : SharedRigTests
     [Test]
     public async Task Settings_EveryOne_IsReadByTheService()
     {
-        var read = string.Concat(Directory.GetFiles(Repository.PathOf("src/ConcertBooking/Infrastructure"), "*.cs").Select(File.ReadAllText));
+        var read = string.Concat(Repository.SourceFiles("src/ConcertBooking").Select(File.ReadAllText));
         var known = SettingReads().Matches(read).Select(static match => match.Groups["key"].Value.Replace(":", "__", StringComparison.Ordinal)).ToHashSet();
         var named = Directory.GetFiles(Repository.PathOf("deploy/k8s"), "*.yaml", SearchOption.AllDirectories)
             .SelectMany(static file => SettingNames(File.ReadAllText(file))).ToHashSet();
@@ -40,7 +40,10 @@ public sealed partial class ManifestTests : SharedRigTests
 
         await Assert.That((await instance.Api.GetAsync("/v1/concerts")).Status).IsEqualTo(catalogue);
         foreach (var probe in Probes().Matches(manifest).Select(static match => match.Groups["path"].Value))
+        {
             await Assert.That((await instance.Management.GetAsync(probe)).Status).IsEqualTo(200);
+        }
+
         await Assert.That(Probes().Count(manifest)).IsEqualTo(3);
     }
 
@@ -102,9 +105,14 @@ public sealed partial class ManifestTests : SharedRigTests
         {
             var text = await File.ReadAllTextAsync(file);
             if (text.Contains("monitoring.coreos.com", StringComparison.Ordinal))
+            {
                 continue;
+            }
+
             foreach (var item in KubernetesYaml.LoadAllFromString(text, typeMap: null, strict: true))
+            {
                 kinds.Add(((IKubernetesObject)item).Kind);
+            }
         }
 
         await Assert.That(kinds).IsEquivalentTo(
@@ -118,7 +126,10 @@ public sealed partial class ManifestTests : SharedRigTests
     {
         var items = new List<object>();
         foreach (var file in Manifests().Where(static file => !file.Contains("pod-monitor", StringComparison.Ordinal)))
+        {
             items.AddRange(KubernetesYaml.LoadAllFromString(await File.ReadAllTextAsync(file), typeMap: null, strict: true));
+        }
+
         var deployments = items.OfType<V1Deployment>().ToList();
         var labels = deployments.Select(static one => one.Spec.Template.Metadata.Labels["app.kubernetes.io/component"]).ToList();
 
@@ -129,10 +140,16 @@ public sealed partial class ManifestTests : SharedRigTests
             var container = pod.Spec.Containers.Single();
             await Assert.That(deployment.Spec.Selector.MatchLabels).IsEquivalentTo(pod.Metadata.Labels);
             foreach (var spread in pod.Spec.TopologySpreadConstraints)
+            {
                 await Assert.That(spread.LabelSelector.MatchLabels).IsEquivalentTo(pod.Metadata.Labels);
+            }
+
             await Assert.That(pod.Spec.TopologySpreadConstraints.Select(static one => one.TopologyKey)).IsEquivalentTo(["topology.kubernetes.io/zone", "kubernetes.io/hostname"]);
             foreach (var probe in (V1Probe[])[container.StartupProbe, container.LivenessProbe, container.ReadinessProbe])
+            {
                 await Assert.That(container.Ports.Select(static port => port.Name)).Contains(probe.HttpGet.Port.Value);
+            }
+
             await Assert.That(items.OfType<V1PodDisruptionBudget>().Count(budget => pod.Metadata.Labels.SequenceEqual(budget.Spec.Selector.MatchLabels))).IsEqualTo(1);
         }
         var scaled = items.OfType<V2HorizontalPodAutoscaler>().Single().Spec;
@@ -151,7 +168,10 @@ public sealed partial class ManifestTests : SharedRigTests
     public async Task Migration_EachTag_IsAJobOfItsOwn()
     {
         if (Programs.Find("kubectl") is not { } kubectl)
+        {
             return; // .ci/run says that nothing was put together
+        }
+
         foreach (var size in (string[])["small", "medium"])
         {
             var (exitCode, log) = await Programs.RunAsync(kubectl, ["kustomize", Repository.PathOf($"deploy/k8s/{size}")]);

@@ -1,5 +1,5 @@
 using System.Text;
-using ConcertBooking.Infrastructure;
+using ConcertBooking.Hosting;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Operations;

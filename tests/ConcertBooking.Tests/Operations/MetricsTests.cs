@@ -79,7 +79,9 @@ public sealed class MetricsTests : SharedRigTests
         var metrics = await Eventually.GetAsync(() => ScrapeAsync(alone), metrics => metrics.Text.Contains(queue, StringComparison.Ordinal), TimeSpan.FromSeconds(20));
 
         foreach (var name in (string[])["booking_queue_waiting", "booking_queue_active"])
+        {
             await Assert.That(metrics.Text.Split('\n').Any(line => line.StartsWith($"{name}{{", StringComparison.Ordinal) && line.Contains(queue, StringComparison.Ordinal) && line.Contains("} 0", StringComparison.Ordinal))).IsTrue().Because(name);
+        }
     }
 
     private static async Task<Scrape> ScrapeAsync(Instance instance)

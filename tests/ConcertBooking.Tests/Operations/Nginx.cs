@@ -1,5 +1,5 @@
 using System.Globalization;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Operations;
@@ -34,7 +34,10 @@ internal sealed class Nginx : IAsyncDisposable
             ("listen 3000", string.Create(CultureInfo.InvariantCulture, $"listen 127.0.0.1:{port}")), (" /tmp/", $" {folder.FullName}/"), .. changes])
         {
             if (!configuration.Contains(from, StringComparison.Ordinal))
+            {
                 throw new InvalidOperationException($"deploy/nginx.conf has no '{from}'.");
+            }
+
             configuration = configuration.Replace(from, to, StringComparison.Ordinal);
         }
         var file = Path.Combine(folder.FullName, "nginx.conf");

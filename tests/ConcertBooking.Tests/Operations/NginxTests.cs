@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Security;
 using ConcertBooking.Tests.Support;
 
@@ -81,7 +81,10 @@ public sealed class NginxTests : SharedRigTests
         var answer = await RawRequest.SendAsync(nginx.Api, request);
         var parts = answer.Split("\r\n\r\n", 2);
         if (RawRequest.Status(answer) != status || !parts[0].Contains("Content-Type: application/problem+json", StringComparison.Ordinal))
+        {
             Assert.Fail($"Expected {status} as application/problem+json but got:\n{answer}");
+        }
+
         var json = System.Text.Json.JsonElement.Parse(parts[1]);
         json.ExpectMembers("type", "title", "status", "detail", "code", "traceId");
         await Assert.That(json.Value("code")).IsEqualTo(code);

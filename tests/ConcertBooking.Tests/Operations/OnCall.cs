@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
-using ConcertBooking.DevHost;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
@@ -11,8 +10,8 @@ namespace ConcertBooking.Tests.Operations;
 /// <summary>Whoever is on call and does what a section of the runbook says, word for word.</summary>
 internal sealed class OnCall : IDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
-    private static readonly ConcurrentDictionary<RunbookBlock, bool> s_ran = new();
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly ConcurrentDictionary<RunbookBlock, bool> RanBlocks = new();
 
     private const string AsOperator = $"-- as {DocumentedGrants.Operator}";
 
@@ -50,7 +49,7 @@ internal sealed class OnCall : IDisposable
     public Dictionary<string, string?> Environment { get; private set; }
 
     /// <summary>The blocks that ended well in this run, in whatever test.</summary>
-    public static IEnumerable<RunbookBlock> Ran => s_ran.Keys;
+    public static IEnumerable<RunbookBlock> Ran => RanBlocks.Keys;
 
     /// <summary>Runs a block of shell; fails when any of its commands does.</summary>
     /// <param name="number">Of the block, in its section.</param>
@@ -60,9 +59,12 @@ internal sealed class OnCall : IDisposable
     {
         var block = Find(number, "sh");
         if (Environment.ContainsKey(MySqlServers.Setting))
+        {
             Environment[MySqlServers.Setting] = (await UserAsync(user)).ConnectionString;
+        }
+
         var output = await ShellAsync(block.Text);
-        s_ran[block] = true;
+        RanBlocks[block] = true;
         return output;
     }
 
@@ -73,7 +75,7 @@ internal sealed class OnCall : IDisposable
         var left = (await ShellAsync($"{block.Text}\nenv")).Split('\n').Select(static line => line.Split('=', 2))
             .Where(static pair => pair.Length == 2).ToDictionary(static pair => pair[0], static pair => (string?)pair[1]);
         Environment = new(Environment.Keys.Union(left.Keys).Select(name => KeyValuePair.Create(name, left.GetValueOrDefault(name))));
-        s_ran[block] = true;
+        RanBlocks[block] = true;
     }
 
     /// <summary>Runs a block of SQL as the service's user, or as the operator where it says so.</summary>
@@ -85,18 +87,23 @@ internal sealed class OnCall : IDisposable
         await using var connection = await user.OpenAsync();
         await using var command = new MySqlCommand(block.Text, connection);
         foreach (var (name, value) in variables)
+        {
             command.Parameters.AddWithValue(name, value);
+        }
+
         var rows = new List<string[]>();
         await using (var reader = await command.ExecuteReaderAsync())
         {
             do
             {
                 while (await reader.ReadAsync())
+                {
                     rows.Add([.. Enumerable.Range(0, reader.FieldCount).Select(column => Text(reader.GetValue(column)))]);
+                }
             }
             while (await reader.NextResultAsync());
         }
-        s_ran[block] = true;
+        RanBlocks[block] = true;
         return rows;
     }
 
@@ -107,11 +114,14 @@ internal sealed class OnCall : IDisposable
 
     private async Task<string> ShellAsync(string script)
     {
-        using var patience = new CancellationTokenSource(s_patience);
+        using var patience = new CancellationTokenSource(Patience);
         // -e: a block of two commands succeeds when both do.
         var (exitCode, log) = await Programs.RunAsync("/bin/sh", ["-ec", script], Environment, cancellationToken: patience.Token);
         if (exitCode != 0)
+        {
             Assert.Fail($"'{_section}' of the runbook ended with {exitCode}:\n{script}\n{string.Join('\n', log.Lines())}");
+        }
+
         return log.Text(isError: false);
     }
 

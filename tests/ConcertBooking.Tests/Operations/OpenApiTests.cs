@@ -49,7 +49,10 @@ public sealed class OpenApiTests : SharedRigTests
         var responses = (await OperationAsync(method, path)).GetProperty("responses");
 
         foreach (var status in successes.Split(", "))
+        {
             await Assert.That(responses.TryGetProperty(status, out _)).IsTrue().Because($"{method} {path} answers {status}");
+        }
+
         foreach (var problem in problems.Split(", ", StringSplitOptions.RemoveEmptyEntries))
         {
             var (status, code) = (problem[..3], problem[4..]);
@@ -156,7 +159,9 @@ public sealed class OpenApiTests : SharedRigTests
     {
         var page = await Rig.A.Api.GetAsync("/scalar");
         if (page.Status is 301 or 302 or 307 or 308)
+        {
             page = await Rig.A.Api.GetAsync(new Uri(new Uri(Rig.A.Api.Address, "/scalar"), page.Header("Location")!).PathAndQuery);
+        }
 
         await Assert.That(page.Status).IsEqualTo(200);
         await Assert.That(page.ContentType).IsEqualTo("text/html");
@@ -169,7 +174,10 @@ public sealed class OpenApiTests : SharedRigTests
     {
         var document = await DocumentAsync();
         if (!document.GetProperty("paths").TryGetProperty(path, out var calls) || !calls.TryGetProperty(method, out var operation))
+        {
             throw new InvalidOperationException($"The document does not tell of {method} {path}.");
+        }
+
         return operation;
     }
 

@@ -22,9 +22,9 @@ internal sealed record OutageRow(string State, string Status, IReadOnlyList<stri
 internal static partial class OutageTable
 {
     /// <summary>Health is judged every second and gauges are read every five; the rest is for a busy machine.</summary>
-    private static readonly TimeSpan s_signalsWithin = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan SignalsWithin = TimeSpan.FromSeconds(60);
 
-    private static readonly Lazy<List<OutageRow>> s_rows = new(static () => [.. Row().Matches(File.ReadAllText(Repository.PathOf("deploy/runbook.md")))
+    private static readonly Lazy<List<OutageRow>> Read = new(static () => [.. Row().Matches(File.ReadAllText(Repository.PathOf("deploy/runbook.md")))
         .Select(static row => new OutageRow(
             row.Groups["state"].Value,
             row.Groups["status"].Value,
@@ -33,7 +33,7 @@ internal static partial class OutageTable
             row.Groups["alert"].Value,
             row.Groups["anchor"].Value))]);
 
-    public static IReadOnlyList<OutageRow> Rows => s_rows.Value;
+    public static IReadOnlyList<OutageRow> Rows => Read.Value;
 
     /// <summary>Awaits what the row says of <c>readyz</c> and of its metric, both as the instance answers them on its management port.</summary>
     public static async Task ExpectAsync(string state, Instance instance)
@@ -41,9 +41,9 @@ internal static partial class OutageTable
         var row = Rows.SingleOrDefault(row => row.State == state)
             ?? throw new InvalidOperationException($"The runbook's table has no state '{state}'.");
         await Eventually.GetAsync(
-            () => instance.Management.GetAsync("/readyz"), reply => AgreesWith(row, reply), s_signalsWithin, what: $"readyz of '{state}': {row.Status} {string.Join(',', row.Down)}");
+            () => instance.Management.GetAsync("/readyz"), reply => AgreesWith(row, reply), SignalsWithin, what: $"readyz of '{state}': {row.Status} {string.Join(',', row.Down)}");
         await Eventually.GetAsync(
-            async () => (await instance.Management.GetAsync("/metrics")).Text, text => AgreesWith(row.Metric, text), s_signalsWithin, what: $"metric of '{state}': {row.Metric}");
+            async () => (await instance.Management.GetAsync("/metrics")).Text, text => AgreesWith(row.Metric, text), SignalsWithin, what: $"metric of '{state}': {row.Metric}");
     }
 
     private static bool AgreesWith(OutageRow row, Reply ready) =>
@@ -55,7 +55,10 @@ internal static partial class OutageTable
     {
         var wanted = MetricCell().Match(metric);
         if (!wanted.Success)
+        {
             throw new FormatException($"Not a metric with a comparison: {metric}");
+        }
+
         var labels = Label().Matches(wanted.Groups["labels"].Value).Select(static label => label.Value).ToList();
         var limit = double.Parse(wanted.Groups["value"].Value, CultureInfo.InvariantCulture);
         return Series().Matches(exposition).Where(series => series.Groups["name"].Value == wanted.Groups["name"].Value)

@@ -1,5 +1,4 @@
-using ConcertBooking.DevHost;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Operations;
@@ -17,7 +16,10 @@ public sealed class ProgramTests : SharedRigTests
 
         await Assert.That(result.ExitCode).IsEqualTo(0);
         foreach (var command in (string[])["migrate", "seed", "--concerts", "token", "--role", "healthcheck", "verify", "--version"])
+        {
             await Assert.That(result.Output).Contains(command);
+        }
+
         await Assert.That(result.Error).IsEmpty();
     }
 
@@ -210,7 +212,10 @@ public sealed class ProgramTests : SharedRigTests
         var results = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => MigrateAsync(database)));
 
         foreach (var result in results)
+        {
             await Assert.That(result.ExitCode).IsEqualTo(0).Because(result.Output + result.Error);
+        }
+
         await Assert.That(await database.ScalarAsync<long>("SELECT COUNT(*) FROM queue WHERE queue_name = 'main'")).IsEqualTo(1);
     }
 
@@ -293,7 +298,10 @@ public sealed class ProgramTests : SharedRigTests
     internal static Dictionary<string, string?> OnFreePorts(Dictionary<string, string?> changes)
     {
         if (!changes.ContainsKey("ASPNETCORE_HTTP_PORTS"))
+        {
             changes.TryAdd("ASPNETCORE_URLS", $"http://127.0.0.1:{Ports.Take()}");
+        }
+
         changes.TryAdd("Management__Port", $"{Ports.Take()}");
         return changes;
     }

@@ -15,7 +15,7 @@ namespace ConcertBooking.Tests.Operations;
 public sealed partial class RollingUpdateTests : SharedRigTests
 {
     private const int Seats = 50_000;
-    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(30);
 
     [Test]
     public async Task Update_OneAfterTheOther_NoRequestFails()
@@ -43,7 +43,10 @@ public sealed partial class RollingUpdateTests : SharedRigTests
         var failures = await traffic.StopAsync();
         await Assert.That(failures).IsEmpty();
         foreach (var member in updated)
+        {
             await Assert.That(await HoldSecondsAsync(fleet, member)).IsGreaterThan(int.Parse(Old));
+        }
+
         await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM payment")).IsEqualTo(traffic.Paid + 1);
         await fleet.VerifyAsync();
         TestContext.Current!.Output.WriteLine($"{traffic.Answers} answers, {traffic.Paid} payments, {failures.Count} failures");
@@ -122,12 +125,12 @@ public sealed partial class RollingUpdateTests : SharedRigTests
     private static async Task ExpectMoreAsync(Traffic traffic)
     {
         var before = traffic.Paid;
-        await Eventually.TrueAsync(() => traffic.Paid > before + 50, s_soon);
+        await Eventually.TrueAsync(() => traffic.Paid > before + 50, Soon);
     }
 
     /// <summary>nginx has found out that the instance is there.</summary>
     private static async Task ExpectPaymentsAtAsync(Fleet.Member member) => await Eventually.GetAsync(
-        async () => (await member.Instance.Management.GetAsync("/metrics")).Text, static metrics => Payments().IsMatch(metrics), s_soon);
+        async () => (await member.Instance.Management.GetAsync("/metrics")).Text, static metrics => Payments().IsMatch(metrics), Soon);
 
     private static async Task<double> HoldSecondsAsync(Fleet fleet, Fleet.Member member)
     {

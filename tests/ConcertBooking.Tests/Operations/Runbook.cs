@@ -15,13 +15,13 @@ internal static partial class Runbook
 {
     private const string Fence = "```";
 
-    private static readonly Lazy<(List<string> Headings, List<RunbookBlock> Blocks)> s_content =
+    private static readonly Lazy<(List<string> Headings, List<RunbookBlock> Blocks)> Content =
         new(() => Read(File.ReadAllLines(Repository.PathOf("deploy/runbook.md"))));
 
-    public static IReadOnlyList<RunbookBlock> Blocks => s_content.Value.Blocks;
+    public static IReadOnlyList<RunbookBlock> Blocks => Content.Value.Blocks;
 
     /// <summary>Where a link may lead: a heading as GitHub makes an anchor of it.</summary>
-    public static IEnumerable<string> Anchors => s_content.Value.Headings.Select(static heading =>
+    public static IEnumerable<string> Anchors => Content.Value.Headings.Select(static heading =>
         string.Concat(heading.ToLowerInvariant().Replace(' ', '-').Where(static letter => char.IsLetterOrDigit(letter) || letter is '-' or '_')));
 
     /// <summary>Each section, by its heading, with the labels that its paragraphs begin with, in order.</summary>
@@ -41,12 +41,21 @@ internal static partial class Runbook
         {
             var line = lines[index].TrimStart();
             if (line.StartsWith('#'))
+            {
                 headings.Add(line.TrimStart('#', ' '));
+            }
+
             if (!line.StartsWith(Fence, StringComparison.Ordinal))
+            {
                 continue;
+            }
+
             var end = Array.FindIndex(lines, index + 1, static next => next.Trim() == Fence);
             if (end < 0)
+            {
                 throw new InvalidOperationException($"Line {index + 1} of the runbook opens a block that nothing closes.");
+            }
+
             var section = headings[^1];
             blocks.Add(new RunbookBlock(
                 section, blocks.Count(block => block.Section == section) + 1, line[Fence.Length..], string.Join('\n', lines[(index + 1)..end])));

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Events;
 using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Rankings;
@@ -15,7 +15,7 @@ namespace ConcertBooking.Tests.Operations;
 [ParallelLimiter<TwoAtOnce>]
 public sealed partial class RunbookTests : SharedRigTests
 {
-    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(40);
 
     [Test]
     public async Task Always_HealthyService_TellsTheTruth()
@@ -45,15 +45,20 @@ public sealed partial class RunbookTests : SharedRigTests
         var service = await DocumentedGrants.GrantAsync(fleet.Database, DocumentedGrants.Service);
         await using var culprit = await service.OpenAsync();
         await using (var forgotten = new MySqlCommand("START TRANSACTION; SELECT status FROM reservation FOR UPDATE", culprit))
+        {
             await forgotten.ExecuteScalarAsync();
+        }
+
         foreach (var reply in await PayAllAsync())
+        {
             reply.ExpectProblem(503, "database_unavailable");
+        }
 
         var metrics = await onCall.ShellAsync(1);
         var waiting = PayAllAsync();
         var held = await Eventually.GetAsync(
             async () => Transactions((await onCall.SqlAsync(2))[^1][^1]),
-            transactions => transactions.Any(static one => one.Waits) && transactions.Any(one => one.Thread == culprit.ServerThread), s_soon);
+            transactions => transactions.Any(static one => one.Waits) && transactions.Any(one => one.Thread == culprit.ServerThread), Soon);
         await onCall.SqlAsync(3, ("@id", held.Single(one => one.Thread == culprit.ServerThread).Thread));
 
         await Assert.That(metrics).Matches("""booking_payments_total\{[^}]*result="database_unavailable"[^}]*\} [1-9]""");
@@ -61,7 +66,10 @@ public sealed partial class RunbookTests : SharedRigTests
         await Assert.That(held.Single(one => one.Thread == culprit.ServerThread).Waits).IsFalse();
         await waiting;
         foreach (var reply in await PayAllAsync())
+        {
             reply.Expect(201);
+        }
+
         await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM payment")).IsEqualTo(Pool);
         await fleet.VerifyAsync();
 
@@ -136,7 +144,7 @@ public sealed partial class RunbookTests : SharedRigTests
         await Assert.That(await after).Contains($"\"queue\":\"{show.Queue}\"").And.Contains("all invariants hold");
         await Assert.That(told).Contains("\"status\":\"degraded\"").And.Contains("\"redis\":\"down\"");
         await Assert.That(told).Matches("""booking_dependency_up\{[^}]*dependency="redis"[^}]*\} 0""");
-        await Eventually.GetAsync(waiting.PlaceAsync, static place => place.Status == 200 && place.Value("status") == "ACTIVE", s_soon);
+        await Eventually.GetAsync(waiting.PlaceAsync, static place => place.Status == 200 && place.Value("status") == "ACTIVE", Soon);
     }
 
     [Test]
@@ -146,7 +154,7 @@ public sealed partial class RunbookTests : SharedRigTests
         using var onCall = new OnCall("Kafka outage", rig.Fleet, SettingsOf(rig));
         var show = await rig.Fleet.Catalogue.AddShowAsync();
         await rig.SellAsync(show, seats: 1);
-        await Eventually.TrueAsync(async () => (await onCall.SqlAsync(2)).Count == 0, s_soon);
+        await Eventually.TrueAsync(async () => (await onCall.SqlAsync(2)).Count == 0, Soon);
         await rig.Kafka.KillAsync();
 
         await rig.SellAsync(show, seats: 2, from: 2);
@@ -158,7 +166,7 @@ public sealed partial class RunbookTests : SharedRigTests
         await Assert.That(told.GetProperty("outbox").Number("pending")).IsEqualTo(4); // two holds, two payments
         await Assert.That((waiting[0], waiting[1])).IsEqualTo(("PENDING", "4"));
         await rig.ExpectEffectsOnceAsync(show, 3);
-        await Eventually.TrueAsync(async () => (await onCall.SqlAsync(2)).Count == 0, s_soon);
+        await Eventually.TrueAsync(async () => (await onCall.SqlAsync(2)).Count == 0, Soon);
         await rig.Fleet.VerifyAsync();
     }
 
@@ -177,7 +185,7 @@ public sealed partial class RunbookTests : SharedRigTests
         await rig.SellAsync(show, seats: 2, from: 2);
         await Eventually.GetAsync(
             async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json,
-            static events => events.GetProperty("outbox").Number("pending") == 0 && !events.IsNull("deadLetters") && events.Number("deadLetters") == 1, s_soon);
+            static events => events.GetProperty("outbox").Number("pending") == 0 && !events.IsNull("deadLetters") && events.Number("deadLetters") == 1, Soon);
 
         var told = JsonElement.Parse(await onCall.ShellAsync(1));
         var dead = (await onCall.SqlAsync(2)).Single();
@@ -189,8 +197,8 @@ public sealed partial class RunbookTests : SharedRigTests
         await Assert.That((told.GetProperty("outbox").Number("dead"), told.Number("deadLetters"))).IsEqualTo((1, 1));
         await Assert.That((dead[1], dead[2], dead[4])).IsEqualTo(("payment.completed.v1", "10", "too large"));
         await Assert.That((replayed.Number("outbox"), replayed.Number("deadLetters"))).IsEqualTo((1, 1));
-        await Eventually.GetAsync(() => rig.RankedAsync(show), static ranked => ranked == 4, s_soon);
-        await Eventually.GetAsync(rig.SeatsSoldAsync, static sold => sold == 4, s_soon);
+        await Eventually.GetAsync(() => rig.RankedAsync(show), static ranked => ranked == 4, Soon);
+        await Eventually.GetAsync(rig.SeatsSoldAsync, static sold => sold == 4, Soon);
         replayed = JsonElement.Parse(await onCall.ShellAsync(3));
         await Assert.That((replayed.Number("outbox"), replayed.Number("deadLetters"))).IsEqualTo((0, 0));
         await Assert.That(await onCall.SqlAsync(2)).IsEmpty();
@@ -207,7 +215,9 @@ public sealed partial class RunbookTests : SharedRigTests
         var told = await onCall.ShellAsync(1);
 
         foreach (var metric in (string[])["dotnet_process_memory_working_set_bytes", "booking_memory_limit_bytes", "kestrel_active_connections"])
+        {
             await Assert.That(told).Matches($@"(?m)^{metric}\S* [1-9]");
+        }
     }
 
     [Test]
@@ -229,7 +239,10 @@ public sealed partial class RunbookTests : SharedRigTests
 
         var stopping = onCall.ShellAsync(1);
         while (!stopping.IsCompleted)
+        {
             (await staying.ChargeAsync(1)).Expect(201);
+        }
+
         await stopping;
         await Assert.That(leaving.Runs).IsFalse();
         await Assert.That(await leaving.Instance.Process.WaitForExitAsync()).IsEqualTo(0);
@@ -254,9 +267,9 @@ public sealed partial class RunbookTests : SharedRigTests
 
         await onCall.ShellAsync(1, DocumentedGrants.Migrate);
 
-        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), static ready => ready.Status == 200, s_soon);
+        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), static ready => ready.Status == 200, Soon);
         var applied = await onCall.SqlAsync(2);
-        await Assert.That(applied.Count).IsEqualTo(Directory.GetFiles(Repository.PathOf("src/ConcertBooking/Database"), "*.sql").Length);
+        await Assert.That(applied.Count).IsEqualTo(Directory.GetFiles(Repository.PathOf("src/ConcertBooking/MySql/Migrations"), "*.sql").Length);
         // What a newer build's migration leaves; the older build, which is this one, takes no offence.
         await database.ExecuteAsync("INSERT INTO schema_migration (number, name, checksum) VALUES (999, '999_newer.sql', REPEAT('0', 64))");
         await Assert.That(await onCall.ShellAsync(1, DocumentedGrants.Migrate)).Contains("nothing to do");
@@ -277,7 +290,10 @@ public sealed partial class RunbookTests : SharedRigTests
 
         await onCall.ExportAsync(1);
         for (var index = 0; index < serving.Length; index++)
+        {
             await ExchangeAsync(index);
+        }
+
         await onCall.ExportAsync(2);
         await ExchangeAsync(0);
         // Half of the instances write with the new keys: what they write is read by the others too.
@@ -353,7 +369,9 @@ public sealed partial class RunbookTests : SharedRigTests
         string[] fault = ["Symptom", "Is it this?", "Stop the harm", "Mend", "Check", "Tell"];
         string[] work = ["Before", "Do", "Check", "Back out", "Tell"];
         foreach (var (heading, labels) in Runbook.Sections.Where(static section => section.Heading is not ("Where things are" or "States and signals")))
+        {
             await Assert.That(string.Join(", ", labels)).IsEqualTo(string.Join(", ", labels[0] == work[0] ? work : fault)).Because(heading);
+        }
     }
 
     /// <summary>Where clocks are turned back, an hour of local time comes twice: a hold with 20 minutes left would look overdue.</summary>
@@ -361,7 +379,9 @@ public sealed partial class RunbookTests : SharedRigTests
     public async Task Runbook_StatementsOnData_BeginWithTheTimeZone()
     {
         foreach (var block in Runbook.Blocks.Where(static block => block.Language == "sql" && StatementOnData().IsMatch(block.Text)))
+        {
             await Assert.That(block.Text.TrimStart()).StartsWith("SET time_zone = '+00:00';").Because(Name(block));
+        }
     }
 
     [Test]
@@ -399,7 +419,7 @@ public sealed partial class RunbookTests : SharedRigTests
     {
         var line = new Regex($@"(?m)^{name}\S*{Regex.Escape(label)}\S* {value}( |$)");
         await Eventually.GetAsync(
-            async () => (await fleet.Members[0].Instance.Management.GetAsync("/metrics")).Text, line.IsMatch, s_soon, what: line.ToString());
+            async () => (await fleet.Members[0].Instance.Management.GetAsync("/metrics")).Text, line.IsMatch, Soon, what: line.ToString());
     }
 
     private static Told PaymentOf(long scheduleId, Show show) => new(

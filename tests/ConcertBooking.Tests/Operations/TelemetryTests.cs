@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Events;
 using ConcertBooking.Tests.Support;
 
@@ -115,7 +115,10 @@ public sealed class TelemetryTests : SharedRigTests
         await Eventually.TrueAsync(
             () => instance.Process.Output.Any(line => line.Contains(trace, StringComparison.Ordinal)), within: TimeSpan.FromSeconds(5));
         foreach (var line in instance.Process.Output)
+        {
             await Assert.That(JsonElement.Parse(line).GetProperty("LogLevel").GetString()).IsNotNull();
+        }
+
         await Assert.That(instance.Process.Output.Count(line => line.Contains(trace, StringComparison.Ordinal))).IsEqualTo(1);
     }
 

@@ -86,18 +86,26 @@ internal sealed class Traffic : IAsyncDisposable
     {
         var visitor = NewVisitor();
         if (!Expect(await visitor.EnterAsync(_show.Queue), 200, 201) || !Expect(await visitor.ChargeAsync(_show.Price), 201))
+        {
             return;
+        }
+
         Expect(await visitor.HoldAsync(_show, SoldSeat), 409);
         var held = await visitor.HoldAsync(_show, NextSeat());
         if (Expect(held, 200, 201) && Expect(await visitor.PayAsync(held.Value("reservationId")), 201))
+        {
             Interlocked.Increment(ref _paid);
+        }
     }
 
     private bool Expect(Reply reply, params ReadOnlySpan<int> statuses)
     {
         Interlocked.Increment(ref _answers);
         if (statuses.Contains(reply.Status))
+        {
             return true;
+        }
+
         _failures.Enqueue(reply.ToString());
         return false;
     }

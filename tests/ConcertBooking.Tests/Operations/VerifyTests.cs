@@ -1,5 +1,4 @@
-using ConcertBooking.DevHost;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 using StackExchange.Redis;
 
@@ -155,7 +154,9 @@ public sealed class VerifyTests : SharedRigTests
         await Assert.That(result.ExitCode).IsEqualTo(0).Because(result.Output + result.Error);
         await Assert.That(Broken(result)).IsEmpty();
         foreach (var invariant in (string[])["live reservation", "payment", "USE", "balance", "event", "overdue", "maxActive", "past its end"])
+        {
             await Assert.That(result.Output).Contains(invariant);
+        }
     }
 
     private async Task ExpectBrokenAsync(Database database, string line)

@@ -5,7 +5,7 @@ namespace ConcertBooking.Tests.Points;
 /// <summary>Who may charge points: outside Development a cashier alone, for the user that he names.</summary>
 public sealed class CashierTests : SharedRigTests
 {
-    private static readonly Dictionary<string, string?> s_default = new() { ["Points__SelfCharge"] = null };
+    private static readonly Dictionary<string, string?> Default = new() { ["Points__SelfCharge"] = null };
 
     [Test]
     [Arguments(null)]
@@ -13,7 +13,7 @@ public sealed class CashierTests : SharedRigTests
     [Arguments("Cashier")]
     public async Task Charge_InProductionWithoutTheRole_Returns403AndChargesNobody(string? role)
     {
-        await using var service = await Rig.StartAsync(s_default);
+        await using var service = await Rig.StartAsync(Default);
         var (caller, other) = (Caller(service, role), Rig.NewVisitor(service));
 
         (await caller.ChargeAsync(100)).ExpectProblem(403, "forbidden");
@@ -28,7 +28,7 @@ public sealed class CashierTests : SharedRigTests
     [Test]
     public async Task Charge_InProductionByACashier_IsTheNamedUsers()
     {
-        await using var service = await Rig.StartAsync(s_default);
+        await using var service = await Rig.StartAsync(Default);
         var (cashier, user) = (Caller(service, "cashier"), Rig.NewVisitor(service));
         (await cashier.ChargeAsync(100)).ExpectInvalid("userId");
         (await cashier.ChargeForAsync(0, 100)).ExpectInvalid("userId");
@@ -90,7 +90,10 @@ public sealed class CashierTests : SharedRigTests
         var cashier = Caller(Rig.A, "cashier");
         Visitor[] stuck = [Rig.NewVisitor(), Rig.NewVisitor(), Rig.NewVisitor(), cashier];
         foreach (var user in stuck)
+        {
             (await cashier.ChargeForAsync(user.UserId, 1)).Expect(201);
+        }
+
         var locks = await Task.WhenAll(stuck.Select(user => Rig.Database.LockBalanceAsync(user.UserId)));
         var waiting = stuck[..3].Select(user => cashier.ChargeForAsync(user.UserId, 1)).ToArray();
 
@@ -98,23 +101,33 @@ public sealed class CashierTests : SharedRigTests
 
         var waited = waiting.Count(static charge => !charge.IsCompleted);
         foreach (var one in locks)
+        {
             await one.DisposeAsync();
+        }
+
         foreach (var reply in charged)
+        {
             reply.Expect(201);
+        }
+
         await Assert.That(waited).IsEqualTo(3);
         foreach (var reply in await Task.WhenAll(waiting))
+        {
             reply.Expect(201);
+        }
     }
 
     /// <summary>The limit of requests per user is of users; a cashier acts for all of them.</summary>
     [Test]
     public async Task Charge_ByACashierBeyondTheLimitOfAUser_IsTaken()
     {
-        await using var service = await Rig.StartAsync(new Dictionary<string, string?>(s_default) { ["RateLimits__PerUser"] = "5" });
+        await using var service = await Rig.StartAsync(new Dictionary<string, string?>(Default) { ["RateLimits__PerUser"] = "5" });
         var (cashier, user) = (Caller(service, "cashier"), Rig.NewVisitor(service));
 
         for (var charge = 0; charge < 20; charge++)
+        {
             (await cashier.ChargeForAsync(user.UserId, 1)).Expect(201);
+        }
 
         await Eventually.GetAsync(() => user.GetAsync("/v1/points"), static reply => reply.Status == 429, within: TimeSpan.FromSeconds(5));
     }

@@ -34,7 +34,9 @@ public sealed class PointsTests : SharedRigTests
         var balances = await Task.WhenAll(visitors.Select(static visitor => visitor.BalanceAsync()));
 
         foreach (var (index, balance) in balances.Index())
+        {
             await Assert.That(balance).IsEqualTo(index % 3 > 0 ? 1_000 + index : 0);
+        }
     }
 
     [Test]
@@ -131,7 +133,10 @@ public sealed class PointsTests : SharedRigTests
     {
         var visitor = Rig.NewVisitor();
         for (var charge = 0; charge < 10; charge++)
+        {
             await Task.WhenAll(Enumerable.Range(0, charge == 9 ? 9 : 10).Select(async _ => (await visitor.ChargeAsync(LargestCharge)).Expect(201)));
+        }
+
         (await visitor.ChargeAsync(LargestCharge - 1)).Expect(201);
         var key = Visitor.NewKey();
 
@@ -157,7 +162,10 @@ public sealed class PointsTests : SharedRigTests
         var visitor = Rig.NewVisitor();
         var charges = new List<Reply>();
         for (var amount = 1; amount <= 5; amount++)
+        {
             charges.Add((await visitor.ChargeAsync(amount)).Expect(201));
+        }
+
         charges.Reverse();
 
         var all = (await visitor.GetAsync("/v1/points/transactions")).Expect(200).ExpectMembers("items", "nextCursor");

@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 using StackExchange.Redis;
 
@@ -36,13 +36,19 @@ public sealed class KeyPrefixTests : SharedRigTests
             async () =>
             {
                 for (var asked = 0; asked < 20; asked++)
+                {
                     await waiting.GetAsync("/v1/points");
+                }
+
                 return await HasKeyAsync(client, "one:{rate}:");
             },
             TimeSpan.FromSeconds(30),
             "a count of the rate limit");
         foreach (var part in (string[])["one:{rank}:", "two:{rank}:", $"one:{{q:{queue}}}:", $"two:{{q:{queue}}}:"])
+        {
             await Eventually.TrueAsync(() => HasKeyAsync(client, part), TimeSpan.FromSeconds(10), part);
+        }
+
         await Assert.That((await KeysAsync(client)).Where(static key => !key.StartsWith("one:", StringComparison.Ordinal) && !key.StartsWith("two:", StringComparison.Ordinal))).IsEmpty();
         var channels = (string[])(await client.GetDatabase().ExecuteAsync("PUBSUB", "CHANNELS", "*concert*"))!;
         await Assert.That(channels.Order()).IsEquivalentTo(["one:concert-booking:admitted", "two:concert-booking:admitted"]);
@@ -68,7 +74,10 @@ public sealed class KeyPrefixTests : SharedRigTests
     {
         var keys = new List<string>();
         await foreach (var key in client.GetServers()[0].KeysAsync())
+        {
             keys.Add(key.ToString());
+        }
+
         return [.. keys];
     }
 

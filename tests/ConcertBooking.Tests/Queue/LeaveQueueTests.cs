@@ -31,7 +31,9 @@ public sealed class LeaveQueueTests : SharedRigTests
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
         Visitor[] visitors = [Rig.NewVisitor(), Rig.NewVisitor(Rig.B), Rig.NewVisitor()];
         foreach (var visitor in visitors)
+        {
             (await visitor.EnterAsync(queue)).Expect(201);
+        }
 
         (await visitors[0].LeaveAsync()).Expect(204);
 
@@ -45,7 +47,9 @@ public sealed class LeaveQueueTests : SharedRigTests
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
         Visitor[] visitors = [Rig.NewVisitor(), Rig.NewVisitor(), Rig.NewVisitor()];
         foreach (var visitor in visitors)
+        {
             (await visitor.EnterAsync(queue)).Expect(201);
+        }
 
         (await visitors[1].LeaveAsync()).Expect(204);
 

@@ -5,7 +5,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 using StackExchange.Redis;
 
@@ -102,10 +102,16 @@ public sealed class LongLineTests : SharedRigTests
     private static async Task<DateTimeOffset> EndPlaceAsync(Visitor owner, Show show, int seatNo, string way)
     {
         if (way == "expired")
+        {
             return (await owner.PlaceAsync()).Expect(200).Json.Moment("expiresAt");
+        }
+
         var reservation = way == "paid" ? await owner.HeldAsync(show, seatNo) : "";
         if (way == "paid")
+        {
             (await owner.ChargeAsync(show.Price)).Expect(201);
+        }
+
         var asked = TimeProvider.System.GetUtcNow();
         _ = way == "paid" ? (await owner.PayAsync(reservation)).Expect(201) : (await owner.LeaveAsync()).Expect(204);
         return asked;
@@ -133,7 +139,10 @@ public sealed class LongLineTests : SharedRigTests
             var started = Stopwatch.StartNew();
             const int Requests = 2_000;
             for (var request = 0; request < Requests; request++)
+            {
                 (await last.PlaceAsync()).Expect(200);
+            }
+
             var wall = started.Elapsed.TotalMilliseconds / Requests;
 
             var stats = (string)(await server.ExecuteAsync("INFO", "commandstats"))!;
@@ -158,7 +167,10 @@ public sealed class LongLineTests : SharedRigTests
         (await owner.EnterAsync(queue)).Expect(201);
         var visitors = new Visitor[Streams];
         for (var index = 0; index < 3; index++)
+        {
             (await (visitors[index] = Rig.NewVisitor(instance)).EnterAsync(queue)).Expect(201);
+        }
+
         await ForEachAsync(Streams - 3, async index => (await (visitors[index + 3] = Rig.NewVisitor(instance)).EnterAsync(queue)).Expect(201));
         var before = instance.Process.ResidentMegabytes;
         var clients = new List<TcpClient>();
@@ -196,7 +208,9 @@ public sealed class LongLineTests : SharedRigTests
         finally
         {
             foreach (var client in clients)
+            {
                 client.Dispose();
+            }
         }
     }
 
@@ -207,7 +221,9 @@ public sealed class LongLineTests : SharedRigTests
         {
             int read;
             while ((read = await client.GetStream().ReadAsync(buffer)) > 0)
+            {
                 Interlocked.Add(ref received[index], read);
+            }
         }
         catch (Exception exception) when (exception is IOException or ObjectDisposedException or InvalidOperationException)
         {

@@ -11,7 +11,9 @@ public sealed class PaceTests : SharedRigTests
     {
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 50);
         for (var index = 0; index < 120; index++)
+        {
             (await Rig.NewVisitor(index % 2 == 0 ? Rig.A : Rig.B).EnterAsync(queue)).Expect(201);
+        }
 
         var reply = (await Rig.Catalogue.PutQueueAsync(queue, maxActive: 100)).Expect(200);
 
@@ -27,7 +29,9 @@ public sealed class PaceTests : SharedRigTests
         await Assert.That(put.Number("admitPerSecond")).IsEqualTo(Rate);
         var started = Stopwatch.StartNew();
         for (var index = 0; index < Users; index++)
+        {
             (await Rig.NewVisitor(index % 2 == 0 ? Rig.A : Rig.B).EnterAsync(queue)).Expect(201);
+        }
 
         long active;
         do
@@ -54,7 +58,9 @@ public sealed class PaceTests : SharedRigTests
         async Task HoldAndReleaseAsync()
         {
             while (!stop.IsCancellationRequested)
+            {
                 (await holder.ReleaseAsync(await holder.HeldAsync(show))).Expect(204);
+            }
         }
         async Task<bool> IsThrottledAsync()
         {

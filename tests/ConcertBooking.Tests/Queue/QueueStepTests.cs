@@ -8,7 +8,7 @@ namespace ConcertBooking.Tests.Queue;
 /// <summary>Settings that change while people wait: by a restart, against the clock, and in large steps.</summary>
 public sealed class QueueStepTests : SharedRigTests
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     [Test]
     public async Task ActiveSeconds_Lowered_UsedUpTokensStayVoid()
@@ -35,7 +35,9 @@ public sealed class QueueStepTests : SharedRigTests
             var visitor = Rig.NewVisitor();
             var end = (await visitor.EnterAsync(queue)).Expect(201).Json.Moment("expiresAt");
             while (TimeProvider.System.GetUtcNow() <= end)
+            {
                 await Task.Delay(5);
+            }
 
             (await visitor.EnterAsync(queue)).Expect(201);
 
@@ -55,14 +57,14 @@ public sealed class QueueStepTests : SharedRigTests
 
         await fleet.AddAsync(("Queue__MaxActive", "2"), ("Queue__ActiveSeconds", "300"));
 
-        await Eventually.GetAsync(second.PlaceAsync, place => place.Expect(200).Value("status") == "ACTIVE", s_patience);
+        await Eventually.GetAsync(second.PlaceAsync, place => place.Expect(200).Value("status") == "ACTIVE", Patience);
         var told = await fleet.Catalogue.GetQueueAsync(queue);
         await Assert.That((told.Number("maxActive"), told.Number("activeSeconds"))).IsEqualTo((2, 300));
 
         // A clock that ran ahead must not hold up what is put next.
         await fleet.Database.ExecuteAsync(
             "UPDATE queue SET max_active = 7, active_seconds = 300, updated_at = TIMESTAMPADD(SECOND, 600, NOW(6)) WHERE queue_name = @queue", ("@queue", queue));
-        await Eventually.GetAsync(() => fleet.Catalogue.GetQueueAsync(queue), reply => reply.Number("maxActive") == 7, s_patience);
+        await Eventually.GetAsync(() => fleet.Catalogue.GetQueueAsync(queue), reply => reply.Number("maxActive") == 7, Patience);
         await Assert.That((await fleet.Catalogue.PutQueueAsync(queue, maxActive: 3)).Expect(200).Number("maxActive")).IsEqualTo(3);
     }
 
@@ -103,13 +105,16 @@ public sealed class QueueStepTests : SharedRigTests
         await fleet.Members[0].Instance.Process.PauseAsync(); // so that nobody sweeps
         var last = (await redis.Database.SortedSetRangeByRankWithScoresAsync($"{{q:{queue}}}:active", -2, -2))[0].Score;
         while (TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() <= last)
+        {
             await Task.Delay(20);
+        }
+
         await fleet.Members[0].Instance.Process.ResumeAsync();
         await Assert.That((await fleet.Catalogue.GetQueueAsync(queue)).Number("active")).IsEqualTo(1).Because("what is past its end does not count, swept or not");
 
         // As many who left long ago go a bounded number at a time.
         await redis.Database.SortedSetAddAsync($"{{q:{queue}}}:gone", [.. users.Select(user => new SortedSetEntry(user, (now - 7_200_000) * 1000))]);
-        await Eventually.TrueAsync(async () => await redis.Database.SortedSetLengthAsync($"{{q:{queue}}}:gone") < Crowd, s_patience);
+        await Eventually.TrueAsync(async () => await redis.Database.SortedSetLengthAsync($"{{q:{queue}}}:gone") < Crowd, Patience);
         var longest = (await redis.Commands.SlowlogGetAsync(128)).Where(entry => entry.Arguments.Length > 0).Select(entry => entry.Duration).DefaultIfEmpty().Max();
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"room: longest command {longest.TotalMilliseconds:0.0} ms"));
         var statistics = await redis.Commands.InfoAsync("commandstats");

@@ -47,7 +47,10 @@ public sealed class WatchPlaceTests : SharedRigTests
         var (_, visitors) = await LineAsync(6);
         await using var streams = new Streams();
         foreach (var visitor in visitors.Skip(1))
+        {
             await streams.OpenAsync(visitor);
+        }
+
         var delays = new List<TimeSpan>();
 
         for (var next = 1; next < visitors.Length; next++)
@@ -129,7 +132,10 @@ public sealed class WatchPlaceTests : SharedRigTests
         var (_, visitors) = await LineAsync(2);
         await using var streams = new Streams();
         for (var device = 0; device < 5; device++)
+        {
             await streams.OpenAsync(visitors[1]);
+        }
+
         var closed = await streams[0].NextAsync("closed"); // a fifth is one too many: the oldest makes room, and must not come back
         await Assert.That(closed.Data.Value("code")).IsEqualTo("too_many_streams");
         await streams[0].Ended.WaitAsync(TimeSpan.FromSeconds(5));
@@ -138,7 +144,9 @@ public sealed class WatchPlaceTests : SharedRigTests
         (await visitors[0].LeaveAsync()).Expect(204);
 
         for (var device = 1; device < 5; device++)
+        {
             await streams[device].NextAsync("active");
+        }
     }
 
     [Test]
@@ -174,7 +182,10 @@ public sealed class WatchPlaceTests : SharedRigTests
         var show = await Rig.Catalogue.AddShowAsync(maxActive: 1);
         var visitors = Enumerable.Range(0, count).Select(_ => Rig.NewVisitor()).ToArray();
         foreach (var visitor in visitors)
+        {
             (await visitor.EnterAsync(show.Queue)).Expect(201);
+        }
+
         return (show, visitors);
     }
 
@@ -189,7 +200,9 @@ public sealed class WatchPlaceTests : SharedRigTests
         public async ValueTask DisposeAsync()
         {
             foreach (var stream in _streams)
+            {
                 await stream.DisposeAsync();
+            }
         }
     }
 }

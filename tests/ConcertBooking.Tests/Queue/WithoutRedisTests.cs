@@ -1,5 +1,5 @@
 using System.Net;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Support;
 using StackExchange.Redis;

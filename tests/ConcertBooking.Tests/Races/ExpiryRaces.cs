@@ -42,12 +42,17 @@ public sealed class ExpiryRaces : SharedRigTests
             });
             var facts = await FactsAsync(show);
             for (var seat = 0; seat < Batch; seat++)
+            {
                 outcomes.Add(Judge(facts, seat + 1, show, reservations[seat], answers[seat].Pay, answers[seat].Hold));
+            }
         }
 
         // A run in which only one of them ever won would have missed the moment it is about.
         foreach (var outcome in (string[])["paid", "expired, seat taken over", "expired, seat not taken"])
+        {
             await Assert.That(outcomes.Count(seen => seen == outcome)).IsGreaterThan(times / 50);
+        }
+
         await Rig.VerifyAsync();
     }
 
@@ -85,20 +90,29 @@ public sealed class ExpiryRaces : SharedRigTests
         {
             hold.ExpectProblem(409, "seat_taken");
             if (fact is not { Status: "CONFIRMED", Payments: 1, Uses: 1, Balance: 0 } || fact.LiveReservation != reservation)
+            {
                 Assert.Fail($"Seat {seatNo} was paid, but the database tells {fact}.");
+            }
+
             return "paid";
         }
 
         pay.ExpectProblem(410, "hold_expired");
         if (fact.Status == "CONFIRMED" || fact.Payments != 0 || fact.Uses != 0 || fact.Balance != show.Price)
+        {
             Assert.Fail($"Seat {seatNo} was not paid, but the database tells {fact}.");
+        }
+
         if (hold.Status != 201)
         {
             hold.ExpectProblem(409, "seat_taken");
             return "expired, seat not taken";
         }
         if (fact.Status != "EXPIRED" || fact.LiveReservation != hold.Value("reservationId"))
+        {
             Assert.Fail($"Seat {seatNo} was taken over, but the database tells {fact}.");
+        }
+
         return "expired, seat taken over";
     }
 
@@ -123,11 +137,19 @@ public sealed class ExpiryRaces : SharedRigTests
             foreach (var (user, id, pay, release) in pairs)
             {
                 if (pay.Status == 201)
+                {
                     release.ExpectProblem(409, "already_paid");
+                }
                 else
+                {
                     pay.ExpectProblem(410, "hold_expired");
+                }
+
                 if (pay.Status != 201)
+                {
                     release.Expect(204);
+                }
+
                 paid += pay.Status == 201 ? 1 : 0;
                 await Assert.That(await Rig.Database.StatusAsync(id)).IsEqualTo(pay.Status == 201 ? "CONFIRMED" : "RELEASED");
                 await Assert.That(await user.BalanceAsync()).IsEqualTo(pay.Status == 201 ? 0 : show.Price);

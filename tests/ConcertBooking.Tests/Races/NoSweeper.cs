@@ -20,7 +20,10 @@ public sealed class NoSweeper : SharedRigTests
         await LetAnHourPassAsync(fleet.Database);
         var users = new List<Visitor>();
         for (var number = 0; number < 100; number++)
+        {
             users.Add(await fleet.NewVisitorAsync(show, member: number % 2));
+        }
+
         await Assert.That(await fleet.Database.StatusAsync(lost)).IsEqualTo("HELD");
         await Assert.That(await AvailableAsync(fleet, show)).IsEqualTo(1);
 
@@ -59,7 +62,10 @@ public sealed class NoSweeper : SharedRigTests
         var show = await fleet.Catalogue.AddShowAsync(Seats);
         var late = await fleet.NewVisitorAsync(show, points: show.Price);
         for (var seat = 1; seat <= Seats; seat++)
+        {
             await late.HeldAsync(show, seat);
+        }
+
         await LetAnHourPassAsync(fleet.Database);
 
         await Assert.That((await fleet.Database.ColumnAsync<Guid>(Overdue)).Count).IsEqualTo(Seats);
@@ -68,7 +74,10 @@ public sealed class NoSweeper : SharedRigTests
         await Assert.That((await fleet.Database.ColumnAsync<Guid>(Overdue)).Count).IsEqualTo(0);
         var users = new List<Visitor>();
         for (var number = 0; number < 30; number++)
+        {
             users.Add(await fleet.NewVisitorAsync(show));
+        }
+
         for (var seat = 1; seat <= Seats; seat++)
         {
             var replies = await Rush.AllHeardAsync(users.GetRange((seat - 1) * 10, 10), user => user.HoldAsync(show, seat));

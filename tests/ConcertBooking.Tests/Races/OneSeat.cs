@@ -65,7 +65,10 @@ public sealed class OneSeat : SharedRigTests
         await Assert.That(await Rig.Database.ScalarAsync<long>(
             "SELECT COUNT(DISTINCT seat_no, user_id) FROM reservation WHERE schedule_id = @schedule", ("@schedule", show.ScheduleId))).IsEqualTo(Seats);
         for (var seat = 1; seat <= Seats; seat++)
+        {
             await Rig.Database.ExpectOneOwnerAsync(show, seat, null);
+        }
+
         await Rig.VerifyAsync();
     }
 
@@ -78,7 +81,10 @@ public sealed class OneSeat : SharedRigTests
         {
             var reply = await Eventually.HeardAsync(() => user.HoldAsync(show, seat));
             if (reply.Status == 201)
+            {
                 return reply.Value("reservationId");
+            }
+
             reply.ExpectProblem(409, "seat_taken");
         }
         return null;
@@ -103,7 +109,10 @@ public sealed class OneSeat : SharedRigTests
                     continue;
                 }
                 if (Interlocked.Increment(ref owners) != 1)
+                {
                     Assert.Fail("Two owners at once.");
+                }
+
                 Interlocked.Increment(ref turns);
                 Interlocked.Decrement(ref owners);
                 (await Eventually.HeardAsync(() => user.ReleaseAsync(reply.Value("reservationId")))).Expect(204);

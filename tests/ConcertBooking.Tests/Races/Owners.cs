@@ -12,7 +12,9 @@ internal static class Owners
             "SELECT reservation_id FROM reservation WHERE schedule_id = @schedule AND seat_no = @seat AND status IN ('HELD', 'CONFIRMED')",
             ("@schedule", show.ScheduleId), ("@seat", seatNo));
         if (live.Count != 1 || (reservationId is not null && live[0] != Guid.Parse(reservationId)))
+        {
             Assert.Fail($"Seat {seatNo} should belong to {reservationId ?? "one reservation"} but belongs to [{string.Join(", ", live)}].");
+        }
     }
 
     /// <summary>Payments and ledger rows of a user: how many, and their sum.</summary>

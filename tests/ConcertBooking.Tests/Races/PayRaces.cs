@@ -21,9 +21,13 @@ public sealed class PayRaces : SharedRigTests
         foreach (var reply in replies.Where(reply => reply != first))
         {
             if (reply.Status == 201)
+            {
                 ExpectReplay(reply, first);
+            }
             else
+            {
                 reply.ExpectProblem(409, "idempotency_key_in_use");
+            }
         }
         await Assert.That(await Rig.Database.SpentAsync(user.UserId)).IsEqualTo((1, 1, show.Price));
         await Assert.That(await user.BalanceAsync()).IsEqualTo(2 * show.Price);
@@ -44,9 +48,13 @@ public sealed class PayRaces : SharedRigTests
         foreach (var reply in replies.Where(reply => reply != first))
         {
             if (reply.Status == 201)
+            {
                 ExpectReplay(reply, first);
+            }
             else
+            {
                 reply.ExpectProblem(409, "idempotency_key_in_use");
+            }
         }
         await Assert.That(await user.BalanceAsync()).IsEqualTo(700);
         await Rig.VerifyAsync();
@@ -67,7 +75,9 @@ public sealed class PayRaces : SharedRigTests
         foreach (var reply in replies.Where(reply => reply.Status != 201))
         {
             if (reply.Status != 422)
+            {
                 reply.ExpectProblem(409, "idempotency_key_in_use");
+            }
         }
         var loser = paid[0].Value("reservationId") == one ? other : one;
         (await user.PayAsync(loser, key)).ExpectProblem(422, "idempotency_key_reused");
@@ -124,7 +134,9 @@ public sealed class PayRaces : SharedRigTests
         user.Api = a.Api;
         var reservations = new ConcurrentQueue<string>();
         for (var seat = 1; seat <= Seats; seat++)
+        {
             reservations.Enqueue(await user.HeldAsync(show, seat));
+        }
 
         var replies = await Rush.AllHeardAsync(reservations, reservation => PayAsync(user, reservation, reservation, (int)reservation[^1]));
 
@@ -141,7 +153,9 @@ public sealed class PayRaces : SharedRigTests
         var user = await Rig.NewVisitorAsync(show, points: 4_000);
         var reservations = new List<string>();
         for (var seat = 1; seat <= 4; seat++)
+        {
             reservations.Add(await user.HeldAsync(show, seat));
+        }
 
         var key = Visitor.NewKey();
         var replies = await Rush.AllHeardAsync(54, number => number < 4
@@ -159,7 +173,9 @@ public sealed class PayRaces : SharedRigTests
     private static void ExpectReplay(Reply reply, Reply first)
     {
         if (reply.Header("Idempotency-Replayed") != "true" || !reply.Body.AsSpan().SequenceEqual(first.Body))
+        {
             Assert.Fail($"Expected the first answer again:\n{first}\nbut got:\n{reply}");
+        }
     }
 
     private Task<Reply> PayAsync(Visitor user, string reservation, string key, int number) => Both(number).SendAsync(

@@ -52,9 +52,15 @@ internal static class Rush
     public static Reply ExpectOneWinner(this IReadOnlyCollection<Reply> replies, int status, string code)
     {
         if (replies.Count(reply => reply.Status == 201) != 1 || replies.Count(reply => reply.Code == code) != replies.Count - 1)
+        {
             Assert.Fail($"Expected 1 × 201, {replies.Count - 1} × {status} {code} but got {replies.Tally()}");
+        }
+
         foreach (var loser in replies.Where(reply => reply.Status != 201))
+        {
             loser.ExpectProblem(status, code);
+        }
+
         return replies.Single(reply => reply.Status == 201).Expect(201);
     }
 }

@@ -47,7 +47,9 @@ public sealed class SchemaGuards : SharedRigTests
     {
         await using var scratch = await ScratchAsync();
         foreach (var status in (string[])["EXPIRED", "RELEASED", "EXPIRED", "RELEASED", "HELD"])
+        {
             await ReserveAsync(scratch, status);
+        }
 
         await Assert.That(await scratch.ExecuteAsync(
             "UPDATE reservation SET status = 'EXPIRED' WHERE schedule_id = @schedule AND status = 'HELD'", ("@schedule", scratch.Show.ScheduleId))).IsEqualTo(1);
@@ -175,7 +177,10 @@ public sealed class SchemaGuards : SharedRigTests
         {
             await using var command = new MySqlCommand(sql, _connection, _transaction);
             foreach (var (name, value) in parameters)
+            {
                 command.Parameters.AddWithValue(name, value);
+            }
+
             return await command.ExecuteNonQueryAsync();
         }
 

@@ -6,9 +6,9 @@ namespace ConcertBooking.Tests.Reservations;
 public sealed class HoldSeatTests : SharedRigTests
 {
     /// <summary>Nobody sweeps the database of such an instance.</summary>
-    private static readonly Dictionary<string, string?> s_apiOnly = new() { ["Roles"] = "api" };
+    private static readonly Dictionary<string, string?> ApiOnly = new() { ["Roles"] = "api" };
 
-    private static readonly string[] s_members = ["reservationId", "scheduleId", "seatNo", "status", "price", "heldUntil"];
+    private static readonly string[] Members = ["reservationId", "scheduleId", "seatNo", "status", "price", "heldUntil"];
 
     [Test]
     public async Task HoldSeat_FreeSeat_Returns201WithLocation()
@@ -17,7 +17,7 @@ public sealed class HoldSeatTests : SharedRigTests
         var visitor = await Rig.NewVisitorAsync(show);
         var before = TimeProvider.System.GetUtcNow();
 
-        var reply = (await visitor.HoldAsync(show, seatNo: 7)).Expect(201).ExpectMembers(s_members);
+        var reply = (await visitor.HoldAsync(show, seatNo: 7)).Expect(201).ExpectMembers(Members);
 
         var reservationId = reply.Value("reservationId");
         await Assert.That(Guid.Parse(reservationId).Version).IsEqualTo(7);
@@ -154,7 +154,7 @@ public sealed class HoldSeatTests : SharedRigTests
     [Test]
     public async Task HoldSeat_OverdueHoldAndNobodySweeps_Returns201ToAnother()
     {
-        await using var alone = await Rig.StartAloneAsync(s_apiOnly);
+        await using var alone = await Rig.StartAloneAsync(ApiOnly);
         var show = await alone.Catalogue.AddShowAsync();
         var first = await Rig.NewVisitor(alone).AdmittedAsync(show);
         var overdue = await first.HeldAsync(show);
@@ -171,7 +171,7 @@ public sealed class HoldSeatTests : SharedRigTests
     [Test]
     public async Task HoldSeat_OwnOverdueHold_Returns201Anew()
     {
-        await using var alone = await Rig.StartAloneAsync(s_apiOnly);
+        await using var alone = await Rig.StartAloneAsync(ApiOnly);
         var show = await alone.Catalogue.AddShowAsync();
         var visitor = await Rig.NewVisitor(alone).AdmittedAsync(show);
         var overdue = await visitor.HeldAsync(show);
@@ -183,7 +183,7 @@ public sealed class HoldSeatTests : SharedRigTests
     [Test]
     public async Task HoldSeat_ExpiredByHand_Returns201()
     {
-        await using var alone = await Rig.StartAloneAsync(s_apiOnly);
+        await using var alone = await Rig.StartAloneAsync(ApiOnly);
         var show = await alone.Catalogue.AddShowAsync();
         var overdue = await (await Rig.NewVisitor(alone).AdmittedAsync(show)).HeldAsync(show, seatNo: 4);
         await alone.Database.LetHoldPassAsync(overdue);
@@ -274,7 +274,9 @@ public sealed class HoldSeatTests : SharedRigTests
         var visitor = await Rig.NewVisitorAsync(show);
         var first = await visitor.HeldAsync(show, seatNo: 1);
         for (var seatNo = 2; seatNo <= 4; seatNo++)
+        {
             await visitor.HeldAsync(show, seatNo);
+        }
 
         (await visitor.HoldAsync(show, seatNo: 5)).ExpectProblem(409, "hold_limit_reached");
         (await visitor.HoldAsync(show, seatNo: 4)).Expect(200);
@@ -307,7 +309,10 @@ public sealed class HoldSeatTests : SharedRigTests
         var show = await Rig.Catalogue.AddShowAsync(seats: 50);
         var greedy = await Rig.NewVisitorAsync(show);
         for (var seatNo = 1; seatNo <= 4; seatNo++)
+        {
             await greedy.HeldAsync(show, seatNo);
+        }
+
         var others = await Rig.AdmittedAsync(show, 40);
 
         foreach (var (index, other) in others.Index())
@@ -315,7 +320,9 @@ public sealed class HoldSeatTests : SharedRigTests
             var refused = Rush.AllAtOnceAsync(3, _ => greedy.HoldAsync(show, 5 + index));
             (await other.HoldAsync(show, 5 + index)).Expect(201);
             foreach (var reply in await refused)
+            {
                 await Assert.That(reply.Code).IsEqualTo("hold_limit_reached").Or.IsEqualTo("seat_taken");
+            }
         }
     }
 

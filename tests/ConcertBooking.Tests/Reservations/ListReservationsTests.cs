@@ -11,7 +11,10 @@ public sealed class ListReservationsTests : SharedRigTests
         var visitor = await Rig.NewVisitorAsync(show);
         var ids = new List<string>();
         for (var seatNo = 1; seatNo <= 3; seatNo++)
+        {
             ids.Add(await visitor.HeldAsync(show, seatNo));
+        }
+
         await (await Rig.NewVisitorAsync(show)).HeldAsync(show, seatNo: 4);
         ids.Reverse();
 

@@ -29,10 +29,15 @@ public sealed partial class BadInputTests : SharedRigTests
             var code = response.Content.Headers.ContentType?.MediaType == "application/problem+json"
                 ? JsonElement.Parse(Encoding.UTF8.GetBytes(text)).Value("code") : null;
             if ((int)response.StatusCode != entry.Number("status") || code != entry.GetProperty("code").GetString())
+            {
                 wrong.Add($"{entry.Value("name")}: expected {entry.Number("status")} {entry.GetProperty("code")} but got {(int)response.StatusCode} {text}");
+            }
         }
         if (wrong.Count > 0)
+        {
             Assert.Fail($"{wrong.Count} of {lines.Length}:\n{string.Join('\n', wrong)}");
+        }
+
         await Assert.That(await visitor.BalanceAsync()).IsEqualTo(0);
         await Assert.That((await visitor.GetAsync("/v1/reservations")).Items().Count).IsEqualTo(0);
     }
@@ -73,9 +78,15 @@ public sealed partial class BadInputTests : SharedRigTests
             request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
         }
         if (entry.Value("as") != "nobody")
+        {
             request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {(entry.Value("as") == "admin" ? Rig.Admin : visitor).AccessToken}");
+        }
+
         if (entry.Value("as") == "admitted")
+        {
             request.Headers.TryAddWithoutValidation("Queue-Token", visitor.QueueToken);
+        }
+
         if (!entry.TryGetProperty("headers", out var headers))
         {
             request.Headers.TryAddWithoutValidation("Idempotency-Key", Visitor.NewKey());
@@ -91,7 +102,9 @@ public sealed partial class BadInputTests : SharedRigTests
             }
             request.Content!.Headers.Remove(name);
             if (value.Length > 0)
+            {
                 request.Content.Headers.TryAddWithoutValidation(name, value);
+            }
         }
         return request;
     }

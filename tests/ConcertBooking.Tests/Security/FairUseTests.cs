@@ -110,12 +110,16 @@ public sealed class FairUseTests : SharedRigTests
         var visitor = Rig.NewVisitor(service);
 
         for (var i = 0; i < 10; i++)
+        {
             (await visitor.GetAsync("/v1/points")).Expect(200);
+        }
 
         command.CommandText = "UNLOCK TABLES";
         await command.ExecuteNonQueryAsync();
         foreach (var reply in await Task.WhenAll(madeUp))
+        {
             await Assert.That(reply.Code).IsEqualTo("queue_not_found").Or.IsEqualTo("database_unavailable");
+        }
     }
 
     private static async Task<int> CountAsync(Func<Task<Reply>> ask, int times)
@@ -123,7 +127,10 @@ public sealed class FairUseTests : SharedRigTests
         await EarlyInAWindowAsync();
         var replies = await Task.WhenAll(Enumerable.Range(0, times).Select(_ => ask()));
         foreach (var refusal in replies.Where(reply => reply.Status == 429))
+        {
             refusal.ExpectProblem(429, "too_many_requests").ExpectRetryAfter();
+        }
+
         return replies.Count(reply => reply.Status != 429);
     }
 
@@ -135,7 +142,10 @@ public sealed class FairUseTests : SharedRigTests
     {
         var settings = new Dictionary<string, string?> { ["RateLimits__PerUser"] = $"{perUser}", ["RateLimits__PerAddress"] = $"{perAddress}" };
         if (more is var (name, value))
+        {
             settings[name] = value;
+        }
+
         return Rig.StartAsync(settings);
     }
 }

@@ -48,7 +48,10 @@ public sealed class FuzzTests : SharedRigTests
         await Assert.That(service.Process.ResidentMegabytes).IsLessThan(early + 60);
         var after = await ChecksumsAsync(service.Database);
         foreach (var (table, sum) in before)
+        {
             await Assert.That(after[table]).IsEqualTo(sum).Because($"no refused request may change {table} (FUZZ_SEED={seed})");
+        }
+
         await Assert.That(service.Process.Output.Where(line => line.Contains("Unhandled", StringComparison.Ordinal))).IsEmpty();
     }
 
@@ -88,7 +91,9 @@ public sealed class FuzzTests : SharedRigTests
                 var bare = status >= 400 && request.Method != HttpMethod.Head && response.Content.Headers.ContentType?.MediaType != "application/problem+json"
                     && text.Length > 0;
                 if (status >= 500 || bare || (told is not null && status >= 400))
+                {
                     Assert.Fail($"FUZZ_SEED={seed} worker {worker} request {i}: {Fuzzer.Show(request)}\n→ {status} {told}\n{text}");
+                }
             }
         })));
     }

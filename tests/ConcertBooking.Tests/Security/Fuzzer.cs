@@ -26,7 +26,10 @@ internal sealed record FuzzCall(string Method, string Path, IReadOnlyList<string
     private static IReadOnlyList<FuzzMember>? ReadBody(JsonElement document, JsonElement operation)
     {
         if (!operation.TryGetProperty("requestBody", out var body))
+        {
             return null;
+        }
+
         var text = body.GetRawText();
         const string Mark = "#/components/schemas/";
         var start = text.IndexOf(Mark, StringComparison.Ordinal) + Mark.Length;
@@ -42,30 +45,33 @@ internal sealed record FuzzCall(string Method, string Path, IReadOnlyList<string
 /// <summary>Makes requests that must be refused: every body has a fault that no reader may overlook.</summary>
 internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visitor victim, string adminToken, string strangersKey)
 {
-    private static readonly string[] s_numbers =
+    private static readonly string[] Numbers =
     [
         "-1", "1e400", "-1e400", "0.5", "1.0000000000000001", "9007199254740993", "9223372036854775808", "-9223372036854775809",
         "99999999999999999999999999999999999", "1e3", "00", "0x10", "NaN", "Infinity", "+1", "\"1\"", "null", "true", "[]", "{}", "[1]", "\"\"", ".5", "1.",
     ];
 
-    private static readonly string[] s_notStrings = ["0", "-1", "true", "[]", "{}", "[\"x\"]", "1e400", "\"\\ud800\"", "\"\\u12\"", "\"\u0001\"", "'x'", "x"];
+    private static readonly string[] NotStrings = ["0", "-1", "true", "[]", "{}", "[\"x\"]", "1e400", "\"\\ud800\"", "\"\\u12\"", "\"\u0001\"", "'x'", "x"];
 
-    private static readonly string[] s_texts =
+    private static readonly string[] Texts =
     [
         "", "0", "-1", "abc", "1;DROP TABLE seat", "' OR '1'='1", "%00", "%0d%0aSet-Cookie:%20a=b", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "9223372036854775808",
         "99999999999999999999", "1e3", "1.0", "+1", "%F0%9F%98%80", "%C3%28", "%ED%A0%80", "null", "undefined", "NaN", "019a0000-0000-7000-8000-000000000000",
         "019a0000-0000-7000-8000-00000000000", "{019a0000-0000-7000-8000-000000000000}", "${jndi:ldap://x}", "..", "*", "a%2Fb",
     ];
 
-    private static readonly string[] s_verbs = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "FOO"];
+    private static readonly string[] Verbs = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "FOO"];
 
     public HttpRequestMessage Next(Uri address)
     {
         var call = calls[random.Next(calls.Count)];
-        var method = random.Next(20) == 0 ? Any(s_verbs) : call.Method;
+        var method = random.Next(20) == 0 ? Any(Verbs) : call.Method;
         var path = string.Join('/', call.Path.Split('/').Select(part => part.StartsWith('{') ? Text() : part));
         if (random.Next(20) == 0)
+        {
             path = path.Insert(random.Next(1, path.Length), Any(["/", "//", "/./", "%2f", "%00", ";x=1", "\\", "%5c", "?", "/../"]));
+        }
+
         var query = string.Join('&', call.Query.Append("x").Where(_ => random.Next(3) > 0).SelectMany(name =>
             Enumerable.Repeat(name, random.Next(1, 3)).Select(one => $"{one}={Text()}")));
 
@@ -80,7 +86,10 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
                 Any(["", "*", "\"", "W/\"", "br;q=2, gzip;q=x", "00-zz-zz-01", "::1, unknown", new string('x', random.Next(4_000)), "a\tb", "null", "bytes=0-"]));
         }
         if (method is not ("GET" or "HEAD" or "TRACE" or "DELETE" or "OPTIONS") || random.Next(10) == 0)
+        {
             AddBody(request, call.Body ?? []);
+        }
+
         return request;
     }
 
@@ -97,7 +106,10 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
             _ => $"Bearer {adminToken}",
         };
         if (access is not null)
+        {
             request.Headers.TryAddWithoutValidation("Authorization", access);
+        }
+
         var place = random.Next(4) switch
         {
             0 => null,
@@ -105,9 +117,14 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
             _ => victim.QueueToken,
         };
         if (place is not null)
+        {
             request.Headers.TryAddWithoutValidation("Queue-Token", place);
+        }
+
         if (random.Next(3) > 0)
+        {
             request.Headers.TryAddWithoutValidation("Idempotency-Key", Any(["", "k", new string('k', 255), new string('k', 256), "ключ", "a b"]));
+        }
     }
 
     private void AddBody(HttpRequestMessage request, IReadOnlyList<FuzzMember> members)
@@ -138,11 +155,17 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
         var parts = members.Select((member, index) => index != fault
             ? $"\"{member.Name}\":{(member.Type == "integer" ? "1" : "\"main\"")}"
             : member.Required && random.Next(4) == 0 ? "\"x\":1"
-            : $"\"{member.Name}\":{(member.Type == "integer" ? Any([.. s_numbers.Where(number => number != "null")]) : Any(s_notStrings))}").ToList();
+            : $"\"{member.Name}\":{(member.Type == "integer" ? Any([.. Numbers.Where(number => number != "null")]) : Any(NotStrings))}").ToList();
         if (members[fault].Type == "integer" && parts[fault].EndsWith(":9007199254740993", StringComparison.Ordinal))
+        {
             parts[fault] += "0000000000";
+        }
+
         if (random.Next(4) == 0)
+        {
             parts.Insert(0, Any(["\"x\":null", "\"__proto__\":{\"admin\":true}", "\"userId\":1", "\"\":\"\"", $"\"deep\":{new string('[', 40)}{new string(']', 40)}", "\"😀\":\"\\u0000\""]));
+        }
+
         var text = "{" + string.Join(',', parts) + "}";
         return random.Next(8) switch
         {
@@ -173,15 +196,18 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
         return bytes;
     }
 
-    private static readonly Lazy<byte[]> s_bomb = new(() =>
+    private static readonly Lazy<byte[]> BombBytes = new(() =>
     {
         using var target = new MemoryStream();
         using (var gzip = new GZipStream(target, CompressionLevel.SmallestSize))
+        {
             gzip.Write(new byte[10_000_000]);
+        }
+
         return target.ToArray();
     });
 
-    private static byte[] Bomb() => s_bomb.Value;
+    private static byte[] Bomb() => BombBytes.Value;
 
     private string Damaged(string token) => random.Next(4) switch
     {
@@ -191,7 +217,7 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
         _ => new StringBuilder(token) { [random.Next(token.Length)] = '_' } + "_",
     };
 
-    private string Text() => random.Next(15) == 0 ? new string('9', random.Next(1_000)) : Any(s_texts);
+    private string Text() => random.Next(15) == 0 ? new string('9', random.Next(1_000)) : Any(Texts);
 
     private string Any(string[] choices) => choices[random.Next(choices.Length)];
 }

@@ -37,7 +37,9 @@ public sealed class GateTests : SharedRigTests
         await Assert.That(page.Status).IsEqualTo(200);
         await Assert.That(page.Header("Content-Security-Policy")).IsNotNull().And.Contains("script-src 'self' 'unsafe-inline'");
         foreach (var elsewhere in (string[])["src=\"http", "src=\"//", "href=\"http", "import 'http", "cdn."])
+        {
             await Assert.That(page.Text).DoesNotContain(elsewhere);
+        }
     }
 
     [Test]
@@ -63,7 +65,9 @@ public sealed class GateTests : SharedRigTests
         await Assert.That(good.Header("Access-Control-Allow-Origin")).IsEqualTo("https://shop.example");
         await Assert.That((await Preflight("http://localhost:5173")).Header("Access-Control-Allow-Origin")).IsEqualTo("http://localhost:5173");
         foreach (var stranger in (string[])["https://evil.example", "https://shop.example.evil.example", "http://shop.example", "null"])
+        {
             await Assert.That((await Preflight(stranger)).Header("Access-Control-Allow-Origin")).IsNull();
+        }
 
         // A refusal is readable too, and tells when to come again.
         var refused = await service.Api.GetAsync("/v1/points", ("Origin", "https://shop.example"));
@@ -93,7 +97,9 @@ public sealed class GateTests : SharedRigTests
                     var vary = reply.Header("Vary")?.Split(',', StringSplitOptions.TrimEntries) ?? [];
                     await Assert.That(vary.Count(static name => name == "Origin")).IsEqualTo(1).Because(reply.ToString());
                     if (reply.Status < 400)
+                    {
                         await Assert.That(vary).Contains("Accept-Encoding").Because(reply.ToString());
+                    }
                 }
             }
         }
@@ -185,7 +191,10 @@ public sealed class GateTests : SharedRigTests
 
         await Assert.That(Stopwatch.GetElapsedTime(started)).IsLessThan(TimeSpan.FromSeconds(15));
         foreach (var answer in answers)
+        {
             await Assert.That(RawRequest.Status(answer)).IsEqualTo(408).Because(answer);
+        }
+
         await Assert.That(await visitor.BalanceAsync()).IsEqualTo(0);
     }
 

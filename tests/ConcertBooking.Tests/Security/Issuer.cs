@@ -2,7 +2,7 @@ using System.Buffers.Text;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Security;
@@ -96,10 +96,16 @@ public sealed class Issuer : IDisposable
     {
         var settings = Settings;
         foreach (var (name, value) in changes)
+        {
             settings[name] = value;
+        }
+
         var service = await rig.StartAsync(settings);
         if (!Silent)
+        {
             await ExpectUpAsync(service, 1);
+        }
+
         return service;
     }
 
@@ -145,7 +151,10 @@ public sealed class Issuer : IDisposable
     {
         var keys = context.Request.Url!.AbsolutePath == "/keys";
         if (keys)
+        {
             Interlocked.Increment(ref _asked);
+        }
+
         try
         {
             context.Response.ContentType = "application/json";

@@ -8,7 +8,7 @@ namespace ConcertBooking.Tests.Security;
 public sealed class OidcTests : SharedRigTests
 {
     /// <summary>The service's own limit is a second and a half.</summary>
-    private static readonly TimeSpan s_inTime = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan InTime = TimeSpan.FromSeconds(4);
 
     [Test]
     public async Task Token_OfTheIssuer_OpensTheDoor_AndNoOtherDoes()
@@ -46,7 +46,9 @@ public sealed class OidcTests : SharedRigTests
         foreach (var secret in (string[])[rsa.PublicPem, rsa.PublicPem + "\n", rsa.Jwk(), Rig.SigningKey])
         {
             foreach (var header in (string[])["""{"alg":"HS256","typ":"JWT","kid":"r1"}""", """{"alg":"HS256"}"""])
+            {
                 (await AskAsync(service, AccessTokens.Sign(secret, header, issuer.Claims()))).ExpectProblem(401, "unauthorized");
+            }
         }
         (await AskAsync(service, AccessTokens.WithoutSignature("""{"alg":"none","kid":"r1"}""", issuer.Claims()))).ExpectProblem(401, "unauthorized");
         (await AskAsync(service, stranger.Sign(issuer.Claims()))).ExpectProblem(401, "unauthorized");
@@ -86,7 +88,9 @@ public sealed class OidcTests : SharedRigTests
         (await AskAsync(service, key.Sign(issuer.Claims()))).Expect(200);
 
         for (var i = 0; i < 100; i++)
+        {
             (await AskAsync(service, stranger.Sign(issuer.Claims()))).ExpectProblem(401, "unauthorized");
+        }
 
         await Assert.That(issuer.Asked).IsLessThan(20);
         (await AskAsync(service, key.Sign(issuer.Claims()))).Expect(200);
@@ -109,7 +113,7 @@ public sealed class OidcTests : SharedRigTests
         foreach (var (reply, took) in answers)
         {
             reply.ExpectProblem(503, "issuer_unavailable").ExpectRetryAfter();
-            await Assert.That(took).IsLessThan(s_inTime);
+            await Assert.That(took).IsLessThan(InTime);
         }
         (await AskAsync(service, "no.token")).ExpectProblem(401, "unauthorized");
         (await service.Api.GetAsync("/v1/concerts")).Expect(200);

@@ -39,7 +39,10 @@ public sealed class ProofOfWorkTests : SharedRigTests
         (await EnterAsync(visitor, queue, changed)).ExpectProblem(403, "proof_of_work_needed");
         (await EnterAsync(visitor, queue, challenge + ":no-work-at-all")).ExpectProblem(403, "proof_of_work_needed");
         foreach (var nonsense in (string[])["", ":", challenge, challenge + ":", new string('A', 4_000), "A:1"])
+        {
             (await EnterAsync(visitor, queue, nonsense)).ExpectProblem(403, "proof_of_work_needed");
+        }
+
         (await EnterAsync(visitor, queue, answer)).Expect(201);
     }
 
@@ -96,7 +99,9 @@ public sealed class ProofOfWorkTests : SharedRigTests
             var answer = $"{challenge}:{number}";
             var hash = SHA256.HashData(Encoding.UTF8.GetBytes(answer));
             if (BitOperations.LeadingZeroCount(System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(hash)) >= bits)
+            {
                 return answer;
+            }
         }
     }
 }

@@ -25,9 +25,13 @@ public sealed class RoleTests : SharedRigTests
         var reply = await service.Api.GetAsync("/v1/admin/queues/main", Bearer(key.Sign(issuer.Claims(more: $",{claims[1..^1]}"))));
 
         if (opens)
+        {
             reply.Expect(200);
+        }
         else
+        {
             reply.ExpectProblem(403, "forbidden");
+        }
     }
 
     [Test]
@@ -75,14 +79,22 @@ public sealed class RoleTests : SharedRigTests
             .Append(AccessTokens.Sign(Rig.NewKey(), AccessTokens.Hs256, refused[0].Claims)).ToArray();
 
         foreach (var token in tokens.Concat(tokens).Concat(tokens))
+        {
             (await service.Api.GetAsync("/v1/points", Bearer(token))).ExpectProblem(401, "unauthorized");
+        }
+
         (await service.Api.GetAsync("/v1/points")).ExpectProblem(401, "unauthorized");
 
         foreach (var reason in refused.Select(static one => one.Reason).Append("it is not signed with a key that counts here"))
+        {
             await Eventually.TrueAsync(() => Lines(reason).Length == 1, TimeSpan.FromSeconds(5), reason);
+        }
+
         await Assert.That(Lines("Refused an access token")).Count().IsEqualTo(5);
         foreach (var part in tokens.SelectMany(static token => token.Split('.')[1..]).Append($"{subject}"))
+        {
             await Assert.That(Lines(part)).IsEmpty();
+        }
 
         string[] Lines(string text) => [.. service.Process.Output.Where(line => line.Contains(text, StringComparison.Ordinal))];
     }

@@ -5,7 +5,7 @@ namespace ConcertBooking.Tests.Security;
 /// <summary>What a service prints is read by many; the suite's watch over it must be awake.</summary>
 public sealed class SecretTests
 {
-    private static readonly Dictionary<string, string?> s_settings = new()
+    private static readonly Dictionary<string, string?> Settings = new()
     {
         ["Auth__SigningKey"] = "0123456789abcdef0123456789abcdef",
     };
@@ -18,7 +18,7 @@ public sealed class SecretTests
     public async Task Watch_ASecretInALine_IsTold(string line)
     {
         var watch = new SecretWatch();
-        watch.Watch(s_settings)(line);
+        watch.Watch(Settings)(line);
 
         await Assert.That(watch.ThrowIfTold).Throws<InvalidOperationException>();
     }
@@ -28,7 +28,9 @@ public sealed class SecretTests
     {
         var watch = new SecretWatch();
         foreach (var line in (string[])["", "Now listening on: http://127.0.0.1:8080", "The database did not answer a request: Password"])
-            watch.Watch(s_settings)(line);
+        {
+            watch.Watch(Settings)(line);
+        }
 
         await Assert.That(watch.ThrowIfTold).ThrowsNothing();
     }

@@ -26,7 +26,10 @@ public sealed class StarvationTests : SharedRigTests
         var reservation = await greedy.HeldAsync(show);
         var others = new List<Visitor>();
         for (var number = 0; number < Pool; number++)
+        {
             others.Add(await Rig.NewVisitor(service).AdmittedAsync(show));
+        }
+
         await using var connection = await service.Database.OpenAsync();
         await using var transaction = await connection.BeginTransactionAsync();
         await using (var lockRow = new MySqlCommand("SELECT balance FROM user_point_balance WHERE user_id = @user FOR UPDATE", connection, transaction))
@@ -46,11 +49,17 @@ public sealed class StarvationTests : SharedRigTests
             _ => greedy.ReleaseAsync(reservation),
         });
         foreach (var (index, other) in others.Index())
+        {
             (await other.HoldAsync(show, 90 + index)).Expect(201);
+        }
+
         await transaction.RollbackAsync();
 
         foreach (var reply in await stuck)
+        {
             await Assert.That(reply.Status).IsNotEqualTo(500).Because(reply.ToString());
+        }
+
         (await greedy.ChargeAsync(1)).Expect(201);
     }
 
@@ -63,19 +72,27 @@ public sealed class StarvationTests : SharedRigTests
         var admitted = await Rig.NewVisitor(service).AdmittedAsync(show);
         var waiting = Enumerable.Range(0, 30).Select(_ => Rig.NewVisitor(service)).ToArray();
         foreach (var visitor in waiting)
+        {
             await Assert.That((await visitor.EnterAsync(show.Queue)).Expect(201).Value("status")).IsEqualTo("WAITING");
+        }
+
         await using var connection = await service.Database.OpenAsync();
         await using var command = new MySqlCommand("LOCK TABLES idempotency WRITE", connection);
         await command.ExecuteNonQueryAsync();
 
         var refused = Rush.AllAtOnceAsync(waiting, static visitor => visitor.PayAsync(Guid.NewGuid().ToString()));
         for (var seat = 1; seat <= 4; seat++)
+        {
             (await admitted.HoldAsync(show, seat)).Expect(201);
+        }
+
         command.CommandText = "UNLOCK TABLES";
         await command.ExecuteNonQueryAsync();
 
         foreach (var reply in await refused)
+        {
             await Assert.That(reply.Code).IsEqualTo("queue_token_not_active").Or.IsEqualTo("database_unavailable");
+        }
     }
 
     [Test]

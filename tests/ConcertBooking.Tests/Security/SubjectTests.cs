@@ -1,5 +1,5 @@
 using System.Globalization;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
@@ -11,7 +11,7 @@ public sealed class SubjectTests : SharedRigTests
     private const long FirstMapped = 1L << 52;
     private const string Points = "/v1/points";
 
-    private static readonly string[] s_forms =
+    private static readonly string[] Forms =
     [
         "{0}", "{0} ", "auth0|{0}", "ada.{0}@example.com", "Ada.{0}@example.com", "ádá.{0}", "{0}\\ud83c\\udfb5", "00{0}", "-{0}", "{0}.5", "' OR '1'='1 {0}",
     ];
@@ -24,18 +24,25 @@ public sealed class SubjectTests : SharedRigTests
         await using var one = await issuer.StartServiceAsync(Rig);
         await using var two = await issuer.StartServiceAsync(Rig);
         var unique = $"{UserIds.Next()}0000000000"; // too large to be an id
-        var subjects = s_forms.Append("{0}" + new string('x', 255 - unique.Length)).Append("{0}")
+        var subjects = Forms.Append("{0}" + new string('x', 255 - unique.Length)).Append("{0}")
             .Select(form => form.Replace("{0}", unique, StringComparison.Ordinal)).Distinct().Append($"{Guid.NewGuid()}").ToArray();
 
         foreach (var (index, subject) in subjects.Index())
+        {
             await ChargedAsync(Caller(one, key, issuer, subject), 1_000 + index);
+        }
 
         foreach (var (index, subject) in subjects.Index())
+        {
             await Assert.That(await Caller(two, key, issuer, subject).BalanceAsync()).IsEqualTo(1_000 + index).Because(subject);
+        }
+
         var ids = await Rig.Database.ColumnAsync<long>("SELECT user_id FROM user_identity WHERE issuer = @issuer", ("@issuer", issuer.Address));
         await Assert.That(ids).Count().IsEqualTo(subjects.Length);
         foreach (var id in ids)
+        {
             await Assert.That(id).IsGreaterThanOrEqualTo(FirstMapped).And.IsLessThan(2 * FirstMapped); // exact in JavaScript
+        }
     }
 
     [Test]

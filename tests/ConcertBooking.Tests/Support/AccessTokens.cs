@@ -37,7 +37,7 @@ public static class AccessTokens
 /// <summary>User ids that no other test has.</summary>
 public static class UserIds
 {
-    private static long s_last = Random.Shared.NextInt64(1_000_000, 1_000_000_000_000);
+    private static long _last = Random.Shared.NextInt64(1_000_000, 1_000_000_000_000);
 
-    public static long Next() => Interlocked.Increment(ref s_last);
+    public static long Next() => Interlocked.Increment(ref _last);
 }

@@ -7,7 +7,7 @@ namespace ConcertBooking.Tests.Support;
 /// <summary>Plain HTTP to one address of one instance. All share one connection pool.</summary>
 public sealed class Api(Uri address)
 {
-    private static readonly HttpClient s_http = new(new SocketsHttpHandler
+    private static readonly HttpClient Http = new(new SocketsHttpHandler
     {
         // A test's own activity would make all its requests one trace.
         ActivityHeadersPropagator = null,
@@ -33,7 +33,10 @@ public sealed class Api(Uri address)
     {
         using var request = new HttpRequestMessage(method, new Uri(Address, path));
         if (json is not null)
+        {
             request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(json)) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
+        }
+
         foreach (var (name, value) in headers)
         {
             if (name == "Content-Type")
@@ -42,10 +45,12 @@ public sealed class Api(Uri address)
                 request.Content.Headers.TryAddWithoutValidation(name, value);
             }
             else
+            {
                 request.Headers.TryAddWithoutValidation(name, value);
+            }
         }
 
-        using var response = await s_http.SendAsync(request);
+        using var response = await Http.SendAsync(request);
         var body = await response.Content.ReadAsByteArrayAsync();
         return new Reply(method, request.RequestUri!, (int)response.StatusCode, response.Headers, response.Content.Headers, body);
     }

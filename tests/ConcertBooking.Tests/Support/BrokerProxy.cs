@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Authentication;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 
 namespace ConcertBooking.Tests.Support;
 
@@ -45,7 +45,9 @@ internal abstract class BrokerProxy : IAsyncDisposable
         try
         {
             while (true)
+            {
                 connections.Add(ServeAsync(await _listener.AcceptTcpClientAsync(_stop.Token)));
+            }
         }
         catch (OperationCanceledException)
         {

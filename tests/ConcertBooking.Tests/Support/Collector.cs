@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 
 namespace ConcertBooking.Tests.Support;
 
@@ -44,7 +44,9 @@ internal sealed class Collector : IAsyncDisposable
         get
         {
             lock (_bodies)
+            {
                 return [.. _bodies];
+            }
         }
     }
 
@@ -66,7 +68,10 @@ internal sealed class Collector : IAsyncDisposable
                 using var body = new MemoryStream();
                 await context.Request.InputStream.CopyToAsync(body);
                 lock (_bodies)
+                {
                     _bodies.Add(body.ToArray());
+                }
+
                 context.Response.Close();
             }
         }
@@ -134,7 +139,9 @@ internal sealed class Collector : IAsyncDisposable
                 var next = message[at++];
                 value |= (next & 0x7F) << shift;
                 if (next < 0x80)
+                {
                     return value;
+                }
             }
         }
     }

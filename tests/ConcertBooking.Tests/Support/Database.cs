@@ -40,7 +40,10 @@ public sealed class Database(string connectionString)
         await using var reader = await command.ExecuteReaderAsync();
         var values = new List<T>();
         while (await reader.ReadAsync())
+        {
             values.Add(reader.GetFieldValue<T>(0));
+        }
+
         return values;
     }
 
@@ -95,7 +98,9 @@ public sealed class Database(string connectionString)
             "UPDATE reservation SET held_expires_at = TIMESTAMPADD(SECOND, -1, NOW(3)) WHERE reservation_id = @id AND status = 'HELD'",
             ("@id", Guid.Parse(reservationId)));
         if (changed != 1)
+        {
             throw new InvalidOperationException($"{reservationId} is not held.");
+        }
     }
 
     public Task<string?> StatusAsync(string reservationId) =>
@@ -109,7 +114,10 @@ public sealed class Database(string connectionString)
     {
         var command = new MySqlCommand(sql, connection);
         foreach (var (name, value) in parameters)
+        {
             command.Parameters.AddWithValue(name, value);
+        }
+
         return command;
     }
 }

@@ -23,9 +23,15 @@ internal static partial class DocumentedGrants
         var text = await File.ReadAllTextAsync(Repository.PathOf("deploy/security.md"));
         var statements = SqlBlock().Matches(text).Single(static block => block.Value.Contains("GRANT", StringComparison.Ordinal)).Groups["sql"].Value;
         foreach (var name in (string[])[Service, Migrate, Operator])
+        {
             statements = statements.Replace($"'{name}'@'%'", $"'{UserOf(connection, name)}'@'127.0.0.1'", StringComparison.Ordinal);
+        }
+
         if ((await database.ScalarAsync<string>("SELECT VERSION()"))!.Contains("MariaDB", StringComparison.Ordinal))
+        {
             statements = statements.Replace("CONNECTION_ADMIN", "CONNECTION ADMIN", StringComparison.Ordinal);
+        }
+
         foreach (var statement in statements.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
             await database.ExecuteAsync(statement

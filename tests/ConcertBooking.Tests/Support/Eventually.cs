@@ -6,7 +6,7 @@ namespace ConcertBooking.Tests.Support;
 /// <summary>Asks until the answer is the one that must come, and fails when its time is over.</summary>
 internal static class Eventually
 {
-    private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(25);
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(25);
 
     public static async Task<T> GetAsync<T>(
         Func<Task<T>> ask, Func<T, bool> until, TimeSpan within, [CallerArgumentExpression(nameof(until))] string what = "")
@@ -17,10 +17,16 @@ internal static class Eventually
             var asked = Stopwatch.GetElapsedTime(started);
             var answer = await ask();
             if (until(answer))
+            {
                 return answer;
+            }
+
             if (asked > within)
+            {
                 Assert.Fail($"Not within {within.TotalSeconds:0.###} s: {what}. The last answer:\n{answer}");
-            await Task.Delay(s_interval);
+            }
+
+            await Task.Delay(Interval);
         }
     }
 

@@ -30,7 +30,9 @@ internal sealed class Forwarder(int port, string host, int targetPort) : IAsyncD
         try
         {
             while (true)
+            {
                 connections.Add(ForwardAsync(await _listener.AcceptTcpClientAsync(_stop.Token)));
+            }
         }
         catch (OperationCanceledException)
         {

@@ -1,4 +1,4 @@
-using ConcertBooking.DevHost;
+using ConcertBooking.Servers;
 
 namespace ConcertBooking.Tests.Support;
 

@@ -15,7 +15,7 @@ internal sealed record Told(string Topic, string Key, string Value, IReadOnlyDic
 /// <summary>Reads what was published.</summary>
 internal static class KafkaTopics
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     /// <summary>Everything that is in the topics now, in the order of each partition.</summary>
     /// <param name="bootstrapServers">Where.</param>
@@ -34,7 +34,10 @@ internal static class KafkaTopics
         {
             var headers = new Headers();
             foreach (var (name, value) in told.Headers)
+            {
                 headers.Add(name, Encoding.UTF8.GetBytes(value));
+            }
+
             return producer.ProduceAsync(told.Topic, new Message<string, string> { Key = told.Key, Value = told.Value, Headers = headers });
         }));
     }
@@ -52,20 +55,24 @@ internal static class KafkaTopics
         using var admin = new DependentAdminClientBuilder(consumer.Handle).Build();
         // Without a group: joining one takes longer than all the rest.
         var partitions = topics
-            .SelectMany(topic => admin.GetMetadata(topic, s_patience).Topics.Single().Partitions
+            .SelectMany(topic => admin.GetMetadata(topic, Patience).Topics.Single().Partitions
                 .Select(partition => new TopicPartitionOffset(topic, partition.PartitionId, Offset.Beginning)))
             .ToList();
         consumer.Assign(partitions);
         var found = new List<Told>();
         var unread = partitions.Select(partition => partition.TopicPartition).ToHashSet();
-        using var deadline = new CancellationTokenSource(s_patience);
+        using var deadline = new CancellationTokenSource(Patience);
         while (unread.Count > 0)
         {
             var result = consumer.Consume(deadline.Token);
             if (result.IsPartitionEOF)
+            {
                 unread.Remove(result.TopicPartition);
+            }
             else
+            {
                 found.Add(Read(result));
+            }
         }
         return found;
     }

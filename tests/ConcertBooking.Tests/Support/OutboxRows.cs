@@ -6,8 +6,8 @@ namespace ConcertBooking.Tests.Support;
 /// <summary>Events written past the service, so that their keys, number and order are the test's.</summary>
 internal static class OutboxRows
 {
-    private static readonly DateTimeOffset s_began = DateTimeOffset.UtcNow;
-    private static long s_last;
+    private static readonly DateTimeOffset Began = DateTimeOffset.UtcNow;
+    private static long _last;
 
     /// <summary>Fresh keys whose messages belong to that partition.</summary>
     public static List<Guid> Keys(int count, int partition = 0, int partitions = 1)
@@ -17,7 +17,9 @@ internal static class OutboxRows
         {
             var key = Guid.CreateVersion7();
             if (Checksum(key.ToString()) % partitions == partition)
+            {
                 keys.Add(key);
+            }
         }
         return keys;
     }
@@ -27,12 +29,12 @@ internal static class OutboxRows
     {
         foreach (var some in keys.Chunk(500))
         {
-            var first = Interlocked.Add(ref s_last, some.Length) - some.Length;
+            var first = Interlocked.Add(ref _last, some.Length) - some.Length;
             var rows = string.Join(",", some.Select((_, index) => $"(@i{index}, @topic, @type, @k{index}, '{first + index}')"));
             await database.ExecuteAsync(
                 $"INSERT INTO outbox (event_id, topic, event_type, event_key, payload) VALUES {rows}",
                 [("@topic", topic), ("@type", type), .. some.SelectMany((key, index) =>
-                    ((string, object?)[])[($"@i{index}", Guid.CreateVersion7(s_began.AddMilliseconds(first + index))), ($"@k{index}", key)])]);
+                    ((string, object?)[])[($"@i{index}", Guid.CreateVersion7(Began.AddMilliseconds(first + index))), ($"@k{index}", key)])]);
         }
     }
 
@@ -59,7 +61,9 @@ internal static class OutboxRows
         {
             crc ^= value;
             for (var bit = 0; bit < 8; bit++)
+            {
                 crc = (crc >> 1) ^ ((crc & 1) * 0xEDB88320);
+            }
         }
         return ~crc;
     }

@@ -9,7 +9,7 @@ public sealed record StreamEvent(string Name, JsonElement Data, DateTimeOffset A
 /// <summary>An open stream of server-sent events, read in the background.</summary>
 public sealed class PlaceEvents : IAsyncDisposable
 {
-    private static readonly HttpClient s_http = new(new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null }) { Timeout = Timeout.InfiniteTimeSpan };
+    private static readonly HttpClient Http = new(new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null }) { Timeout = Timeout.InfiniteTimeSpan };
 
     private readonly Channel<StreamEvent> _events = Channel.CreateUnbounded<StreamEvent>();
     private readonly CancellationTokenSource _stop = new();
@@ -39,7 +39,7 @@ public sealed class PlaceEvents : IAsyncDisposable
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(visitor.Api.Address, "/v1/queue/tokens/current/events"));
         request.Headers.Add("Queue-Token", visitor.QueueToken);
-        var response = await s_http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        var response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         return (int)response.StatusCode == 200
             ? new PlaceEvents(response)
             : throw new InvalidOperationException($"The stream was refused: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync()}");
@@ -59,7 +59,9 @@ public sealed class PlaceEvents : IAsyncDisposable
         {
             var next = await NextAsync(withinSeconds);
             if (next.Name == name)
+            {
                 return next;
+            }
         }
     }
 
@@ -90,13 +92,21 @@ public sealed class PlaceEvents : IAsyncDisposable
             while (await reader.ReadLineAsync(_stop.Token) is { } line)
             {
                 if (line.StartsWith(':'))
+                {
                     Interlocked.Increment(ref _comments);
+                }
                 else if (line.StartsWith("retry: ", StringComparison.Ordinal))
+                {
                     Retry = int.Parse(line.AsSpan(7), System.Globalization.CultureInfo.InvariantCulture);
+                }
                 else if (line.StartsWith("event: ", StringComparison.Ordinal))
+                {
                     name = line[7..];
+                }
                 else if (line.StartsWith("data: ", StringComparison.Ordinal))
+                {
                     _events.Writer.TryWrite(new StreamEvent(name, JsonElement.Parse(line[6..]), TimeProvider.System.GetUtcNow()));
+                }
             }
         }
         finally

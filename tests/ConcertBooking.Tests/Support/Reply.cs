@@ -38,9 +38,15 @@ public sealed class Reply(HttpMethod method, Uri address, int status, HttpRespon
     public Reply Expect(int expected)
     {
         if (Status != expected)
+        {
             Assert.Fail($"Expected {expected} but got:\n{this}");
+        }
+
         if (expected is not (204 or 304) && expected < 400 && ContentType != "application/json")
+        {
             Assert.Fail($"Expected application/json but got:\n{this}");
+        }
+
         return this;
     }
 
@@ -48,7 +54,10 @@ public sealed class Reply(HttpMethod method, Uri address, int status, HttpRespon
     public Reply ExpectProblem(int expected, string code)
     {
         if (Status != expected || ContentType != "application/problem+json")
+        {
             Assert.Fail($"Expected {expected} {code} as application/problem+json but got:\n{this}");
+        }
+
         foreach (var member in (string[])["type", "title", "detail", "code", "traceId"])
         {
             if (Json.ValueKind != JsonValueKind.Object || !Json.TryGetProperty(member, out var value)
@@ -58,11 +67,16 @@ public sealed class Reply(HttpMethod method, Uri address, int status, HttpRespon
             }
         }
         if (Number("status") != expected || Code != code)
+        {
             Assert.Fail($"Expected {expected} {code} but got:\n{this}");
+        }
+
         foreach (var secret in (string[])["SELECT ", "   at ", "Exception", "MySql", "Redis", "127.0.0.1"])
         {
             if (Text.Contains(secret, StringComparison.Ordinal))
+            {
                 Assert.Fail($"A problem must not tell '{secret}':\n{this}");
+            }
         }
         return this;
     }
@@ -72,9 +86,14 @@ public sealed class Reply(HttpMethod method, Uri address, int status, HttpRespon
     {
         ExpectProblem(400, "invalid_request");
         if (!Json.TryGetProperty("errors", out var errors) || errors.ValueKind != JsonValueKind.Object || !errors.EnumerateObject().Any())
+        {
             Assert.Fail($"Expected 'errors' per field:\n{this}");
+        }
         else if (field is not null && !errors.EnumerateObject().Any(error => string.Equals(error.Name, field, StringComparison.OrdinalIgnoreCase)))
+        {
             Assert.Fail($"Expected 'errors' of {field}:\n{this}");
+        }
+
         return this;
     }
 
@@ -82,7 +101,10 @@ public sealed class Reply(HttpMethod method, Uri address, int status, HttpRespon
     public Reply ExpectRetryAfter()
     {
         if (!int.TryParse(Header("Retry-After"), out var seconds) || seconds < 1)
+        {
             Assert.Fail($"Expected Retry-After in seconds:\n{this}");
+        }
+
         return this;
     }
 
@@ -97,14 +119,20 @@ public sealed class Reply(HttpMethod method, Uri address, int status, HttpRespon
     {
         var text = new StringBuilder().Append(method).Append(' ').Append(address).Append(" → ").Append(Status).Append('\n');
         foreach (var (name, values) in headers.Concat(contentHeaders))
+        {
             text.Append(name).Append(": ").AppendJoin(", ", values).Append('\n');
+        }
+
         return text.Append(Text).ToString();
     }
 
     private JsonElement Member(string name, JsonValueKind kind)
     {
         if (Json.ValueKind != JsonValueKind.Object || !Json.TryGetProperty(name, out var value) || value.ValueKind != kind)
+        {
             throw new InvalidOperationException($"Expected '{name}' as {kind}:\n{this}");
+        }
+
         return value;
     }
 }
@@ -116,7 +144,9 @@ internal static class JsonExpectations
     {
         var found = json.EnumerateObject().Select(member => member.Name).Order(StringComparer.Ordinal);
         if (!found.SequenceEqual(members.Order(StringComparer.Ordinal)))
+        {
             Assert.Fail($"Expected the members {string.Join(", ", members)} but got {json.GetRawText()}");
+        }
     }
 
     public static string Value(this JsonElement json, string member) => json.GetProperty(member).GetString()!;
@@ -130,7 +160,10 @@ internal static class JsonExpectations
     {
         var text = json.Value(member);
         if (!text.EndsWith('Z'))
+        {
             Assert.Fail($"{member} must be in UTC with Z: {text}");
+        }
+
         return DateTimeOffset.Parse(text, System.Globalization.CultureInfo.InvariantCulture);
     }
 }

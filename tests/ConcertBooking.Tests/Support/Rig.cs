@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
-using ConcertBooking.DevHost;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 using MySqlConnector;
 using StackExchange.Redis;
 using TUnit.Core.Interfaces;
@@ -84,7 +83,9 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
             var result = await ServiceProcess.RunAsync(
                 ["migrate"], new Dictionary<string, string?> { [MySqlServers.Setting] = database.ConnectionString });
             if (result.ExitCode != 0)
+            {
                 throw new InvalidOperationException($"migrate ended with {result.ExitCode}: {result.Output}{result.Error}");
+            }
         }
         return database;
     }
@@ -123,7 +124,9 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     {
         var result = await RunAsync(["verify"]);
         if (result.ExitCode != 0)
+        {
             Assert.Fail($"verify ended with {result.ExitCode}:\n{result.Output}{result.Error}");
+        }
     }
 
     /// <summary>A user that nobody has seen.</summary>
@@ -138,7 +141,10 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     {
         var visitor = await NewVisitor().AdmittedAsync(show);
         if (points > 0)
+        {
             (await visitor.ChargeAsync(points)).Expect(201);
+        }
+
         return visitor;
     }
 
@@ -152,11 +158,17 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         foreach (var instance in _instances)
+        {
             await instance.DisposeAsync();
+        }
+
         if (_servers is not null)
         {
             foreach (var database in _databases.Where(_ => !_servers.MySql.CanBeBroken))
+            {
                 await MySqlServers.DropDatabaseAsync(_servers.MySql, database);
+            }
+
             await _servers.DisposeAsync();
         }
         MySqlConnection.ClearAllPools();
@@ -170,7 +182,10 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     {
         var settings = Settings;
         foreach (var (name, value) in changes ?? new Dictionary<string, string?>())
+        {
             settings[name] = value;
+        }
+
         return settings;
     }
 

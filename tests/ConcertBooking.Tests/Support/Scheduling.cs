@@ -14,14 +14,19 @@ internal static partial class Scheduling
     public static void TakeTheLastTurn()
     {
         if (OperatingSystem.IsLinux()) // elsewhere it would be the whole process
+        {
             _ = SetPriority(0, 0, 19);
+        }
     }
 
     /// <summary>What is started within it, before its first await, has one processor, and counts one.</summary>
     public static T OnOneProcessor<T>(Func<T> start)
     {
         if (!OperatingSystem.IsLinux())
+        {
             return start();
+        }
+
         var all = new ulong[Words];
         Check(GetAffinity(0, Words * sizeof(ulong), all));
         var one = new ulong[Words];
@@ -40,7 +45,9 @@ internal static partial class Scheduling
         static void Check(int result)
         {
             if (result < 0)
+            {
                 throw new Win32Exception(Marshal.GetLastPInvokeError());
+            }
         }
     }
 

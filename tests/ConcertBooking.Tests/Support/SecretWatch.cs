@@ -18,7 +18,9 @@ internal sealed partial class SecretWatch
         return line =>
         {
             if (Array.Exists(secrets, secret => line.Contains(secret, StringComparison.Ordinal)) || Token().IsMatch(line))
+            {
                 _told.Enqueue(line);
+            }
         };
     }
 
@@ -26,7 +28,9 @@ internal sealed partial class SecretWatch
     public void ThrowIfTold()
     {
         if (!_told.IsEmpty)
+        {
             throw new InvalidOperationException($"A service printed a secret:\n{string.Join('\n', _told.Take(10))}");
+        }
     }
 
     /// <summary>A JWT, part of a connection string, or whatever follows the name of a credential's header.</summary>

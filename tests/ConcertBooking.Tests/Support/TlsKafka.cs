@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 
 namespace ConcertBooking.Tests.Support;
 

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Text;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 
 namespace ConcertBooking.Tests.Support;
 
@@ -80,10 +80,16 @@ internal sealed class TopicAdmin(MockKafka kafka) : BrokerProxy(kafka)
         {
             var (name, partitions, replicas) = (request.Text()!, request.Int32(), request.Int16());
             if (request.Int32() > 0 || request.Int32() > 0)
+            {
                 throw new NotSupportedException("Assignments and configuration are not expected.");
+            }
+
             var error = Denies ? TopicAuthorizationFailed : Created.TryAdd(name, (partitions, replicas)) ? (short)0 : TopicAlreadyExists;
             if (error == 0)
+            {
                 _kafka.CreateTopic(name, partitions);
+            }
+
             answer.Add(name).Add(error).Add((short)-1);
         }
         return answer.Bytes;

@@ -84,7 +84,10 @@ public sealed class Visitor(Api api, long userId, string accessToken)
     private Reply Remember(Reply reply)
     {
         if (reply.Status is 200 or 201)
+        {
             QueueToken = reply.Value("token");
+        }
+
         return reply;
     }
 }

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
-using ConcertBooking.DevHost.Servers;
+using ConcertBooking.Servers;
 
 namespace ConcertBooking.Tests.Support;
 
@@ -65,7 +65,9 @@ internal sealed class Webhook : IAsyncDisposable
             catch (Exception exception) when (exception is HttpListenerException or ObjectDisposedException or InvalidOperationException)
             {
                 if (!listener.IsListening)
+                {
                     return;
+                }
             }
         }
     }

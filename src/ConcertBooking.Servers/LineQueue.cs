@@ -1,0 +1,23 @@
+using System.Threading.Channels;
+
+namespace ConcertBooking.Servers;
+
+/// <summary>The lines a process answers with, one after the other.</summary>
+internal sealed class LineQueue
+{
+    private readonly Channel<string> _lines = Channel.CreateUnbounded<string>();
+
+    public void Add(string line) => _lines.Writer.TryWrite(line);
+
+    /// <exception cref="InvalidOperationException">The process ended instead of answering.</exception>
+    public async Task<string> TakeAsync(ChildProcess process, CancellationToken cancellationToken)
+    {
+        var line = _lines.Reader.ReadAsync(cancellationToken).AsTask();
+        if (await Task.WhenAny(line, process.WaitForExitAsync(cancellationToken)) != line && !line.IsCompleted)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            throw new InvalidOperationException($"Process {process.Id} ended instead of answering:\n{process.Log.Tail()}");
+        }
+        return await line;
+    }
+}

@@ -1,0 +1,48 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace ConcertBooking.Servers;
+
+/// <summary>Free ports on loopback.</summary>
+public static class Ports
+{
+    // Below the range outgoing connections draw from: a client that knocks at a server which is down could
+    // otherwise be given the server's own port, and keep it from coming back.
+    private const int First = 20_000, Last = 32_000;
+
+    private static readonly Lock Gate = new();
+    private static readonly HashSet<int> Given = [];
+
+    /// <summary>A port nobody listens on. The same process is never given it twice.</summary>
+    public static int Take()
+    {
+        lock (Gate)
+        {
+            for (var attempt = 0; attempt < 10_000; attempt++)
+            {
+                var port = Random.Shared.Next(First, Last);
+                if (!Given.Contains(port) && IsFree(port))
+                {
+                    Given.Add(port);
+                    return port;
+                }
+            }
+        }
+        throw new InvalidOperationException($"No free port between {First} and {Last}.");
+    }
+
+    /// <summary>Whether a server could listen on this port of loopback now.</summary>
+    public static bool IsFree(int port)
+    {
+        try
+        {
+            using var listener = new TcpListener(IPAddress.Loopback, port);
+            listener.Start();
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+}

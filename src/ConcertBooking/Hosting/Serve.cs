@@ -1,0 +1,164 @@
+using ConcertBooking.Concerts;
+using ConcertBooking.Events.Consuming;
+using ConcertBooking.Events.Outbox;
+using ConcertBooking.Notifications;
+using ConcertBooking.Points;
+using ConcertBooking.Queue.Room;
+using ConcertBooking.Queue.Streams;
+using ConcertBooking.Queue.Tokens;
+using ConcertBooking.Rankings;
+using ConcertBooking.Reservations;
+using ConcertBooking.Sales;
+using Scalar.AspNetCore;
+
+namespace ConcertBooking.Hosting;
+
+/// <summary>The service: its parts, its pipeline and the list of its slices.</summary>
+internal static class Serve
+{
+    private const string MetricsPath = "/metrics";
+
+    public static async Task<int> RunAsync(WebApplicationBuilder builder)
+    {
+        var settings = Settings.Load(builder.Configuration, builder.Environment);
+        ListenAddresses.Check(settings.Addresses);
+        AddServices(builder, settings);
+        await using var app = builder.Build();
+        app.Services.CheckTracing(settings, builder.Configuration);
+        Configure(app, settings);
+        OpenFiles.WarnOfFewer(settings, app.Logger);
+        await app.RunAsync();
+        return 0;
+    }
+
+    private static void AddServices(WebApplicationBuilder builder, Settings settings)
+    {
+        builder.Logging.AddLogs(settings);
+        builder.WebHost.UseUrls([.. settings.Addresses.Select(static address => address.Url)]).UseSetting(WebHostDefaults.HttpPortsKey, ""); // they are among the addresses
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings));
+        var services = builder.Services;
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = Drain.Limit(settings));
+        services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
+        services.AddSingleton(settings);
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<Metrics>();
+        services.AddSingleton<AdmissionController>();
+        services.AddSingleton<MySqlDatabase>();
+        services.AddSingleton(new Schema(Slices.Procedures));
+        services.AddSingleton<RedisClient>();
+        services.AddSingleton<RedisClock>();
+        services.AddSingleton<SingleFlight>();
+        services.AddSingleton<UserWriteLimiter>();
+        services.AddSingleton<IdempotentAnswers>();
+        services.AddSingleton<KafkaCluster>();
+        services.AddHostedService(static provider => provider.GetRequiredService<KafkaCluster>());
+        services.AddSingleton<OutboxSignal>();
+        services.AddSingleton<DeadLetters>();
+        services.AddSingleton<ConsumerGroups>();
+        services.AddSingleton<Health>();
+        services.AddHostedService(static provider => provider.GetRequiredService<Health>());
+        services.AddHostedService<Drain>();
+        services.AddHostedService<Gauges>();
+        services.AddSingleton<Queues>();
+        services.AddSingleton<UsedPasses>();
+        services.AddSingleton<WaitingRoom>();
+        services.AddSingleton<QueueTokens>();
+        services.AddSingleton<ProofOfWork>();
+        services.AddSingleton<CatalogueCache>();
+        services.AddSingleton<Balances>();
+        services.AddSingleton<Ranking>();
+        services.AddSingleton<HoldExpiry>();
+        services.AddSingleton<HoldLimits>();
+        if (settings.Api)
+        {
+            services.AddHostedService<SweepQueues>(); // where nobody can ask, nobody's time passes
+        }
+
+        services.AddSingleton<QueuePositionBroadcaster>();
+        services.AddHostedService(static provider => provider.GetRequiredService<QueuePositionBroadcaster>());
+        if (settings.Worker)
+        {
+            services.AddHostedService<ExpireHolds>();
+            services.AddHostedService<PurgeIdempotencyKeys>();
+            services.AddSingleton<OutboxTable>();
+            services.AddHostedService<OutboxRelay>();
+            services.AddConsumers(settings);
+        }
+
+        services.AddTelemetry(settings);
+        services.AddSingleton<AccessTokens>();
+        services.AddSingleton<RequestPriority>();
+        services.AddSingleton<TokenRefusals>();
+        if (settings.Auth.Authority is not null)
+        {
+            services.AddSingleton<UserIdentities>();
+            services.AddSingleton<IssuerKeys>();
+            services.AddHostedService(static provider => provider.GetRequiredService<IssuerKeys>());
+        }
+
+        services.AddJson();
+        services.AddValidation();
+        services.AddSingleton<IProblemDetailsWriter, FrameworkProblems>();
+        services.AddProblemDetails();
+        services.AddDocument();
+        services.AddSingleton<MatcherPolicy, PortPolicy>();
+        services.AddSingleton(settings.Security);
+        services.AddSingleton<DistributedRateLimiter>();
+        services.AddHostedService(static provider => provider.GetRequiredService<DistributedRateLimiter>());
+        services.AddOrigins(settings.Security);
+    }
+
+    private static void AddConsumers(this IServiceCollection services, Settings settings)
+    {
+        services.AddSingleton<ConsumerParts>();
+        services.AddHostedService<EventInbox>();
+        services.AddHostedService<ConsumerLag>();
+        services.AddHostedService<CountSales>();
+        services.AddHostedService<CountSoldSeats>();
+        services.AddHostedService<RebuildRankings>();
+        if (settings.NotificationsWebhookUrl is not null)
+        {
+            services.AddHostedService<WebhookDispatcher>();
+        }
+    }
+
+    private static void Configure(WebApplication app, Settings settings)
+    {
+        app.UseLowPriorityScheduler();
+        app.UseMiddleware<SecurityHeadersMiddleware>();
+        app.UseOrigins(settings.Security);
+        app.UseMiddleware<ProblemMiddleware>();
+        app.UseConnectionCloseWhileDraining();
+        app.UseAddressRateLimit();
+        app.UseMiddleware<CredentialsMiddleware>();
+        app.UseMediaTypes();
+        app.UseUserWriteLimiter();
+        var routes = app.MapGroup("").WithHead();
+        HealthRoutes.Map(routes.MapGroup("").WithHighPriority().WithMetadata(ServedOn.BothPorts));
+        routes.MapPrometheusScrapingEndpoint(MetricsPath).WithHighPriority().WithMetadata(ServedOn.ManagementPort).ExcludeFromDescription();
+        if (!settings.Api)
+        {
+            return;
+        }
+
+        Slices.Map(routes);
+        routes.MapOpenApi();
+        routes.MapScalarApiReference("/scalar", static scalar => scalar.DisableDefaultFonts()) // they would come from elsewhere
+            .WithMetadata(new SecurityHeadersMiddleware.OwnScripts());
+    }
+
+    /// <summary>While draining, every answer asks its client to leave, so that none is on a connection when it is closed.</summary>
+    private static void UseConnectionCloseWhileDraining(this WebApplication app)
+    {
+        var health = app.Services.GetRequiredService<Health>();
+        app.Use((context, next) =>
+        {
+            if (health.IsStopping)
+            {
+                context.Response.Headers.Connection = "close";
+            }
+
+            return next(context);
+        });
+    }
+}

@@ -1,0 +1,34 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace ConcertBooking.Http.Auth;
+
+public sealed record SignInRequest([property: Range(1, long.MaxValue)] long UserId, bool Admin = false);
+
+public sealed record SignInResponse(string AccessToken);
+
+/// <summary>Development only: an access token for whoever asks. Elsewhere the path does not exist.</summary>
+internal static class SignIn
+{
+    private static readonly TimeSpan Life = TimeSpan.FromHours(12);
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        var settings = routes.ServiceProvider.GetRequiredService<Settings>();
+        if (settings.Development && settings.Auth.Authority is null)
+        {
+            routes.MapPost("/dev/sign-in", Handle)
+                .WithName("SignIn").WithTags("Development").WithSummary("Get an access token (Development only)")
+                .Produces<SignInResponse>()
+                .WithBodyProblems();
+        }
+    }
+
+    private static Ok<SignInResponse> Handle(SignInRequest request, Settings settings, TimeProvider time) => TypedResults.Ok(new SignInResponse(
+        AccessTokenSigner.Sign(settings.Auth, request.UserId, request.Admin ? settings.Auth.AdminRole : null, time.GetUtcNow(), Life)));
+}
+
+[JsonSerializable(typeof(SignInRequest))]
+[JsonSerializable(typeof(SignInResponse))]
+internal sealed partial class SignInJson : JsonSerializerContext;

@@ -1,0 +1,181 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
+using MySqlConnector;
+
+namespace ConcertBooking.Http.Auth;
+
+/// <summary>
+/// The user ids of an issuer's subjects. A subject that is a positive integer is its own id; any other gets one when it is first
+/// seen, by a row of <c>user_identity</c>. Those ids are 2^52 or more and less than 2^53: exact in every JSON reader, and no
+/// subject's own, since integers of that range are mapped like any other text.
+/// </summary>
+internal sealed class UserIdentities
+{
+    /// <summary>OpenID Connect's limit.</summary>
+    public const int MaximumSubjectLength = 255;
+
+    private const long FirstMapped = 1L << 52;
+    private const long LastMapped = (1L << 53) - 1;
+    private const int IdentitiesAtOnce = 50;
+
+    private readonly IdentityCache _known = new();
+    private readonly RequestBatcher<Identity, long> _unknown;
+
+    /// <summary>A crowd of newcomers shares statements, and one connection.</summary>
+    public UserIdentities(MySqlDatabase database) => _unknown = new(
+        identities => database.RunAsync((connection, token) => FindOrAddAsync(connection, identities, token), CancellationToken.None), IdentitiesAtOnce);
+
+    private sealed record Identity(string Issuer, string Subject, byte[] Hash)
+    {
+        public UInt128 Key => MemoryMarshal.Read<UInt128>(Hash);
+
+        /// <summary>Made of the hash, so that a subject whose row was lost with a backup's age gets the same id again; later tries give others.</summary>
+        public long Candidate(int attempt) => FirstMapped | (BinaryPrimitives.ReadInt64BigEndian(Hash.AsSpan(8 * attempt)) & (FirstMapped - 1));
+
+        public static Identity Of(string issuer, string subject) =>
+            new(issuer, subject, SHA256.HashData(Encoding.UTF8.GetBytes($"{issuer}\n{subject}")));
+    }
+
+    /// <exception cref="DatabaseUnavailableException">MySQL does not answer, and the subject is not known here.</exception>
+    /// <exception cref="BatchTimeoutException">The turn did not come in time.</exception>
+    public ValueTask<long> IdOfAsync(string issuer, string subject)
+    {
+        if (OwnId(subject) is { } own)
+        {
+            return ValueTask.FromResult(own);
+        }
+
+        var identity = Identity.Of(issuer, subject);
+        return _known.Find(identity.Key) is { } id ? ValueTask.FromResult(id) : FindOrAddAsync(identity);
+    }
+
+    /// <summary>As it was before any were mapped. Only the plain form: 7 and 007 are two subjects.</summary>
+    private static long? OwnId(string subject) =>
+        subject is not ['0', ..] && long.TryParse(subject, NumberStyles.None, CultureInfo.InvariantCulture, out var id) && id is < FirstMapped or > LastMapped
+            ? id
+            : null;
+
+    private async ValueTask<long> FindOrAddAsync(Identity identity)
+    {
+        var id = await MySqlLimits.Request.AwaitAsync(_unknown.EnqueueAsync(identity));
+        _known.Add(identity.Key, id);
+        return id;
+    }
+
+    /// <summary>
+    /// Finds the rows and adds those that are missing, each in a statement of its own: whoever adds one at the same moment, here or
+    /// at another instance, both then find the first. An id is not given when it is another subject's, or when a user has it already.
+    /// </summary>
+    private static async Task<IReadOnlyList<long>> FindOrAddAsync(
+        MySqlConnection connection, IReadOnlyList<Identity> identities, CancellationToken cancellationToken)
+    {
+        // In one order everywhere, so that two instances do not wait for each other.
+        Identity[] missing = [.. identities.DistinctBy(static identity => identity.Key).OrderBy(static identity => identity.Key)];
+        var ids = new Dictionary<UInt128, long>();
+        for (var attempt = 0; ; attempt++)
+        {
+            await SelectAsync(connection, missing, ids, cancellationToken);
+            missing = [.. missing.Where(identity => !ids.ContainsKey(identity.Key))];
+            if (missing.Length == 0)
+            {
+                return [.. identities.Select(identity => ids[identity.Key])];
+            }
+
+            if (attempt == SHA256.HashSizeInBytes / sizeof(long))
+            {
+                throw new InvalidOperationException("Every user id that a subject could have is another user's.");
+            }
+
+            await InsertAsync(connection, missing, attempt, cancellationToken);
+        }
+    }
+
+    private static async Task SelectAsync(
+        MySqlConnection connection, Identity[] identities, Dictionary<UInt128, long> ids, CancellationToken cancellationToken)
+    {
+        await using var command = new MySqlCommand { Connection = connection };
+        var names = identities.Select((identity, index) => Add(command, $"@hash{index}", identity.Hash));
+        command.CommandText = $"SELECT identity_hash, user_id FROM user_identity WHERE identity_hash IN ({string.Join(',', names)})";
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            ids[MemoryMarshal.Read<UInt128>(reader.GetFieldValue<byte[]>(0))] = reader.GetInt64(1);
+        }
+    }
+
+    /// <summary>The names within the SELECT are its own: on MariaDB those of the table would be ambiguous in the last clause.</summary>
+    private static async Task InsertAsync(MySqlConnection connection, Identity[] identities, int attempt, CancellationToken cancellationToken)
+    {
+        await using var command = new MySqlCommand { Connection = connection };
+        var rows = identities.Select((identity, index) => $"""
+            SELECT {Add(command, $"@id{index}", identity.Candidate(attempt))} AS id, {Add(command, $"@hash{index}", identity.Hash)} AS hash,
+              {Add(command, $"@issuer{index}", identity.Issuer)} AS iss, {Add(command, $"@subject{index}", identity.Subject)} AS sub
+            """);
+        command.CommandText = $"""
+            INSERT INTO user_identity (user_id, identity_hash, issuer, subject)
+              SELECT id, hash, iss, sub FROM ({string.Join("\nUNION ALL\n", rows)}) newcomer
+              WHERE NOT EXISTS (SELECT 1 FROM user_point_balance b WHERE b.user_id = newcomer.id)
+              ON DUPLICATE KEY UPDATE user_identity.user_id = user_identity.user_id
+            """;
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    private static string Add(MySqlCommand command, string name, object value)
+    {
+        command.Parameters.AddWithValue(name, value);
+        return name;
+    }
+}
+
+/// <summary>
+/// The ids found lately, by the first half of a subject's hash: two generations of 50,000, each entry of one size whatever the
+/// subject's, 6 MB in all. A full one becomes the old one, and what is asked for again moves into the new.
+/// </summary>
+internal sealed class IdentityCache
+{
+    private const int GenerationSize = 50_000;
+
+    private readonly Lock _gate = new();
+    private Dictionary<UInt128, long> _young = [];
+    private Dictionary<UInt128, long> _old = [];
+
+    public long? Find(UInt128 key)
+    {
+        lock (_gate)
+        {
+            if (_young.TryGetValue(key, out var id))
+            {
+                return id;
+            }
+
+            if (!_old.TryGetValue(key, out id))
+            {
+                return null;
+            }
+
+            Put(key, id);
+            return id;
+        }
+    }
+
+    public void Add(UInt128 key, long id)
+    {
+        lock (_gate)
+        {
+            Put(key, id);
+        }
+    }
+
+    private void Put(UInt128 key, long id)
+    {
+        if (_young.Count >= GenerationSize)
+        {
+            (_old, _young) = (_young, []);
+        }
+
+        _young[key] = id;
+    }
+}

@@ -1,0 +1,41 @@
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+
+namespace ConcertBooking.Http.Auth;
+
+/// <summary>
+/// Access tokens that were verified lately. A client sends the same one with every call; after the first a look-up
+/// answers instead of a signature. Tokens are kept as hashes, so that an entry has the same size however long its
+/// token is: 10,000 of them take about 2 MB.
+/// </summary>
+internal sealed class VerifiedTokens(TimeProvider time, TimeSpan clockSkew)
+{
+    private const int Maximum = 10_000;
+
+    private readonly ConcurrentDictionary<TokenHash, Verified> _known = new();
+
+    private readonly record struct TokenHash(UInt128 First, UInt128 Second);
+
+    private sealed record Verified(User User, DateTime ValidTo);
+
+    public User? Find(ReadOnlySpan<char> token) =>
+        _known.TryGetValue(Hash(token), out var verified) && time.GetUtcNow().UtcDateTime - clockSkew < verified.ValidTo ? verified.User : null;
+
+    public void Add(ReadOnlySpan<char> token, User user, DateTime validTo)
+    {
+        if (_known.Count >= Maximum)
+        {
+            _known.Clear();
+        }
+
+        _known[Hash(token)] = new Verified(user, validTo);
+    }
+
+    private static TokenHash Hash(ReadOnlySpan<char> token)
+    {
+        Span<UInt128> hash = stackalloc UInt128[2];
+        SHA256.HashData(MemoryMarshal.AsBytes(token), MemoryMarshal.AsBytes(hash));
+        return new TokenHash(hash[0], hash[1]);
+    }
+}

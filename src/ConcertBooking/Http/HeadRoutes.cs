@@ -1,0 +1,25 @@
+namespace ConcertBooking.Http;
+
+internal static class HeadRoutes
+{
+    private static readonly HttpMethodMetadata GetOrHead = new([HttpMethods.Get, HttpMethods.Head]);
+
+    /// <summary>
+    /// Every GET in the group also answers HEAD, with the same headers; Kestrel leaves the body out. Routing then names
+    /// HEAD in the Allow of a 405 as well.
+    /// </summary>
+    public static RouteGroupBuilder WithHead(this RouteGroupBuilder routes)
+    {
+        ((IEndpointConventionBuilder)routes).Finally(static endpoint =>
+        {
+            for (var index = 0; index < endpoint.Metadata.Count; index++)
+            {
+                if (endpoint.Metadata[index] is IHttpMethodMetadata { HttpMethods: [var only] } && HttpMethods.IsGet(only))
+                {
+                    endpoint.Metadata[index] = GetOrHead;
+                }
+            }
+        });
+        return routes;
+    }
+}

@@ -1,0 +1,60 @@
+using System.Buffers.Binary;
+using System.Buffers.Text;
+
+namespace ConcertBooking.Http;
+
+/// <summary>
+/// Opaque cursors: the list's letter and the sort key of the last item shown. A cursor of another list, or a
+/// damaged one, is refused; one that somebody made up only moves within what its caller may see.
+/// </summary>
+internal static class Paging
+{
+    public const int DefaultLimit = 20;
+    public const int MaximumLimit = 100;
+    private const int Size = 1 + sizeof(long) + 16;
+
+    /// <summary>The limit to use, or null when it is out of range.</summary>
+    public static int? Limit(int? limit) => limit switch
+    {
+        null => DefaultLimit,
+        >= 1 and <= MaximumLimit => limit,
+        _ => null,
+    };
+
+    public static readonly Problem LimitProblem = Problem.Invalid("limit", $"Must be from 1 to {MaximumLimit}.");
+    public static readonly Problem CursorProblem = Problem.Invalid("cursor", "Is not a cursor of this list.");
+
+    public static string Write(char list, long number, Guid id = default)
+    {
+        Span<byte> bytes = stackalloc byte[Size];
+        bytes[0] = (byte)list;
+        BinaryPrimitives.WriteInt64BigEndian(bytes[1..], number);
+        id.TryWriteBytes(bytes[9..], bigEndian: true, out _);
+        return Base64Url.EncodeToString(bytes);
+    }
+
+    /// <summary>Reads a cursor of the list; without one the list starts at the given key.</summary>
+    public static bool TryRead(string? cursor, char list, (long Number, Guid Id) start, out (long Number, Guid Id) key)
+    {
+        key = start;
+        if (string.IsNullOrEmpty(cursor))
+        {
+            return true;
+        }
+
+        Span<byte> bytes = stackalloc byte[Size];
+        if (!Base64UrlText.TryDecode(cursor, bytes, out var length) || length != Size || bytes[0] != list)
+        {
+            return false;
+        }
+
+        key = (BinaryPrimitives.ReadInt64BigEndian(bytes[1..]), new Guid(bytes[9..], bigEndian: true));
+        return true;
+    }
+
+    /// <summary>Where a list that shows the newest first starts.</summary>
+    public static readonly Guid LastId = new("ffffffff-ffff-ffff-ffff-ffffffffffff");
+
+    /// <summary>The last second that a TIMESTAMP can hold.</summary>
+    public static readonly DateTime LastMoment = new(2038, 1, 19, 3, 14, 7, DateTimeKind.Utc);
+}

@@ -1,0 +1,226 @@
+using System.Diagnostics;
+using MySqlConnector;
+using Polly;
+using Polly.Retry;
+
+namespace ConcertBooking.MySql;
+
+/// <summary>MySQL did not answer in time, or not at all; the outcome of what was asked may be unknown.</summary>
+internal sealed class DatabaseUnavailableException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>
+/// The one way to MySQL: a bounded pool, a deadline for each unit of work (<see cref="MySqlLimits"/>), and a retry of
+/// the whole of it when the server chose it as a deadlock's victim or the connection was lost.
+/// </summary>
+internal sealed partial class MySqlDatabase : IAsyncDisposable
+{
+    private readonly MySqlPool _source;
+    private readonly MySqlPool _probes;
+    private readonly MySqlSlots _slots;
+    private readonly ResiliencePipeline _retry;
+    private readonly ResiliencePipeline _retryUndone;
+    private readonly ILogger<MySqlDatabase> _logger;
+
+    /// <summary>Connections that the server takes in all.</summary>
+    private volatile int _allowed = int.MaxValue;
+
+    public MySqlDatabase(Settings settings, Metrics metrics, TimeProvider time, ILogger<MySqlDatabase> logger)
+    {
+        _logger = logger;
+        _slots = new MySqlSlots(settings.MaxPoolSize, time, logger);
+        metrics.WatchPool(() => _slots.Size, () => _slots.Free);
+        var connection = MySqlSession.Settings(settings.MySql);
+        connection.MaximumPoolSize = 2 * (uint)settings.MaxPoolSize; // the slots are the limit; the rest is for connections that hang after their slot was given away
+        connection.ConnectionTimeout = MySqlLimits.ConnectSeconds;
+        connection.DefaultCommandTimeout = MySqlLimits.StatementSeconds;
+        connection.CancellationTimeout = -1; // a statement past its limit costs its connection, not a second one to kill it
+        connection.ConnectionReset = false; // saves a round trip a request; Run leaves no transaction or variable behind
+        connection.ConnectionLifeTime = 300; // a server that was replaced without a word is left in minutes
+        var requests = connection.ConnectionString;
+        _source = new MySqlPool(() => MySqlSession.Source(requests, MySqlLimits.SessionSql, null));
+        connection.MaximumPoolSize = 1;
+        connection.DefaultCommandTimeout = MySqlLimits.ConnectSeconds;
+        connection.ApplicationName = "concert-booking health";
+        var probes = connection.ConnectionString;
+        _probes = new MySqlPool(() => MySqlSession.Source(probes, MySqlLimits.SessionSql, ReadLimitsAsync));
+        _retry = Retry(MySqlErrors.IsTransient);
+        _retryUndone = Retry(MySqlErrors.LeftNothing);
+    }
+
+    /// <inheritdoc cref="MySqlSlots.TakeWaitedLong"/>
+    public bool TakeWaitedLong() => _slots.TakeWaitedLong();
+
+    private ResiliencePipeline Retry(Func<Exception, bool> isWorthIt) =>
+        new ResiliencePipelineBuilder()
+            .AddRetry(new RetryStrategyOptions
+            {
+                ShouldHandle = arguments => ValueTask.FromResult(arguments.Outcome.Exception is { } exception && isWorthIt(exception)),
+                MaxRetryAttempts = 6,
+                BackoffType = DelayBackoffType.Exponential,
+                UseJitter = true,
+                Delay = TimeSpan.FromMilliseconds(10),
+                MaxDelay = TimeSpan.FromMilliseconds(250),
+                OnRetry = async arguments =>
+                {
+                    var exception = arguments.Outcome.Exception!;
+                    if (MySqlErrors.FaultOf(exception) is MySqlFault.ConnectionLost or MySqlFault.IdleDisconnect or MySqlFault.NotPrimary)
+                    {
+                        // The others in the pool have most likely died with it, or lead to the same server.
+                        await LeaveServerAsync();
+                    }
+
+                    LogRetry(exception.Message);
+                },
+            })
+            .Build();
+
+    /// <summary>Each new connection of the probes asks, since it may have reached another server.</summary>
+    private async Task ReadLimitsAsync(MySqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new MySqlCommand(
+            "SELECT LEAST(@@max_connections, IF(@@max_user_connections > 0, @@max_user_connections, @@max_connections))", connection);
+        _allowed = Convert.ToInt32(await command.ExecuteScalarAsync(cancellationToken), System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>
+    /// Runs one unit of work on a connection of its own. The work may run more than once: it must make its ids anew
+    /// each time and hold either plain reads or one transaction that is safe to repeat after an unknown outcome.
+    /// Whoever gives up waiting, by the deadline or the token, leaves work that is under way to its end.
+    /// </summary>
+    /// <param name="work">Gets a token that is never cancelled: the connector would kill the statement by a second connection, and block a thread until that is open.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <param name="deadline">A request's, from now, when it is not given.</param>
+    /// <exception cref="DatabaseUnavailableException">No answer by the deadline, or the connection was lost again and again.</exception>
+    public Task<T> RunAsync<T>(
+        Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
+        RunAsync(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retry, cancellationToken);
+
+    /// <summary>The same for a plain read, which gets a fifth of the connections at most.</summary>
+    /// <exception cref="DatabaseUnavailableException">As <see cref="RunAsync"/>.</exception>
+    public Task<T> ReadAsync<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
+        RunAsync(new Unit<T>(this, work, MySqlLimits.Request, IsRead: true), _retry, cancellationToken);
+
+    /// <summary>
+    /// The same for work that must not be done twice: it is repeated when nothing of it was done (a deadlock undid it,
+    /// the server refused it), but a lost connection leaves its outcome unknown.
+    /// </summary>
+    /// <exception cref="DatabaseUnavailableException">As <see cref="RunAsync"/>, or the connection was lost.</exception>
+    public Task<T> RunOnceAsync<T>(
+        Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
+        RunAsync(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retryUndone, cancellationToken);
+
+    private readonly record struct Unit<T>(
+        MySqlDatabase Self, Func<MySqlConnection, CancellationToken, Task<T>> Work, Deadline Deadline, bool IsRead = false);
+
+    private static async Task<T> RunAsync<T>(Unit<T> unit, ResiliencePipeline retry, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await retry.ExecuteAsync(
+                static async (unit, token) => await unit.Self.AttemptAsync(unit, token), unit, cancellationToken);
+        }
+        catch (Exception exception) when (MySqlErrors.FaultOf(exception) is not MySqlFault.None)
+        {
+            unit.Self.Doubt(MySqlErrors.FaultOf(exception));
+            throw new DatabaseUnavailableException(exception.Message, exception);
+        }
+    }
+
+    /// <summary>Asks for one number on a connection outside the pool's limit, so that a busy service still looks healthy.</summary>
+    public async Task<int> ProbeAsync(string sql, CancellationToken cancellationToken)
+    {
+        await using var connection = await _probes.OpenConnectionAsync(cancellationToken);
+        await using var command = new MySqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync(CancellationToken.None).WaitAsync(cancellationToken) is { } number and not DBNull
+            ? Convert.ToInt32(number, System.Globalization.CultureInfo.InvariantCulture)
+            : 0;
+    }
+
+    private async Task<T> AttemptAsync<T>(Unit<T> unit, CancellationToken cancellationToken)
+    {
+        await _slots.TakeAsync(unit.IsRead, unit.Deadline, cancellationToken);
+        var attempt = RunOnConnectionAsync(unit);
+        try
+        {
+            return await unit.Deadline.AwaitAsync(attempt, cancellationToken);
+        }
+        finally
+        {
+            _ = _slots.ReleaseAsync(attempt, unit.IsRead);
+        }
+    }
+
+    private async Task<T> RunOnConnectionAsync<T>(Unit<T> unit)
+    {
+        await using var connection = await _source.OpenConnectionAsync(CancellationToken.None);
+        var leased = Stopwatch.GetTimestamp();
+        if (unit.Deadline.HasPassed)
+        {
+            throw new DatabaseUnavailableException("No connection in time.");
+        }
+
+        try
+        {
+            return await unit.Work(connection, CancellationToken.None);
+        }
+        catch (Exception exception) when (connection.State is not System.Data.ConnectionState.Open)
+        {
+            await LeaveOldConnectionsAsync(leased);
+            if (exception is InvalidOperationException)
+            {
+                // A reader that is closed after its connection broke tells no more than that.
+                throw new IOException(exception.Message, exception);
+            }
+
+            throw;
+        }
+        catch
+        {
+            await RollbackAsync(connection);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// A connection that broke or fell silent is seldom the only one: those that are idle leave the pool as well. Once
+    /// for all that fail together, since those that are opened afterwards are good.
+    /// </summary>
+    private async Task LeaveOldConnectionsAsync(long leased)
+    {
+        if (leased > Interlocked.Read(ref _left))
+        {
+            LogLeft();
+            await LeaveServerAsync();
+        }
+    }
+
+    /// <summary>A statement that fails within a batch leaves its transaction open; the pool must not pass it on.</summary>
+    private static async Task RollbackAsync(MySqlConnection connection)
+    {
+        try
+        {
+            if (connection.State == System.Data.ConnectionState.Open)
+            {
+                await using var command = new MySqlCommand("ROLLBACK", connection);
+                await command.ExecuteNonQueryAsync();
+            }
+        }
+        catch (Exception exception) when (exception is MySqlException || MySqlErrors.FaultOf(exception) is not MySqlFault.None)
+        {
+            // The connection is gone, and with it the transaction.
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _slots.Dispose();
+        await _probes.DisposeAsync();
+        await _source.DisposeAsync();
+    }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Repeating a transaction: {Reason}")]
+    private partial void LogRetry(string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A connection to MySQL broke or gave no answer; those that are idle are closed as well")]
+    private partial void LogLeft();
+}

@@ -1,0 +1,75 @@
+namespace ConcertBooking.MySql;
+
+/// <summary>The moment until which MySQL is waited for: for a free connection, for connecting, for all statements and their repetitions.</summary>
+internal readonly struct Deadline(TimeSpan limit)
+{
+    private readonly long _at = Environment.TickCount64 + (long)limit.TotalMilliseconds;
+
+    /// <summary>Never negative.</summary>
+    public TimeSpan Left => TimeSpan.FromMilliseconds(Math.Max(0, _at - Environment.TickCount64));
+
+    public bool HasPassed => Left == TimeSpan.Zero;
+
+    /// <summary>What the task returns or throws, if it does so in time; otherwise it is left alone.</summary>
+    /// <exception cref="DatabaseUnavailableException">It did not.</exception>
+    public async Task<T> AwaitAsync<T>(Task<T> task, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            return await task.WaitAsync(Left, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            return task.IsCompleted // in the same moment
+                ? await task
+                : throw new DatabaseUnavailableException("No answer in time.");
+        }
+    }
+}
+
+/// <summary>
+/// How long MySQL may take: the one place for it. A caller waits until its <see cref="Deadline"/> and no longer; a
+/// statement past its own limit costs its connection, which the connector then closes by its own clock.
+/// </summary>
+internal static class MySqlLimits
+{
+    /// <summary>
+    /// One statement of the service, in seconds. Longer than the server lets a statement wait for a lock (2 s, which
+    /// MySQL stretches to 3), so that only a server that is silent meets it. Every call of Dapper must pass it:
+    /// Dapper.AOT turns a limit that is left out into none, past the connection string's.
+    /// </summary>
+    public const int StatementSeconds = 4;
+
+    /// <summary>The insert of up to 100,000 seats.</summary>
+    public const int BulkSeconds = 60;
+
+    /// <summary>A migration's statement, which may rebuild a large table.</summary>
+    public const int MigrationSeconds = 3600;
+
+    /// <summary>One invariant of <c>verify</c>, which reads whole tables.</summary>
+    public const int VerifySeconds = 120;
+
+    /// <summary>To connect, and one question of the health check.</summary>
+    public const int ConnectSeconds = 2;
+
+    /// <summary>What the sessions of the service set: by default a statement waits 50 s for a row, and a year for a table.</summary>
+    public const string SessionSql = "SET innodb_lock_wait_timeout = 2, lock_wait_timeout = 1";
+
+    /// <summary>How long a free connection is waited for, out of the time there is; the rest is for the statements.</summary>
+    public static readonly TimeSpan Slot = TimeSpan.FromMilliseconds(1500);
+
+    /// <summary>
+    /// How long the place in the pool of work that its caller gave up is kept for it: the statement it was in has
+    /// ended by then. After that the place is free, whatever has become of the connection.
+    /// </summary>
+    public static readonly TimeSpan Abandoned = TimeSpan.FromSeconds(StatementSeconds + 1);
+
+    /// <summary>A request that begins to wait for MySQL now: 503 after 2 s of it.</summary>
+    public static Deadline Request => new(TimeSpan.FromSeconds(2));
+
+    /// <summary>Work that no client waits for: sweeps, gauges, the outbox, the consumers.</summary>
+    public static Deadline Background => new(TimeSpan.FromSeconds(6));
+
+    /// <summary>A request that inserts a schedule with its seats.</summary>
+    public static Deadline Bulk => new(TimeSpan.FromSeconds(BulkSeconds));
+}

@@ -1,0 +1,44 @@
+using Dapper;
+
+namespace ConcertBooking.Queue.Room;
+
+/// <summary>
+/// Whether an admission that is back after a loss had been used up: Redis has forgotten it, MySQL has the payment. As in
+/// <c>Pay</c>, a payment uses the admission up unless its user still held something unpaid there.
+/// </summary>
+internal sealed class UsedPasses(MySqlDatabase database)
+{
+    /// <summary>Of a TIMESTAMP, in s since 1970: a payment at any time.</summary>
+    private const decimal LastMoment = 2147483647;
+
+    /// <summary>By the user's confirmed reservations. One that was released since may have been held then.</summary>
+    public const string SelectSql = """
+        SELECT COUNT(*)
+        FROM reservation r JOIN payment p ON p.reservation_id = r.reservation_id
+          JOIN concert_schedule s ON s.schedule_id = r.schedule_id JOIN concert c ON c.concert_id = s.concert_id
+        WHERE r.user_id = @userId AND r.status = 'CONFIRMED' AND c.queue_name = @queue AND p.created_at > FROM_UNIXTIME(@issued)
+          AND p.created_at < FROM_UNIXTIME(@until)
+          AND NOT EXISTS (
+            SELECT 1 FROM reservation h LEFT JOIN payment hp ON hp.reservation_id = h.reservation_id
+              JOIN concert_schedule hs ON hs.schedule_id = h.schedule_id JOIN concert hc ON hc.concert_id = hs.concert_id
+            WHERE h.user_id = @userId AND hc.queue_name = @queue AND h.reservation_id <> r.reservation_id
+              AND h.created_at <= p.created_at AND h.held_expires_at > p.created_at
+              AND (hp.created_at IS NULL OR hp.created_at > p.created_at))
+        """;
+
+    /// <param name="issuedAt">Of the token, in µs since 1970.</param>
+    /// <returns>False also when MySQL does not answer: without it nothing can be held or paid.</returns>
+    public async Task<bool> IsUsedUpAsync(long userId, string queue, long issuedAt)
+    {
+        try
+        {
+            var (issued, until) = (issuedAt / 1e6m, LastMoment);
+            return await database.ReadAsync(
+                (connection, _) => connection.ExecuteScalarAsync<long>(SelectSql, new { userId, queue, issued, until }, commandTimeout: MySqlLimits.StatementSeconds), CancellationToken.None) > 0;
+        }
+        catch (DatabaseUnavailableException)
+        {
+            return false;
+        }
+    }
+}

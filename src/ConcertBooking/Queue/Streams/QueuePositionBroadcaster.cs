@@ -1,0 +1,203 @@
+using ConcertBooking.Queue.Room;
+
+namespace ConcertBooking.Queue.Streams;
+
+/// <summary>
+/// All event streams of this instance. Once a second the places of all are asked for, in a few calls per queue, and
+/// whoever is admitted meanwhile is asked for at once: every admission is told on one channel that each instance
+/// listens to. That word is a hint only; one that is lost costs its stream a second.
+/// </summary>
+internal sealed partial class QueuePositionBroadcaster(
+    RedisClient redis, WaitingRoom room, QueueTokens tokens, Settings settings, IHostApplicationLifetime lifetime, TimeProvider time,
+    ILogger<QueuePositionBroadcaster> logger) : BackgroundService
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
+
+    /// <summary>Places asked for in one call: Redis is busy for a millisecond.</summary>
+    private const int MaximumBatchSize = 250;
+
+    /// <summary>Streams that one user may have open here; the oldest makes room, and is told so.</summary>
+    private const int PerUser = 4;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<(string Queue, long UserId), List<PlaceStream>> _streams = [];
+    private readonly HashSet<(string Queue, long UserId)> _admitted = [];
+    private readonly SemaphoreSlim _wake = new(0, 1);
+
+    /// <summary>Tells the stream its first place and holds the request until the stream is over.</summary>
+    public async Task FollowAsync(PlaceStream stream, Place place)
+    {
+        using var gone = stream.ClientGone.UnsafeRegister(static state => ((PlaceStream)state!).Close(), stream);
+        Add(stream);
+        try
+        {
+            stream.SendPlace(place, Answer);
+            if (lifetime.ApplicationStopping.IsCancellationRequested)
+            {
+                CloseWithRetry(stream);
+            }
+
+            await stream.OverAsync();
+        }
+        finally
+        {
+            Remove(stream);
+        }
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var ending = lifetime.ApplicationStopping.Register(CloseAllWithRetry);
+        var listening = redis.SubscribeAsync(WaitingRoomLua.AdmittedChannel, OnAdmitted, stoppingToken);
+        var ticked = time.GetTimestamp();
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            var rest = Tick - time.GetElapsedTime(ticked);
+            if (rest > TimeSpan.Zero)
+            {
+                await _wake.WaitAsync(rest, stoppingToken);
+            }
+
+            var all = time.GetElapsedTime(ticked) >= Tick;
+            if (all)
+            {
+                ticked = time.GetTimestamp();
+            }
+
+            var streams = all ? All() : Admitted();
+            await RefreshAsync(streams);
+            foreach (var stream in streams)
+            {
+                stream.SendHeartbeat(Heartbeat);
+            }
+        }
+
+        await listening;
+    }
+
+    private Task RefreshAsync(List<PlaceStream> streams) =>
+        EachQueue.RunAsync(streams.GroupBy(static stream => stream.Owner.Queue), RefreshQueueAsync);
+
+    private async Task RefreshQueueAsync(IGrouping<string, PlaceStream> queue)
+    {
+        foreach (var some in queue.Chunk(MaximumBatchSize))
+        {
+            try
+            {
+                var places = await room.WatchAsync(queue.Key, Array.ConvertAll(some, static stream => stream.Token));
+                for (var index = 0; index < some.Length; index++)
+                {
+                    some[index].SendPlace(places[index], Answer);
+                }
+            }
+            catch (RedisUnavailableException)
+            {
+                return; // This queue's streams stay, and are told when its Redis is back.
+            }
+            catch (Exception exception)
+            {
+                LogFailed(exception.Message);
+            }
+        }
+    }
+
+    private PlaceResponse Answer(Place place, QueueToken token) => PlaceAnswer.Create(place, token.UserId, token.Queue, tokens, settings);
+
+    /// <summary>Runs on the connection's own thread, so it only notes.</summary>
+    private void OnAdmitted(string message)
+    {
+        var words = message.Split(' ');
+        var known = false;
+        lock (_lock)
+        {
+            foreach (var user in words.AsSpan(1))
+            {
+                if (long.TryParse(user, out var userId) && _streams.ContainsKey((words[0], userId)))
+                {
+                    known |= _admitted.Add((words[0], userId));
+                }
+            }
+        }
+
+        if (known)
+        {
+            Wake();
+        }
+    }
+
+    private void Wake()
+    {
+        try
+        {
+            _wake.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // It is already awake.
+        }
+    }
+
+    private List<PlaceStream> All()
+    {
+        lock (_lock)
+        {
+            _admitted.Clear();
+            return [.. _streams.Values.SelectMany(static streams => streams)];
+        }
+    }
+
+    private List<PlaceStream> Admitted()
+    {
+        lock (_lock)
+        {
+            List<PlaceStream> streams = [.. _admitted.Where(_streams.ContainsKey).SelectMany(user => _streams[user])];
+            _admitted.Clear();
+            return streams;
+        }
+    }
+
+    private void Add(PlaceStream stream)
+    {
+        lock (_lock)
+        {
+            if (!_streams.TryGetValue(stream.Owner, out var streams))
+            {
+                _streams[stream.Owner] = streams = new List<PlaceStream>(1);
+            }
+
+            if (streams.Count == PerUser)
+            {
+                streams[0].Supersede();
+                streams.RemoveAt(0);
+            }
+
+            streams.Add(stream);
+        }
+    }
+
+    private void Remove(PlaceStream stream)
+    {
+        lock (_lock)
+        {
+            if (_streams.TryGetValue(stream.Owner, out var streams) && streams.Remove(stream) && streams.Count == 0)
+            {
+                _streams.Remove(stream.Owner);
+            }
+        }
+    }
+
+    private void CloseAllWithRetry()
+    {
+        foreach (var stream in All())
+        {
+            CloseWithRetry(stream);
+        }
+    }
+
+    /// <summary>Not all at once, and after this instance has stopped accepting.</summary>
+    private static void CloseWithRetry(PlaceStream stream) => stream.CloseWithRetry(Random.Shared.Next(2_000, 7_000));
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The streams could not be told their places, trying again: {Reason}")]
+    private partial void LogFailed(string reason);
+}

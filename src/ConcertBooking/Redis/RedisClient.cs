@@ -1,0 +1,108 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Polly;
+using Polly.CircuitBreaker;
+using StackExchange.Redis;
+
+namespace ConcertBooking.Redis;
+
+/// <summary>Redis did not answer within its limit, or is known not to.</summary>
+internal sealed class RedisUnavailableException(Exception? inner = null) : Exception("Redis is unavailable.", inner);
+
+/// <summary>A Lua script and the hash by which Redis keeps it, which is asked for once: the client would look the whole text up at every call.</summary>
+internal sealed class RedisScript(string text)
+{
+    public string Text { get; } = text;
+
+    public byte[]? Hash { get; set; }
+}
+
+/// <summary>
+/// The one way to Redis: scripts only, each wait bounded, each key under the prefix of this installation, and a circuit
+/// breaker so that a dead Redis costs requests nothing but the first few waits. Redis sheds load; nothing here decides
+/// who owns a seat.
+/// </summary>
+internal sealed class RedisClient(Settings settings, ILogger<RedisClient> logger) : IAsyncDisposable
+{
+    private static readonly TimeSpan WaitLimit = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>What a request's wait for a script is called in its trace; scripts of nobody's request are in none.</summary>
+    public const string SpanName = "redis EVALSHA";
+
+    /// <summary>The breaker of a Redis that is one server at a time.</summary>
+    private const int NoSlot = -1;
+
+    private readonly RedisConnection _connection = new(settings.Redis, logger);
+    private readonly string _prefix = settings.Redis.KeyPrefix;
+
+    /// <summary>In a cluster one for each slot in use, that is for each queue: one server that hangs must not close the queues of the others.</summary>
+    private readonly ConcurrentDictionary<int, ResiliencePipeline<RedisResult>> _breakers = new();
+
+    private static ResiliencePipeline<RedisResult> CreateBreaker() => new ResiliencePipelineBuilder<RedisResult>()
+        .AddCircuitBreaker(new CircuitBreakerStrategyOptions<RedisResult>
+        {
+            ShouldHandle = static arguments => ValueTask.FromResult(RedisErrors.IsOutage(arguments.Outcome.Exception)),
+            // A Redis that is away fails every call. Some late ones among many are a busy processor, which a
+            // closed waiting room would not help.
+            FailureRatio = 0.8,
+            MinimumThroughput = 4, // visitors share calls, so that a Redis that hangs fails four of them a second
+            SamplingDuration = TimeSpan.FromSeconds(2),
+            BreakDuration = TimeSpan.FromSeconds(1),
+        })
+        .Build();
+
+    /// <summary>Listens to a channel until cancelled, also after the connection was lost or replaced.</summary>
+    public Task SubscribeAsync(string channel, Action<string> heard, CancellationToken cancellationToken) =>
+        _connection.SubscribeAsync(channel, heard, cancellationToken);
+
+    /// <summary>Runs one script.</summary>
+    /// <param name="script">All of its keys are among <paramref name="keys"/>, or begin with one of them.</param>
+    /// <param name="keys">Without the prefix, all in one slot.</param>
+    /// <param name="arguments">The script's own.</param>
+    /// <exception cref="RedisUnavailableException">No answer within 250 ms, no connection, or the circuit is open.</exception>
+    public async Task<RedisResult> EvalAsync(RedisScript script, RedisKey[] keys, RedisValue[] arguments)
+    {
+        using var span = Activity.Current is null ? null : Instrumentation.Source.StartActivity(SpanName, ActivityKind.Client);
+        var prefixed = _prefix.Length == 0 ? keys : Array.ConvertAll(keys, key => key.Prepend(_prefix));
+        try
+        {
+            return await Breaker(prefixed[0]).ExecuteAsync(
+                static async (call, token) =>
+                {
+                    var redis = (await call.Current.WaitAsync(WaitLimit, token)).GetDatabase();
+                    var hash = call.Script.Hash ??= await HashAsync(redis, call.Script.Text, call.Keys[0]).WaitAsync(WaitLimit, token);
+                    try
+                    {
+                        return await redis.ScriptEvaluateAsync(hash, call.Keys, call.Arguments).WaitAsync(WaitLimit, token);
+                    }
+                    catch (RedisServerException exception) when (exception.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal))
+                    {
+                        // Redis sees it for the first time, or was restarted.
+                        return await redis.ScriptEvaluateAsync(call.Script.Text, call.Keys, call.Arguments).WaitAsync(WaitLimit, token);
+                    }
+                },
+                (_connection.Current, Script: script, Keys: prefixed, Arguments: arguments));
+        }
+        catch (Exception exception) when (RedisErrors.IsOutage(exception) || exception is BrokenCircuitException)
+        {
+            span?.SetStatus(ActivityStatusCode.Error);
+            throw new RedisUnavailableException(exception);
+        }
+    }
+
+    private ResiliencePipeline<RedisResult> Breaker(RedisKey key)
+    {
+        var slot = _connection is { IsCluster: true, Current: { IsCompletedSuccessfully: true } made } ? made.Result.HashSlot(key) : NoSlot;
+        return _breakers.GetOrAdd(slot, static _ => CreateBreaker());
+    }
+
+    /// <summary>Asked of the server that will run it: another of the cluster may hang.</summary>
+    private static async Task<byte[]> HashAsync(IDatabase redis, string script, RedisKey key) =>
+        Convert.FromHexString((string)(await redis.ScriptEvaluateAsync("return redis.sha1hex(ARGV[1])", [key], [script]))!);
+
+    /// <summary>Tries a write past the breaker, so that health sees recovery first; what it finds decides whether to connect anew.</summary>
+    /// <returns>What is wrong, if anything is.</returns>
+    public Task<string?> ProbeAsync(CancellationToken cancellationToken) => _connection.ProbeAsync(cancellationToken);
+
+    public ValueTask DisposeAsync() => _connection.DisposeAsync();
+}

@@ -1,0 +1,47 @@
+using System.Text.RegularExpressions;
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests;
+
+/// <summary>How the source is laid out, where the compiler does not say it.</summary>
+public sealed class HouseTests
+{
+    private const int MostLines = 250, MostColumns = 140;
+
+    /// <summary>They serve every feature and know none of them.</summary>
+    private static readonly string[] TechnicalFolders = ["Background", "Http", "Kafka", "MySql", "Redis", "Telemetry"];
+
+    private static readonly string[] NoFeatures = [.. TechnicalFolders, "Commands", "Hosting"];
+
+    [Test]
+    public async Task TechnicalFolder_NamesNoFeature()
+    {
+        var folders = Directory.GetDirectories(Repository.PathOf("src/ConcertBooking")).Select(static folder => Path.GetFileName(folder)!)
+            .Except(["bin", "obj"]).ToList();
+        var features = folders.Except(NoFeatures).ToList();
+        await Assert.That(features).Contains("Queue").And.Contains("Reservations");
+        await Assert.That(TechnicalFolders.Except(folders)).IsEmpty();
+
+        // A feature's namespace, in full or from ConcertBooking's own, and the list that knows them all.
+        var names = new Regex($@"using ConcertBooking\.({string.Join('|', features)})\b|(?<![\w.])({string.Join('|', features)})\.[A-Z]|(?<![\w.])Slices\.");
+        foreach (var file in TechnicalFolders.SelectMany(static folder => Repository.SourceFiles($"src/ConcertBooking/{folder}")))
+        {
+            var found = names.Match(await File.ReadAllTextAsync(file));
+            await Assert.That(found.Success).IsFalse().Because($"{file} names {found.Value}");
+        }
+    }
+
+    [Test]
+    public async Task SourceFile_IsShortEnoughToBeRead()
+    {
+        var tooLong = new List<string>();
+        foreach (var file in Repository.SourceFiles("src"))
+        {
+            var lines = await File.ReadAllLinesAsync(file);
+            tooLong.AddRange(lines.Length > MostLines ? [$"{file} has {lines.Length} lines"] : []);
+            tooLong.AddRange(lines.Index().Where(static line => line.Item.Length > MostColumns).Select(line => $"{file}:{line.Index + 1}"));
+        }
+
+        await Assert.That(tooLong).IsEmpty();
+    }
+}
