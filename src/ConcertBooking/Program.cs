@@ -10,7 +10,7 @@ const string Usage = """
     concert-booking [command]
 
       (none)       serve; Roles=api,worker chooses what
-      migrate      bring the schema up to date and exit
+      migrate      bring the schema up to date and exit; --prune drops the procedures of other builds
       seed         add demo concerts: --concerts 3 --schedules 5 --seats 50
       token        sign an access token with Auth__SigningKey: --user 1 --role admin|cashier --minutes 30
       healthcheck  ask /livez of the service on this machine; exit 0 or 1
@@ -32,7 +32,7 @@ try
         case null:
             return await Serve.RunAsync(WebApplication.CreateSlimBuilder());
         case "migrate":
-            return await Migrate.RunAsync(Configuration());
+            return await Migrate.RunAsync(Configuration(), rest);
         case "seed":
             return await Seed.RunAsync(Configuration(), rest);
         case "token":

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
@@ -26,6 +27,9 @@ internal sealed class Schema(IReadOnlyCollection<StoredProcedure> procedures)
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin
         """;
 
+    /// <summary>Characters that MySQL takes of a lock's name.</summary>
+    private const int MostLockName = 64;
+
     private static readonly Migration[] All = Load();
 
     /// <summary>The number of the last migration, or -1 when a procedure of this build is missing.</summary>
@@ -38,30 +42,49 @@ internal sealed class Schema(IReadOnlyCollection<StoredProcedure> procedures)
     /// <summary>The schema that this build was written for.</summary>
     public static int Latest => All[^1].Number;
 
-    /// <summary>Brings the schema up to date, reporting each step; a second process waits for the first and finds nothing to do.</summary>
-    /// <returns>How many migrations were applied and procedures made.</returns>
+    /// <summary>Brings the schema up to date; a second process waits for the first and finds nothing to do.</summary>
+    /// <param name="connectionString">Of a user that may change the schema.</param>
+    /// <param name="report">Gets each step before it is done.</param>
+    /// <returns>How many migrations were applied and procedures created.</returns>
     /// <exception cref="InvalidOperationException">An applied migration is not the one that this build knows.</exception>
-    public async Task<int> ApplyAsync(string connectionString, Action<string> report, CancellationToken cancellationToken)
+    public Task<int> ApplyAsync(string connectionString, Action<string> report) => RunAloneAsync(connectionString, async connection =>
+    {
+        await ExecuteAsync(connection, HistorySql);
+        return await ApplyMigrationsAsync(connection, report) + await CreateProceduresAsync(connection, report);
+    });
+
+    /// <summary>Drops the stored procedures of other builds. An instance of another build that still runs becomes unready.</summary>
+    /// <returns>How many were dropped.</returns>
+    public Task<int> PruneAsync(string connectionString, Action<string> report) => RunAloneAsync(connectionString, async connection =>
+    {
+        var others = (await StoredProceduresAsync(connection)).Except(procedures.Select(static procedure => procedure.Name)).ToList();
+        foreach (var name in others)
+        {
+            report($"dropping {name}");
+            await ExecuteAsync(connection, $"DROP PROCEDURE IF EXISTS `{name}`");
+        }
+
+        return others.Count;
+    });
+
+    /// <summary>One process at a time. The lock ends with the connection, so a killed migration blocks nobody.</summary>
+    private static async Task<int> RunAloneAsync(string connectionString, Func<MySqlConnection, Task<int>> work)
     {
         var settings = MySqlSession.Settings(connectionString);
         (settings.Pooling, settings.DefaultCommandTimeout, settings.ConnectionTimeout) = (false, MySqlLimits.MigrationSeconds, 5);
         await using var source = MySqlSession.Source(settings);
-        await using var connection = await source.OpenConnectionAsync(cancellationToken);
-
-        // The lock ends with the connection, so a killed migration blocks nobody.
+        await using var connection = await source.OpenConnectionAsync();
         var lockName = $"concert_booking.migrate.{settings.Database}";
-        lockName = lockName.Length > 64 ? lockName[..64] : lockName;
-        await using (var takeLock = new MySqlCommand("SELECT GET_LOCK(@name, 300)", connection))
-        {
-            takeLock.Parameters.AddWithValue("@name", lockName);
-            if (Convert.ToInt32(await takeLock.ExecuteScalarAsync(cancellationToken)) != 1)
-            {
-                throw new InvalidOperationException("another migration has been running for 5 minutes");
-            }
-        }
+        await using var takeLock = new MySqlCommand("SELECT GET_LOCK(@name, 300)", connection);
+        takeLock.Parameters.AddWithValue("@name", lockName.Length > MostLockName ? lockName[..MostLockName] : lockName);
+        return Convert.ToInt32(await takeLock.ExecuteScalarAsync(), CultureInfo.InvariantCulture) == 1
+            ? await work(connection)
+            : throw new InvalidOperationException("another migration has been running for 5 minutes");
+    }
 
-        await ExecuteAsync(connection, HistorySql, cancellationToken);
-        var applied = await AppliedAsync(connection, cancellationToken);
+    private static async Task<int> ApplyMigrationsAsync(MySqlConnection connection, Action<string> report)
+    {
+        var applied = await AppliedAsync(connection);
         var count = 0;
         foreach (var migration in All)
         {
@@ -76,37 +99,56 @@ internal sealed class Schema(IReadOnlyCollection<StoredProcedure> procedures)
             }
 
             report($"applying {migration.Name}");
-            await ExecuteAsync(connection, migration.Sql, cancellationToken);
-            await using var record = new MySqlCommand("INSERT INTO schema_migration (number, name, checksum) VALUES (@number, @name, @checksum)", connection);
+            await ExecuteAsync(connection, migration.Sql);
+            await using var record = new MySqlCommand(
+                "INSERT INTO schema_migration (number, name, checksum) VALUES (@number, @name, @checksum)", connection);
             record.Parameters.AddWithValue("@number", migration.Number);
             record.Parameters.AddWithValue("@name", migration.Name);
             record.Parameters.AddWithValue("@checksum", migration.Checksum);
-            await record.ExecuteNonQueryAsync(cancellationToken);
+            await record.ExecuteNonQueryAsync();
             count++;
-        }
-
-        foreach (var procedure in procedures)
-        {
-            await using var find = new MySqlCommand(
-                "SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = DATABASE() AND routine_name = @name", connection);
-            find.Parameters.AddWithValue("@name", procedure.Name);
-            if (Convert.ToInt32(await find.ExecuteScalarAsync(cancellationToken)) == 0)
-            {
-                report($"making {procedure.Name}");
-                await ExecuteAsync(connection, procedure.CreateSql, cancellationToken);
-                count++;
-            }
         }
 
         return count;
     }
 
-    private static async Task<Dictionary<int, string>> AppliedAsync(MySqlConnection connection, CancellationToken cancellationToken)
+    private async Task<int> CreateProceduresAsync(MySqlConnection connection, Action<string> report)
+    {
+        var existing = await StoredProceduresAsync(connection);
+        var missing = procedures.Where(procedure => !existing.Contains(procedure.Name)).ToList();
+        foreach (var procedure in missing)
+        {
+            report($"making {procedure.Name}");
+            await ExecuteAsync(connection, procedure.CreateSql);
+        }
+
+        return missing.Count;
+    }
+
+    /// <summary>The names of those that a build of this service created: see <see cref="StoredProcedure.Name"/>.</summary>
+    private static async Task<HashSet<string>> StoredProceduresAsync(MySqlConnection connection)
+    {
+        await using var command = new MySqlCommand(
+            """
+            SELECT routine_name FROM information_schema.routines
+            WHERE routine_schema = DATABASE() AND routine_type = 'PROCEDURE' AND routine_name REGEXP '^[a-z_]+_[0-9a-f]{12}$'
+            """, connection);
+        await using var reader = await command.ExecuteReaderAsync();
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        while (await reader.ReadAsync())
+        {
+            names.Add(reader.GetString(0));
+        }
+
+        return names;
+    }
+
+    private static async Task<Dictionary<int, string>> AppliedAsync(MySqlConnection connection)
     {
         await using var command = new MySqlCommand("SELECT number, checksum FROM schema_migration", connection);
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        await using var reader = await command.ExecuteReaderAsync();
         var applied = new Dictionary<int, string>();
-        while (await reader.ReadAsync(cancellationToken))
+        while (await reader.ReadAsync())
         {
             applied.Add(reader.GetInt32(0), reader.GetString(1));
         }
@@ -114,10 +156,10 @@ internal sealed class Schema(IReadOnlyCollection<StoredProcedure> procedures)
         return applied;
     }
 
-    private static async Task ExecuteAsync(MySqlConnection connection, string sql, CancellationToken cancellationToken)
+    private static async Task ExecuteAsync(MySqlConnection connection, string sql)
     {
         await using var command = new MySqlCommand(sql, connection);
-        await command.ExecuteNonQueryAsync(cancellationToken);
+        await command.ExecuteNonQueryAsync();
     }
 
     private static Migration[] Load()
@@ -129,7 +171,7 @@ internal sealed class Schema(IReadOnlyCollection<StoredProcedure> procedures)
             .Select(name =>
             {
                 using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
-                return new Migration(int.Parse(name.AsSpan(0, 3), System.Globalization.CultureInfo.InvariantCulture), name, reader.ReadToEnd());
+                return new Migration(int.Parse(name.AsSpan(0, 3), CultureInfo.InvariantCulture), name, reader.ReadToEnd());
             })];
     }
 }
