@@ -51,7 +51,7 @@ class Service:
         return json.loads(content), response.headers
 
     def show(self, seats, max_active):
-        admin = {"Authorization": f"Bearer {access_token(1, "admin")}"}
+        admin = {"Authorization": f"Bearer {access_token(1, 'admin')}"}
         queue = f"bench-{time.time_ns():x}"
         self.call("PUT", f"/v1/admin/queues/{queue}", {"maxActive": max_active, "activeSeconds": 3600}, **admin)
         concert = self.call("POST", "/v1/admin/concerts", {"title": "bench", "queue": queue}, **admin)[0]["concertId"]
