@@ -1,4 +1,4 @@
-# The service alone: one native binary and the one librdkafka that loads, on a base without shell or package manager.
+# The service only: one native binary and its librdkafka, on a base image without shell or package manager.
 #
 #   docker build -t concert-booking .
 #   docker run --rm --env-file settings.env concert-booking migrate
@@ -7,14 +7,14 @@
 FROM mcr.microsoft.com/dotnet/sdk:10.0-noble-aot AS build
 WORKDIR /repository
 
-# Restored apart from the source, so that a change of code downloads nothing.
+# Restored before the source is copied, so that a change of code downloads nothing.
 COPY global.json Directory.Build.props Directory.Packages.props ./
 COPY src/ConcertBooking/ConcertBooking.csproj src/ConcertBooking/packages.lock.json src/ConcertBooking/
 RUN dotnet restore src/ConcertBooking --use-current-runtime --locked-mode
 
 COPY .editorconfig ./
 COPY src/ConcertBooking src/ConcertBooking
-# What --version says; a release gives its tag's.
+# What --version prints; a release passes the version of its tag.
 ARG VERSION
 RUN dotnet publish src/ConcertBooking --configuration Release --use-current-runtime --no-restore --output /publish ${VERSION:+-p:Version=$VERSION} \
     && mkdir /out && cp /publish/concert-booking /publish/*librdkafka.so /out/ \
