@@ -5,7 +5,7 @@ namespace ConcertBooking.Points;
 
 public sealed record PointsResponse(long Balance);
 
-/// <summary>The caller's balance; 0 for a user never seen.</summary>
+/// <summary>Reads the caller's balance; 0 for a new user.</summary>
 internal static class GetPoints
 {
     public static void Map(IEndpointRouteBuilder routes) =>
@@ -20,23 +20,24 @@ internal static class GetPoints
 }
 
 /// <summary>
-/// Reads balances. A crowd that asks before it pays shares its statements, and with them the connection that paying
-/// does not lose to it.
+/// Reads balances in batches. Many users read theirs just before they pay: they share statements and one connection,
+/// so that payments keep the others.
 /// </summary>
 internal sealed class Balances
 {
     /// <summary>With a hundred, a statement takes MySQL less than a millisecond.</summary>
-    private const int BalancesAtOnce = 100;
+    private const int MaximumBatch = 100;
 
-    private readonly RequestBatcher<long, long> _askers;
+    private readonly RequestBatcher<long, long> _lookups;
 
-    public Balances(MySqlDatabase database) => _askers = new(
-        users => database.ReadAsync((connection, token) => SelectAsync(connection, users, token), CancellationToken.None), BalancesAtOnce);
+    public Balances(MySqlDatabase database) => _lookups = new(
+        users => database.ReadAsync((connection, token) => SelectAsync(connection, users, token), CancellationToken.None), MaximumBatch);
 
-    /// <exception cref="DatabaseUnavailableException">As the statement, which may have been waited for behind another.</exception>
-    public Task<long> OfAsync(long userId) => MySqlLimits.Request.AwaitAsync(_askers.EnqueueAsync(userId));
+    /// <exception cref="DatabaseUnavailableException">MySQL did not answer in time, or the statement before did not end.</exception>
+    public Task<long> OfAsync(long userId) => MySqlLimits.Request.AwaitAsync(_lookups.EnqueueAsync(userId));
 
-    private static async Task<IReadOnlyList<long>> SelectAsync(MySqlConnection connection, IReadOnlyList<long> users, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<long>> SelectAsync(
+        MySqlConnection connection, IReadOnlyList<long> users, CancellationToken cancellationToken)
     {
         await using var command = new MySqlCommand(
             $"SELECT user_id, balance FROM user_point_balance WHERE user_id IN ({string.Join(',', users)})", connection);

@@ -2,7 +2,7 @@ using Dapper;
 
 namespace ConcertBooking.Reservations;
 
-/// <summary>One reservation of the caller; somebody else's does not exist for it.</summary>
+/// <summary>Reads one reservation of the caller; another user's is not found.</summary>
 internal static class GetReservation
 {
     public static void Map(IEndpointRouteBuilder routes) =>
@@ -12,9 +12,8 @@ internal static class GetReservation
             .Produces<ReservationResponse>()
             .WithProblems(Problems.ReservationNotFound, Problems.DatabaseUnavailable);
 
-    private const string SelectSql = ReservationRow.Sql + "WHERE r.reservation_id = @id AND r.user_id = @userId";
-
-    private static async Task<IResult> HandleAsync(string reservationId, HttpContext context, MySqlDatabase database, CancellationToken cancellationToken)
+    private static async Task<IResult> HandleAsync(
+        string reservationId, HttpContext context, MySqlDatabase database, CancellationToken cancellationToken)
     {
         if (!Guid.TryParseExact(reservationId, "D", out var id))
         {
@@ -23,7 +22,11 @@ internal static class GetReservation
 
         var userId = context.UserId();
         var row = await database.ReadAsync(
-            (connection, token) => connection.QueryFirstOrDefaultAsync<ReservationRow>(SelectSql, new { id, userId }, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken);
+            (connection, _) => connection.QueryFirstOrDefaultAsync<ReservationRow>(
+                SelectSql, new { id, userId }, commandTimeout: MySqlLimits.StatementSeconds),
+            cancellationToken);
         return row is null ? Problems.ReservationNotFound : TypedResults.Ok(row.ToResponse());
     }
+
+    private const string SelectSql = ReservationRow.Sql + "WHERE r.reservation_id = @id AND r.user_id = @userId";
 }

@@ -3,9 +3,9 @@ using System.Collections.Concurrent;
 namespace ConcertBooking.Reservations;
 
 /// <summary>
-/// The users who, as far as this instance knows, hold as many seats as they may. They take no short lock of a seat: they
-/// cannot win it, and others would be refused meanwhile. What is kept here may be out of date, since MySQL counts at every
-/// hold: whoever could hold again after all only does without the lock.
+/// A cache of the users who hold as many seats as they may. They do not take the short lock of a seat in Redis: they cannot
+/// win the seat, and others would be refused meanwhile. An outdated entry does no harm: MySQL counts at every hold, and a
+/// user who may hold again only goes without the lock.
 /// </summary>
 internal sealed class HoldLimits(Settings settings, TimeProvider time)
 {
@@ -15,7 +15,7 @@ internal sealed class HoldLimits(Settings settings, TimeProvider time)
 
     public bool IsReached(long userId) => _until.TryGetValue(userId, out var until) && time.GetUtcNow() < until;
 
-    /// <summary>Keeps what MySQL has counted.</summary>
+    /// <summary>Stores what MySQL has counted.</summary>
     public void Learn(long userId, bool isReached)
     {
         if (!isReached)

@@ -14,11 +14,14 @@ public sealed record HoldSeatRequest(
     [property: Range(1, int.MaxValue)] int SeatNo);
 
 /// <summary>
-/// Holds a seat: of all who want it exactly one succeeds. The seat row's conditional UPDATE decides, the unique
-/// column reservation.live guards; Redis only spares MySQL those who come for a seat that somebody has just got.
+/// Holds a seat: one live reservation a seat, by the conditional UPDATE of the seat row and the unique column
+/// reservation.live. Redis only keeps requests for a seat that was just taken away from MySQL.
 /// </summary>
 internal static class HoldSeat
 {
+    /// <summary>A seat whose claim is no longer live is tried again; others may take it in between, so not for ever.</summary>
+    private const int MaximumAttempts = 4;
+
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/reservations", HandleAsync)
             .WithHighPriority()
@@ -78,88 +81,42 @@ internal static class HoldSeat
         }
     }
 
-    /// <summary>
-    /// One transaction, one round trip, kept by MySQL:
-    /// the user's row first, so that parallel holds of one user count each other;
-    /// the limit and the schedule read into variables, because within the UPDATE they would be locking reads, whose
-    /// gap locks set users who hold nothing yet against each other;
-    /// the seat taken only if nobody claims it, or only a reservation known to be dead (@dead);
-    /// the reservation and its event written only for the claim that is now in the seat.
-    /// The last statement tells the outcome, or why there was none.
-    /// </summary>
-    public static readonly StoredProcedure Procedure = new("hold_seat", """
-        @user BIGINT, @queue VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, @schedule BIGINT, @seat INT, @dead BINARY(16),
-        @holdSeconds INT, @holdsPerUser INT,
-        """ + OutboxEvents.ReservationEventParameters, """
-        DECLARE @held, @open BIGINT;
-        START TRANSACTION;
-        INSERT INTO user_point_balance (user_id, balance) VALUES (@user, 0) ON DUPLICATE KEY UPDATE balance = balance;
-        SELECT COUNT(*) INTO @held FROM reservation h
-          WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3);
-        SELECT COUNT(*) INTO @open FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
-          WHERE s.schedule_id = @schedule AND s.starts_at > NOW(3) AND c.queue_name = @queue;
-        UPDATE seat SET reservation_id = @reservation
-          WHERE schedule_id = @schedule AND seat_no = @seat AND (reservation_id IS NULL OR reservation_id = @dead)
-            AND @open = 1 AND @held < @holdsPerUser;
-        INSERT INTO reservation (reservation_id, user_id, schedule_id, seat_no, status, price, held_expires_at)
-          SELECT t.reservation_id, @user, t.schedule_id, t.seat_no, 'HELD', s.price, TIMESTAMPADD(SECOND, @holdSeconds, NOW(3))
-          FROM seat t JOIN concert_schedule s ON s.schedule_id = t.schedule_id
-          WHERE t.schedule_id = @schedule AND t.seat_no = @seat AND t.reservation_id = @reservation;
-
-        """ + OutboxEvents.ReservationEventSql + """
-          WHERE r.reservation_id = @reservation;
-        COMMIT;
-        SELECT s.starts_at <= NOW(3) AS closed, c.queue_name, t.seat_no IS NOT NULL AS seat_exists,
-               (SELECT COUNT(*) FROM reservation h
-                WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3)) AS held,
-               r.reservation_id, r.user_id, r.price, r.held_expires_at, r.status,
-               r.status = 'HELD' AND r.held_expires_at <= NOW(3) AS overdue, t.reservation_id AS claim,
-               r.status = 'CONFIRMED' OR r.held_expires_at > TIMESTAMPADD(SECOND, 1, NOW(3)) AS lasting
-          FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
-          LEFT JOIN seat t ON t.schedule_id = s.schedule_id AND t.seat_no = @seat
-          LEFT JOIN reservation r ON r.reservation_id = t.reservation_id
-          WHERE s.schedule_id = @schedule;
-        """);
-
-    /// <summary>A claim that turned out dead is buried and the hold tried again; others may come between, so not for ever.</summary>
-    private const int Attempts = 4;
-
-    /// <returns>The answer, and whose the seat is for more than a moment, if it is somebody's.</returns>
     private static async Task<(IResult Answer, long? Owner)> HoldAsync(
         HoldSeatRequest request, QueueToken token, MySqlDatabase database, HoldExpiry holds, HoldLimits limits, Settings settings)
     {
         Guid? dead = null;
-        var made = new List<Guid>(1);
+        var attempted = new List<Guid>(1);
         var deadline = MySqlLimits.Request; // for all attempts together
-        for (var attempt = 0; attempt < Attempts; attempt++)
+        for (var attempt = 0; attempt < MaximumAttempts; attempt++)
         {
-            Outcome outcome;
+            SeatRow? seat;
             try
             {
-                outcome = await database.RunAsync(
-                    (connection, cancellationToken) => TryAsync(connection, request, token, dead, made, settings, cancellationToken), CancellationToken.None, deadline);
+                seat = await database.RunAsync(
+                    (connection, cancellationToken) => TryAsync(connection, request, token, dead, attempted, settings, cancellationToken),
+                    CancellationToken.None, deadline);
             }
             catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.DuplicateKeyEntry)
             {
-                // Somebody wrote a live reservation past the seat row; the schema's guard held.
+                // A live reservation was written without the seat row; the schema's unique column refused a second one.
                 return (Problems.SeatTaken, null);
             }
 
-            if (outcome.Result is { } result)
+            if (Decide(seat, request, token, attempted, settings.HoldsPerUser) is { Answer: { } answer, Owner: var owner })
             {
-                if (outcome.HeldByUser is { } held)
+                if (seat is not null)
                 {
-                    limits.Learn(token.UserId, held >= settings.HoldsPerUser);
+                    limits.Learn(token.UserId, seat.HeldByUser >= settings.HoldsPerUser);
                 }
 
-                return (result, outcome.Owner);
+                return (answer, owner);
             }
 
-            dead = outcome.Dead;
-            if (outcome.Overdue)
+            dead = seat!.Claim;
+            if (seat.Reservation is { IsOverdue: true } overdue)
             {
                 // Expiring frees the seat, unless a payment that was under way came first: then the claim is alive.
-                await holds.ExpireAsync([dead!.Value], deadline);
+                await holds.ExpireAsync([overdue.Id], deadline);
                 dead = null;
             }
         }
@@ -167,15 +124,12 @@ internal static class HoldSeat
         return (Problems.SeatTaken, null);
     }
 
-    /// <summary>Either an answer, or the claim of a reservation that is no longer live.</summary>
-    private readonly record struct Outcome(IResult? Result, Guid? Dead = null, bool Overdue = false, long? Owner = null, long? HeldByUser = null);
-
-    private static async Task<Outcome> TryAsync(
-        MySqlConnection connection, HoldSeatRequest request, QueueToken token, Guid? dead, List<Guid> made, Settings settings,
+    private static async Task<SeatRow?> TryAsync(
+        MySqlConnection connection, HoldSeatRequest request, QueueToken token, Guid? dead, List<Guid> attempted, Settings settings,
         CancellationToken cancellationToken)
     {
         var reservationId = Guid.CreateVersion7();
-        made.Add(reservationId);
+        attempted.Add(reservationId);
         await using var command = Procedure.Call(connection);
         command.Parameters.AddWithValue("@user", token.UserId);
         command.Parameters.AddWithValue("@queue", token.Queue);
@@ -186,49 +140,78 @@ internal static class HoldSeat
         command.Parameters.AddWithValue("@holdsPerUser", settings.HoldsPerUser);
         OutboxEvents.AddTo(command.Parameters, reservationId, ReservationEvent.Held);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        return await reader.ReadAsync(cancellationToken)
-            ? Read(reader, request, token, made, settings) with { HeldByUser = reader.GetInt64(3) }
-            : new Outcome(Problems.ScheduleNotFound);
+        return await reader.ReadAsync(cancellationToken) ? SeatRow.Read(reader) : null;
     }
 
-    /// <param name="made">The ids that this request tried: one of them is new, also when MySQL's word of it was lost and the service asked again.</param>
-    private static Outcome Read(MySqlDataReader row, HoldSeatRequest request, QueueToken token, List<Guid> made, Settings settings)
+    /// <param name="Answer">Null when the seat can be tried again: what claims it, if anything, is no longer live.</param>
+    /// <param name="Owner">The user who has the seat for more than a moment, where the answer depends on it.</param>
+    private readonly record struct Outcome(IResult? Answer, long? Owner = null);
+
+    /// <param name="attempted">
+    /// The ids that this request tried. A hold with one of them is new, even if it was committed by an attempt whose answer was lost.
+    /// </param>
+    private static Outcome Decide(SeatRow? seat, HoldSeatRequest request, QueueToken token, List<Guid> attempted, int holdsPerUser) =>
+        seat switch
+        {
+            null => new(Problems.ScheduleNotFound),
+            { Reservation: { IsHeld: true } own } when own.UserId == token.UserId =>
+                new(Held(own, request, isNew: attempted.Contains(own.Id)), own.LastingOwner),
+            _ when seat.Queue != token.Queue => new(Problems.QueueTokenNotActive),
+            { Exists: false } => new(Problems.SeatNotFound),
+            { IsClosed: true } => new(Problems.ScheduleClosed),
+            { Reservation: { IsLive: true } other } => new(Problems.SeatTaken, other.LastingOwner),
+            _ when seat.HeldByUser >= holdsPerUser => new(Problems.HoldLimitReached),
+            _ => new(null),
+        };
+
+    private static IResult Held(SeatReservation hold, HoldSeatRequest request, bool isNew)
     {
-        Guid? claim = row.IsDBNull(10) ? null : row.GetGuid(10);
-        Guid? claimant = row.IsDBNull(4) ? null : row.GetGuid(4);
-        if (claimant is { } id && row.GetInt64(5) == token.UserId && row.GetString(8) == "HELD" && !row.GetBoolean(9))
-        {
-            var response = new ReservationResponse(
-                id.ToString(), request.ScheduleId, request.SeatNo, "HELD", row.GetInt64(6), row.GetDateTime(7));
-            return new Outcome(
-                made.Contains(id) ? TypedResults.Created($"/v1/reservations/{id}", response) : TypedResults.Ok(response),
-                Owner: row.GetBoolean(11) ? token.UserId : null);
-        }
-
-        if (row.GetString(1) != token.Queue)
-        {
-            return new Outcome(Problems.QueueTokenNotActive);
-        }
-
-        if (!row.GetBoolean(2))
-        {
-            return new Outcome(Problems.SeatNotFound);
-        }
-
-        if (row.GetBoolean(0))
-        {
-            return new Outcome(Problems.ScheduleClosed);
-        }
-
-        if (claimant is not null && !row.GetBoolean(9) && row.GetString(8) is "HELD" or "CONFIRMED")
-        {
-            return new Outcome(Problems.SeatTaken, Owner: row.GetBoolean(11) ? row.GetInt64(5) : null);
-        }
-
-        return row.GetInt64(3) >= settings.HoldsPerUser
-            ? new Outcome(Problems.HoldLimitReached)
-            : new Outcome(null, claim, claimant is not null && row.GetBoolean(9));
+        var response = new ReservationResponse(
+            hold.Id.ToString(), request.ScheduleId, request.SeatNo, hold.Status, hold.Price, hold.HeldUntil);
+        return isNew ? TypedResults.Created($"/v1/reservations/{hold.Id}", response) : TypedResults.Ok(response);
     }
+
+    /// <summary>One transaction in one round trip, then the state that it left, from which the answer follows.</summary>
+    public static readonly StoredProcedure Procedure = new("hold_seat", """
+        @user BIGINT, @queue VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, @schedule BIGINT, @seat INT, @dead BINARY(16),
+        @holdSeconds INT, @holdsPerUser INT,
+        """ + OutboxEvents.ReservationEventParameters,
+        // Locks the user's row first, so that concurrent holds of one user count each other.
+        """
+        DECLARE @held, @open BIGINT;
+        START TRANSACTION;
+        INSERT INTO user_point_balance (user_id, balance) VALUES (@user, 0) ON DUPLICATE KEY UPDATE balance = balance;
+
+        """
+        // Plain reads into variables: within the UPDATE they would be locking reads, and their gap locks would make users
+        // who hold nothing yet wait for each other.
+        + """
+        SELECT COUNT(*) INTO @held FROM reservation h
+          WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3);
+        SELECT COUNT(*) INTO @open FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
+          WHERE s.schedule_id = @schedule AND s.starts_at > NOW(3) AND c.queue_name = @queue;
+
+        """
+        // Decides the race: the row lock lets one claim in at a time, and only if there is none, or one known to be dead.
+        + """
+        UPDATE seat SET reservation_id = @reservation
+          WHERE schedule_id = @schedule AND seat_no = @seat AND (reservation_id IS NULL OR reservation_id = @dead)
+            AND @open = 1 AND @held < @holdsPerUser;
+
+        """
+        // The reservation and its event exist only if the claim in the seat is this attempt's.
+        + """
+        INSERT INTO reservation (reservation_id, user_id, schedule_id, seat_no, status, price, held_expires_at)
+          SELECT t.reservation_id, @user, t.schedule_id, t.seat_no, 'HELD', s.price, TIMESTAMPADD(SECOND, @holdSeconds, NOW(3))
+          FROM seat t JOIN concert_schedule s ON s.schedule_id = t.schedule_id
+          WHERE t.schedule_id = @schedule AND t.seat_no = @seat AND t.reservation_id = @reservation;
+
+        """ + OutboxEvents.ReservationEventSql + """
+          WHERE r.reservation_id = @reservation;
+        COMMIT;
+
+        """
+        + SeatRow.Sql);
 }
 
 [JsonSerializable(typeof(HoldSeatRequest))]

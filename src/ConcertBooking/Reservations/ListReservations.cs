@@ -5,7 +5,7 @@ namespace ConcertBooking.Reservations;
 
 public sealed record ReservationList(IReadOnlyList<ReservationResponse> Items, string? NextCursor);
 
-/// <summary>The caller's reservations, newest first.</summary>
+/// <summary>Lists the caller's reservations, newest first.</summary>
 internal static class ListReservations
 {
     private const char List = 'r';
@@ -17,26 +17,8 @@ internal static class ListReservations
             .Produces<ReservationList>()
             .WithProblems(Problems.InvalidRequest, Problems.DatabaseUnavailable);
 
-    /// <summary>
-    /// The database's clock decides what is newer; an id carries the clock of the instance that made it, and only tells
-    /// apart what was made in the same microsecond.
-    /// </summary>
-    private const string FirstSql = ReservationRow.Sql + """
-        WHERE r.user_id = @userId
-        ORDER BY r.created_at DESC, r.reservation_id DESC
-        LIMIT @count
-        """;
-
-    /// <summary>Goes on behind the reservation that the cursor names, if it is the caller's.</summary>
-    private const string NextSql = ReservationRow.Sql + """
-        JOIN reservation b ON b.reservation_id = @before AND b.user_id = @userId
-        WHERE r.user_id = @userId AND r.created_at <= b.created_at
-          AND (r.created_at < b.created_at OR r.reservation_id < b.reservation_id)
-        ORDER BY r.created_at DESC, r.reservation_id DESC
-        LIMIT @count
-        """;
-
-    private static async Task<IResult> HandleAsync(HttpContext context, MySqlDatabase database, int? limit, string? cursor, CancellationToken cancellationToken)
+    private static async Task<IResult> HandleAsync(
+        HttpContext context, MySqlDatabase database, int? limit, string? cursor, CancellationToken cancellationToken)
     {
         if (Paging.Limit(limit) is not { } size)
         {
@@ -51,13 +33,35 @@ internal static class ListReservations
         var userId = context.UserId();
         var (before, count) = (key.Id, size + 1);
         var rows = await database.ReadAsync(
-            async (connection, token) => (string.IsNullOrEmpty(cursor)
-                ? await connection.QueryAsync<ReservationRow>(FirstSql, new { userId, count }, commandTimeout: MySqlLimits.StatementSeconds)
-                : await connection.QueryAsync<ReservationRow>(NextSql, new { userId, before, count }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
+            async (connection, _) => (string.IsNullOrEmpty(cursor)
+                ? await connection.QueryAsync<ReservationRow>(
+                    FirstSql, new { userId, count }, commandTimeout: MySqlLimits.StatementSeconds)
+                : await connection.QueryAsync<ReservationRow>(
+                    NextSql, new { userId, before, count }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
             cancellationToken);
         var items = rows.Take(size).Select(row => row.ToResponse()).ToList();
-        return TypedResults.Ok(new ReservationList(items, rows.Count > size ? Paging.Write(List, 0, rows[size - 1].Id) : null));
+        var next = rows.Count > size ? Paging.Write(List, 0, rows[size - 1].Id) : null;
+        return TypedResults.Ok(new ReservationList(items, next));
     }
+
+    /// <summary>
+    /// Ordered by the database's clock. An id carries the clock of the instance that made it, so it only breaks the tie
+    /// of what was made in the same microsecond.
+    /// </summary>
+    private const string FirstSql = ReservationRow.Sql + """
+        WHERE r.user_id = @userId
+        ORDER BY r.created_at DESC, r.reservation_id DESC
+        LIMIT @count
+        """;
+
+    /// <summary>Continues after the reservation that the cursor names, if it is the caller's.</summary>
+    private const string NextSql = ReservationRow.Sql + """
+        JOIN reservation b ON b.reservation_id = @before AND b.user_id = @userId
+        WHERE r.user_id = @userId AND r.created_at <= b.created_at
+          AND (r.created_at < b.created_at OR r.reservation_id < b.reservation_id)
+        ORDER BY r.created_at DESC, r.reservation_id DESC
+        LIMIT @count
+        """;
 }
 
 [JsonSerializable(typeof(ReservationList))]

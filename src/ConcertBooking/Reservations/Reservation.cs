@@ -2,14 +2,23 @@ using System.Text.Json.Serialization;
 
 namespace ConcertBooking.Reservations;
 
+/// <summary>The statuses of a reservation, as the table and the API spell them.</summary>
+internal static class ReservationStatus
+{
+    public const string Held = "HELD";
+    public const string Confirmed = "CONFIRMED";
+    public const string Expired = "EXPIRED";
+    public const string Released = "RELEASED";
+}
+
 /// <param name="Status"><c>HELD</c>, <c>CONFIRMED</c>, <c>EXPIRED</c> or <c>RELEASED</c>; an overdue hold reads EXPIRED at once.</param>
 /// <param name="Price">Whole points, as it was when the seat was held.</param>
 public sealed record ReservationResponse(string ReservationId, long ScheduleId, int SeatNo, string Status, long Price, DateTime HeldUntil);
 
-/// <summary>A row of <see cref="Sql"/>.</summary>
+/// <summary>A row of <see cref="Sql"/>, which Dapper fills by name.</summary>
 internal sealed class ReservationRow
 {
-    /// <summary>The columns of every answer that shows a reservation; the database's clock decides what is overdue.</summary>
+    /// <summary>The columns of every answer that contains a reservation. The database's clock decides what is overdue.</summary>
     public const string Sql = """
         SELECT r.reservation_id AS Id, r.schedule_id AS ScheduleId, r.seat_no AS SeatNo, r.price AS Price, r.held_expires_at AS HeldUntil,
                CASE WHEN r.status = 'HELD' AND r.held_expires_at <= NOW(3) THEN 'EXPIRED' ELSE r.status END AS Status

@@ -24,6 +24,24 @@ public sealed class PayTests : SharedRigTests
         await Assert.That((await visitor.ReservationAsync(reservationId)).Expect(200).Value("status")).IsEqualTo("CONFIRMED");
     }
 
+    /// <summary>SQL writes the answer of the payment, and the record PaymentResponse the one of the read.</summary>
+    [Test]
+    public async Task Pay_Answer_HasTheMembersOfTheRecord()
+    {
+        var show = await Rig.Catalogue.AddShowAsync();
+        var visitor = await Rig.NewVisitorAsync(show, points: 3 * show.Price);
+
+        var paid = (await visitor.PayAsync(await visitor.HeldAsync(show))).Expect(201).Json;
+
+        var read = (await visitor.GetAsync($"/v1/payments/{paid.Value("paymentId")}")).Expect(200).Json;
+        paid.ExpectMembers([.. read.EnumerateObject().Select(static member => member.Name)]);
+        await Assert.That(paid.Moment("paidAt")).IsEqualTo(read.Moment("paidAt")); // trailing zeros may differ
+        foreach (var member in read.EnumerateObject().Where(static member => member.Name != "paidAt"))
+        {
+            await Assert.That(paid.GetProperty(member.Name).GetRawText()).IsEqualTo(member.Value.GetRawText()).Because(member.Name);
+        }
+    }
+
     [Test]
     public async Task Pay_Paid_IsInTheLedger()
     {

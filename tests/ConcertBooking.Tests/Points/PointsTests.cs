@@ -1,3 +1,4 @@
+using System.Text.Json;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Points;
@@ -23,6 +24,23 @@ public sealed class PointsTests : SharedRigTests
         await Assert.That(second.Number("balance")).IsEqualTo(100_001);
         await Assert.That(second.Value("chargeId")).IsNotEqualTo(first.Value("chargeId"));
         await Assert.That(await visitor.BalanceAsync()).IsEqualTo(100_001);
+    }
+
+    /// <summary>SQL writes the answer, and the document's schema is made of the record ChargePointsResponse.</summary>
+    [Test]
+    public async Task ChargePoints_Answer_HasTheMembersOfTheRecord()
+    {
+        var document = (await Rig.A.Api.GetAsync("/openapi/v1.json")).Expect(200).Json;
+        var properties = document.GetProperty("components").GetProperty("schemas").GetProperty("ChargePointsResponse").GetProperty("properties");
+
+        var charged = (await Rig.NewVisitor().ChargeAsync(700)).Expect(201).Json;
+
+        charged.ExpectMembers([.. properties.EnumerateObject().Select(static property => property.Name)]);
+        foreach (var property in properties.EnumerateObject())
+        {
+            await Assert.That(charged.GetProperty(property.Name).ValueKind)
+                .IsEqualTo(property.Value.Value("type") == "integer" ? JsonValueKind.Number : JsonValueKind.String).Because(property.Name);
+        }
     }
 
     [Test]

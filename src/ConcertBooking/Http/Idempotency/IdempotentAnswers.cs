@@ -3,21 +3,22 @@ using MySqlConnector;
 namespace ConcertBooking.Http.Idempotency;
 
 /// <summary>
-/// Answers that were given before, looked up for calls that may not make a new one: their callers are not admitted, and
-/// only a repeat is due to them. They share statements and one connection for reads, so that a crowd of them costs those
-/// who are admitted next to nothing.
+/// Looks up remembered answers for calls that may not make a new one: their users are not admitted, and only a repeat
+/// gets an answer. Lookups are batched and share one read connection, so that many of them cost admitted users next
+/// to nothing.
 /// </summary>
 internal sealed class IdempotentAnswers
 {
-    private const int CallsAtOnce = 100;
+    private const int MaximumBatch = 100;
 
-    /// <summary>Nobody who is not admitted is in such a hurry that MySQL should be asked for each of them.</summary>
+    /// <summary>Waits for more lookups: a user who is not admitted can wait, and MySQL gets fewer statements.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
     private readonly RequestBatcher<IdempotentCall, IResult?> _lookups;
 
     public IdempotentAnswers(MySqlDatabase database) => _lookups = new(
-        calls => database.ReadAsync((connection, token) => SelectAsync(connection, calls, token), CancellationToken.None), CallsAtOnce, Pause);
+        calls => database.ReadAsync((connection, token) => SelectAsync(connection, calls, token), CancellationToken.None),
+        MaximumBatch, Pause);
 
     /// <summary>The remembered answer of an earlier request with this key, if there is one.</summary>
     /// <exception cref="DatabaseUnavailableException">MySQL did not answer in time, or the statement before did not end.</exception>
@@ -26,27 +27,32 @@ internal sealed class IdempotentAnswers
     private static async Task<IReadOnlyList<IResult?>> SelectAsync(
         MySqlConnection connection, IReadOnlyList<IdempotentCall> calls, CancellationToken cancellationToken)
     {
-        var users = string.Join(',', calls.Select(static call => call.UserId).Distinct());
-        var names = string.Join(',', calls.Select(static call => call.Call).Distinct().Select(static name => $"'{name}'"));
-        await using var command = new MySqlCommand(
-            $"""
-            SELECT attempt_id, body_hash, answer, user_id, call_name, idempotency_key FROM idempotency
-            WHERE user_id IN ({users}) AND call_name IN ({names}) AND answer IS NOT NULL
-            """, connection);
+        await using var command = new MySqlCommand(SelectSql(calls), connection);
         var answers = new IResult?[calls.Count];
-        await using var row = await command.ExecuteReaderAsync(cancellationToken);
-        while (await row.ReadAsync(cancellationToken))
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
         {
-            var key = (row.GetInt64(3), row.GetString(4), row.GetString(5));
+            var found = IdempotencyRow.Read(reader);
+            var key = (UserId: reader.GetInt64(3), Call: reader.GetString(4), Key: reader.GetString(5));
             for (var index = 0; index < calls.Count; index++)
             {
                 if (key == (calls[index].UserId, calls[index].Call, calls[index].Key))
                 {
-                    answers[index] = IdempotencySql.AnswerOf(row, calls[index]);
+                    answers[index] = found.AnswerTo(calls[index]);
                 }
             }
         }
 
         return answers;
     }
+
+    /// <summary>
+    /// All answers of these users, by a prefix of the primary key; the keys, which clients choose, are compared here rather
+    /// than written into the text. A plain read of committed answers.
+    /// </summary>
+    private static string SelectSql(IReadOnlyList<IdempotentCall> calls) => $"""
+        SELECT {IdempotencyRow.Columns}, user_id, call_name, idempotency_key FROM idempotency
+        WHERE user_id IN ({string.Join(',', calls.Select(static call => call.UserId).Distinct())})
+          AND call_name IN ({string.Join(',', calls.Select(static call => $"'{call.Call}'").Distinct())}) AND answer IS NOT NULL
+        """;
 }

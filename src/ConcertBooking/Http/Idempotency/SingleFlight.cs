@@ -3,8 +3,8 @@ using System.Collections.Concurrent;
 namespace ConcertBooking.Http.Idempotency;
 
 /// <summary>
-/// The idempotency keys that this instance is working on. It only spares the database a queue of repeats: a second
-/// request with a key that is still running is told so at once. Across instances the key's row decides.
+/// Lets one request an idempotency key run on this instance at a time: a second one is refused at once instead of waiting
+/// in the database. That is for load only; across instances the key's row decides.
 /// </summary>
 internal sealed class SingleFlight
 {
