@@ -64,7 +64,7 @@ internal static class Serve
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<QueueTokens>();
         services.AddSingleton<ProofOfWork>();
-        services.AddSingleton<CatalogueCache>();
+        services.AddSingleton<ResponseCache>();
         services.AddSingleton<Balances>();
         services.AddSingleton<Ranking>();
         services.AddSingleton<HoldExpiry>();
