@@ -61,6 +61,7 @@ internal static class Serve
         services.AddHostedService<Gauges>();
         services.AddSingleton<Queues>();
         services.AddSingleton<UsedPasses>();
+        services.AddSingleton<WaitingRoomScripts>();
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<QueueTokens>();
         services.AddSingleton<ProofOfWork>();
