@@ -2,7 +2,8 @@ namespace ConcertBooking.Admin;
 
 internal static class AdminProblems
 {
-    public static readonly Problem QueueName = Problem.Invalid("queue", "Must be 1 to 64 lower-case letters, digits, - or _.");
+    public static readonly Problem QueueName = Problem.Invalid(
+        "queue", $"Must be 1 to {QueueTokens.MaximumQueueName} lower-case letters, digits, - or _.");
     public static readonly Problem StartsAt = Problem.Invalid("startsAt", "Must be a moment in UTC between the years 2000 and 9999.");
 
     private static readonly string[] NotChangeable = ["Is not a member that this call changes."];

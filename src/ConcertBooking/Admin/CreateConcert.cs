@@ -6,7 +6,8 @@ using ConcertBooking.Queue.Room;
 
 namespace ConcertBooking.Admin;
 
-public sealed record CreateConcertRequest([property: Required, StringLength(200, MinimumLength = 1)] string Title, string? Queue = null);
+public sealed record CreateConcertRequest(
+    [property: Required, StringLength(Catalogue.MaximumTitleLength, MinimumLength = 1)] string Title, string? Queue = null);
 
 /// <summary>Adds a concert. A queue named here for the first time starts with the default settings.</summary>
 internal static class CreateConcert

@@ -7,13 +7,12 @@ namespace ConcertBooking.Admin;
 /// <param name="Price">Whole points a seat.</param>
 public sealed record CreateScheduleRequest(
     DateTimeOffset StartsAt,
-    [property: Range(1, CreateSchedule.MaximumSeats)] int SeatCount,
+    [property: Range(1, Catalogue.MaximumSeats)] int SeatCount,
     [property: Range(0L, CreateSchedule.MaximumPrice)] long Price);
 
 /// <summary>Adds a schedule to a concert, with its seats numbered from 1.</summary>
 public static class CreateSchedule
 {
-    internal const int MaximumSeats = 100_000;
     internal const long MaximumPrice = 1_000_000_000;
 
     internal static void Map(IEndpointRouteBuilder routes) =>

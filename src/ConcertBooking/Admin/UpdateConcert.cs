@@ -7,7 +7,8 @@ using Dapper;
 
 namespace ConcertBooking.Admin;
 
-public sealed record UpdateConcertRequest([property: StringLength(200, MinimumLength = 1)] string? Title = null, string? Queue = null) : IPatch
+public sealed record UpdateConcertRequest(
+    [property: StringLength(Catalogue.MaximumTitleLength, MinimumLength = 1)] string? Title = null, string? Queue = null) : IPatch
 {
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Unknown { get; set; }

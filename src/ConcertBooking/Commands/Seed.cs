@@ -22,12 +22,13 @@ internal static class Seed
             {
                 "--concerts" when value is >= 1 and <= 10_000 => (concerts = value) > 0,
                 "--schedules" when value is >= 1 and <= 1_000 => (schedules = value) > 0,
-                "--seats" when value is >= 1 and <= 100_000 => (seats = value) > 0,
+                "--seats" when value is >= 1 and <= Catalogue.MaximumSeats => (seats = value) > 0,
                 _ => false,
             };
             if (!known)
             {
-                Console.Error.WriteLine("concert-booking: seed takes --concerts 1-10000, --schedules 1-1000 and --seats 1-100000");
+                Console.Error.WriteLine(
+                    $"concert-booking: seed takes --concerts 1-10000, --schedules 1-1000 and --seats 1-{Catalogue.MaximumSeats}");
                 return 2;
             }
         }

@@ -3,10 +3,16 @@ using MySqlConnector;
 
 namespace ConcertBooking.Concerts;
 
-/// <summary>Adding to the catalogue: what the admin calls and the seed command share.</summary>
+/// <summary>Inserts into the catalogue, for the admin calls and the seed command.</summary>
 internal static class Catalogue
 {
-    /// <summary>A queue that is named for the first time starts with the default settings.</summary>
+    /// <summary>The seats that one schedule may have.</summary>
+    public const int MaximumSeats = 100_000;
+
+    /// <summary>The length of a concert's title, in characters.</summary>
+    public const int MaximumTitleLength = 200;
+
+    /// <summary>A new queue starts with the default settings.</summary>
     private const string EnsureQueueSql = "INSERT IGNORE INTO queue (queue_name) VALUES (@queue)";
 
     private const string InsertConcertSql = "INSERT INTO concert (title, queue_name) VALUES (@title, @queue); SELECT LAST_INSERT_ID()";
@@ -16,7 +22,7 @@ internal static class Catalogue
         SELECT LAST_INSERT_ID()
         """;
 
-    /// <summary>Seats 1 to @seatCount, up to 100,000, without a round trip each.</summary>
+    /// <summary>Seats 1 to @seatCount in one statement; five digits make <see cref="MaximumSeats"/>.</summary>
     private const string InsertSeatsSql = """
         INSERT INTO seat (schedule_id, seat_no)
         WITH digit AS (SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4
@@ -32,12 +38,14 @@ internal static class Catalogue
     public static async Task<long> AddConcertAsync(MySqlConnection connection, string title, string queue)
     {
         await EnsureQueueAsync(connection, queue);
-        return await connection.ExecuteScalarAsync<long>(InsertConcertSql, new { title, queue }, commandTimeout: MySqlLimits.StatementSeconds);
+        return await connection.ExecuteScalarAsync<long>(
+            InsertConcertSql, new { title, queue }, commandTimeout: MySqlLimits.StatementSeconds);
     }
 
     /// <summary>Adds the schedule with all its seats, or nothing.</summary>
     /// <returns>Null when there is no such concert.</returns>
-    public static async Task<long?> AddScheduleAsync(MySqlConnection connection, long concertId, DateTime startsAt, long price, int seatCount)
+    public static async Task<long?> AddScheduleAsync(
+        MySqlConnection connection, long concertId, DateTime startsAt, long price, int seatCount)
     {
         await using var transaction = await connection.BeginTransactionAsync();
         try

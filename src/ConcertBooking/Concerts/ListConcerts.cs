@@ -30,7 +30,7 @@ internal static class ListConcerts
         FROM concert WHERE concert_id > @after ORDER BY concert_id LIMIT @count
         """;
 
-    private static Task<IResult> HandleAsync(MySqlDatabase database, CatalogueCache cache, int? limit, string? cursor)
+    private static Task<IResult> HandleAsync(MySqlDatabase database, ResponseCache cache, int? limit, string? cursor)
     {
         if (Paging.Limit(limit) is not { } size)
         {
@@ -42,14 +42,15 @@ internal static class ListConcerts
             : Task.FromResult<IResult>(Paging.CursorProblem);
     }
 
-    private static async Task<CachedAnswer> BuildAsync(MySqlDatabase database, long after, int size)
+    private static async Task<CachedResponse> BuildAsync(MySqlDatabase database, long after, int size)
     {
         var rows = await database.ReadAsync(
-            async (connection, _) => (await connection.QueryAsync<ConcertRow>(SelectSql, new { after, count = size + 1 }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
+            async (connection, _) => (await connection.QueryAsync<ConcertRow>(
+                SelectSql, new { after, count = size + 1 }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
             CancellationToken.None);
         var items = rows.Take(size).Select(row => new ConcertItem(row.ConcertId, row.Title, row.Queue)).ToList();
         var next = rows.Count > size ? Paging.Write(List, items[^1].ConcertId) : null;
-        return CachedAnswer.Of(new ConcertList(items, next), ListConcertsJson.Web.ConcertList);
+        return CachedResponse.Of(new ConcertList(items, next), ListConcertsJson.Web.ConcertList);
     }
 }
 

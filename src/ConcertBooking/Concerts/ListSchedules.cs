@@ -25,12 +25,13 @@ internal sealed class ScheduleRow
 
         """;
 
-    /// <summary>Of a row that has a schedule.</summary>
-    public ScheduleItem ToItem() =>
-        new(ScheduleId!.Value, DateTime.SpecifyKind(StartsAt!.Value, DateTimeKind.Utc), Price!.Value, SeatCount!.Value, SeatCount.Value - Taken);
+    /// <summary>For a row that has a schedule.</summary>
+    public ScheduleItem ToItem() => new(
+        ScheduleId!.Value, DateTime.SpecifyKind(StartsAt!.Value, DateTimeKind.Utc), Price!.Value,
+        SeatCount!.Value, SeatCount.Value - Taken);
 }
 
-/// <summary>The schedules of a concert, soonest first, with the seats that are left.</summary>
+/// <summary>The schedules of a concert, soonest first, with their number of available seats.</summary>
 internal static class ListSchedules
 {
     public static void Map(IEndpointRouteBuilder routes) =>
@@ -46,20 +47,22 @@ internal static class ListSchedules
         ORDER BY s.starts_at, s.schedule_id
         """;
 
-    private static Task<IResult> HandleAsync(long concertId, MySqlDatabase database, CatalogueCache cache) =>
+    private static Task<IResult> HandleAsync(long concertId, MySqlDatabase database, ResponseCache cache) =>
         cache.GetAsync($"schedules/{concertId}", () => BuildAsync(database, concertId));
 
-    private static async Task<CachedAnswer> BuildAsync(MySqlDatabase database, long concertId)
+    private static async Task<CachedResponse> BuildAsync(MySqlDatabase database, long concertId)
     {
         var rows = await database.ReadAsync(
-            async (connection, _) => (await connection.QueryAsync<ScheduleRow>(SelectSql, new { concertId }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(), CancellationToken.None);
+            async (connection, _) => (await connection.QueryAsync<ScheduleRow>(
+                SelectSql, new { concertId }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
+            CancellationToken.None);
         if (rows.Count == 0)
         {
-            return CachedAnswer.Of(Problems.ConcertNotFound);
+            return CachedResponse.Of(Problems.ConcertNotFound);
         }
 
         var items = rows.Where(row => row.ScheduleId is not null).Select(row => row.ToItem()).ToList();
-        return CachedAnswer.Of(new ScheduleList(concertId, items), ListSchedulesJson.Web.ScheduleList);
+        return CachedResponse.Of(new ScheduleList(concertId, items), ListSchedulesJson.Web.ScheduleList);
     }
 }
 

@@ -33,41 +33,46 @@ internal static class ListSeats
             .Cached<SeatList>()
             .WithProblems(Problems.ScheduleNotFound);
 
-    private const string ScheduleSql = "SELECT price AS Price, seat_count AS SeatCount FROM concert_schedule WHERE schedule_id = @scheduleId";
+    private const string ScheduleSql = """
+        SELECT price AS Price, seat_count AS SeatCount FROM concert_schedule WHERE schedule_id = @scheduleId
+        """;
 
     private const string TakenSql = """
         SELECT seat_no AS SeatNo, status = 'CONFIRMED' AS Sold FROM reservation
         WHERE schedule_id = @scheduleId AND live = 1 AND (status = 'CONFIRMED' OR held_expires_at > NOW(3))
         """;
 
-    private static Task<IResult> HandleAsync(long scheduleId, MySqlDatabase database, CatalogueCache cache) =>
+    private static Task<IResult> HandleAsync(long scheduleId, MySqlDatabase database, ResponseCache cache) =>
         cache.GetAsync($"seats/{scheduleId}", previous => database.ReadAsync(
             async (connection, _) =>
             {
-                var plan = await connection.QueryFirstOrDefaultAsync<SeatPlanRow>(ScheduleSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds);
-                return plan is null
-                    ? CachedAnswer.Of(Problems.ScheduleNotFound)
-                    : Build(
-                        scheduleId, plan,
-                        (await connection.QueryAsync<TakenSeatRow>(TakenSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
-                        previous);
+                var plan = await connection.QueryFirstOrDefaultAsync<SeatPlanRow>(
+                    ScheduleSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds);
+                if (plan is null)
+                {
+                    return CachedResponse.Of(Problems.ScheduleNotFound);
+                }
+
+                var taken = await connection.QueryAsync<TakenSeatRow>(
+                    TakenSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds);
+                return Build(scheduleId, plan, taken.ToList(), previous);
             },
             CancellationToken.None));
 
     private const byte Available = 0, Held = 1, Sold = 2;
 
     /// <summary>The longest seat: <c>{"seatNo":100000,"status":"AVAILABLE"},</c>.</summary>
-    private const int BytesOfASeat = 40;
-    private const int BytesOfTheRest = 160;
+    private const int MaximumSeatBytes = 40;
+    private const int MaximumOtherBytes = 160;
 
     /// <summary>
-    /// Writes the <see cref="SeatList"/> straight into a borrowed buffer: a list of 100,000 seats is rebuilt twice a
-    /// second while it is watched, and mostly says the same as before.
+    /// Writes the <see cref="SeatList"/> directly into a pooled buffer: a list of up to 100,000 seats is rebuilt twice a second
+    /// while clients poll it, and is mostly unchanged.
     /// </summary>
-    private static CachedAnswer Build(long scheduleId, SeatPlanRow plan, List<TakenSeatRow> taken, CachedAnswer? previous)
+    private static CachedResponse Build(long scheduleId, SeatPlanRow plan, List<TakenSeatRow> taken, CachedResponse? previous)
     {
         var status = ArrayPool<byte>.Shared.Rent(plan.SeatCount);
-        var buffer = ArrayPool<byte>.Shared.Rent((plan.SeatCount * BytesOfASeat) + BytesOfTheRest);
+        var buffer = ArrayPool<byte>.Shared.Rent((plan.SeatCount * MaximumSeatBytes) + MaximumOtherBytes);
         try
         {
             status.AsSpan(0, plan.SeatCount).Clear();
@@ -77,7 +82,7 @@ internal static class ListSeats
             }
 
             var json = buffer.AsSpan(0, Write(buffer, scheduleId, plan, taken.Count, status.AsSpan(0, plan.SeatCount)));
-            return previous is { Problem: null } && previous.HasSameBytes(json) ? previous : CachedAnswer.Of(json.ToArray());
+            return previous is { Problem: null } && previous.HasSameBytes(json) ? previous : CachedResponse.Of(json.ToArray());
         }
         finally
         {
@@ -90,7 +95,8 @@ internal static class ListSeats
     {
         Utf8.TryWrite(
             target, CultureInfo.InvariantCulture,
-            $"{{\"scheduleId\":{scheduleId},\"price\":{plan.Price},\"availableSeats\":{plan.SeatCount - taken},\"seats\":[", out var length);
+            $"{{\"scheduleId\":{scheduleId},\"price\":{plan.Price},\"availableSeats\":{plan.SeatCount - taken},\"seats\":[",
+            out var length);
         for (var index = 0; index < status.Length; index++)
         {
             "{\"seatNo\":"u8.CopyTo(target[length..]);
@@ -113,6 +119,6 @@ internal static class ListSeats
     }
 }
 
-/// <summary>For the API's description; <see cref="ListSeats"/> writes the list itself.</summary>
+/// <summary>For the OpenAPI document; <see cref="ListSeats"/> writes the list itself.</summary>
 [JsonSerializable(typeof(SeatList))]
 internal sealed partial class ListSeatsJson : JsonSerializerContext;

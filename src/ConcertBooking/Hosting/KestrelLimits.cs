@@ -5,7 +5,7 @@ namespace ConcertBooking.Hosting;
 /// <summary>What one connection and one request may take of the server.</summary>
 internal static class KestrelLimits
 {
-    private const int MaximumBodyBytes = 16 * 1024;
+    public const int MaximumBodyBytes = 16 * 1024;
 
     /// <summary>
     /// Requests are small and come in one piece; whoever sends them byte by byte is cut off. A body of 16 KiB has

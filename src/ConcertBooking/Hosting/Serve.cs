@@ -61,10 +61,11 @@ internal static class Serve
         services.AddHostedService<Gauges>();
         services.AddSingleton<Queues>();
         services.AddSingleton<UsedPasses>();
+        services.AddSingleton<WaitingRoomScripts>();
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<QueueTokens>();
         services.AddSingleton<ProofOfWork>();
-        services.AddSingleton<CatalogueCache>();
+        services.AddSingleton<ResponseCache>();
         services.AddSingleton<Balances>();
         services.AddSingleton<Ranking>();
         services.AddSingleton<HoldExpiry>();

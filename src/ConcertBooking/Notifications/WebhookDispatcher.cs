@@ -8,33 +8,30 @@ using ConcertBooking.Events.Consuming;
 namespace ConcertBooking.Notifications;
 
 /// <summary>
-/// POSTs payments to the webhook, each until it answers 2xx. No transaction spans two systems: after a crash between
-/// the answer and the note of it the same event is sent again, with the same <c>Idempotency-Key</c>, by which the
-/// receiver knows it.
+/// POSTs payments to the webhook, each until it returns 2xx: at-least-once delivery. After a crash between the response and
+/// the record of it the same event is sent again with the same <c>Idempotency-Key</c>, so that the receiver can skip it.
 /// </summary>
 internal sealed class WebhookDispatcher(Settings settings, MySqlDatabase database, ConsumerParts parts, ILogger<WebhookDispatcher> logger)
-    : EventConsumer("notifications", parts, logger)
+    : EventConsumer("notifications", parts, logger, batchSize: 64)
 {
-    private const int AtOnce = 8;
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
+    private const int MaximumConcurrency = 8;
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     private readonly HttpClient _http = new(new SocketsHttpHandler
     {
-        ActivityHeadersPropagator = null, // our traces are nothing to the receiver
+        ActivityHeadersPropagator = null, // our trace ids are internal
         AllowAutoRedirect = false, // the signature is for this receiver only
         ConnectTimeout = TimeSpan.FromSeconds(2),
-        MaxConnectionsPerServer = AtOnce,
+        MaxConnectionsPerServer = MaximumConcurrency,
         PooledConnectionLifetime = TimeSpan.FromMinutes(2),
         UseCookies = false,
     })
-    { Timeout = Limit, MaxResponseContentBufferSize = 64 * 1024 };
+    { Timeout = Timeout, MaxResponseContentBufferSize = 64 * 1024 };
 
-    protected override int BatchSize => 64;
-
-    /// <summary>Side by side, but the events of one key one after the other: what follows a failure must not overtake it.</summary>
+    /// <summary>Concurrent over keys, in order within a key: events behind a failed one of their key wait.</summary>
     protected override async Task TryAsync(IReadOnlyList<ReceivedEvent> events)
     {
-        var sent = await KnownAsync(events);
+        var sent = await FindSentAsync(events);
         if (sent is null)
         {
             return;
@@ -42,7 +39,7 @@ internal sealed class WebhookDispatcher(Settings settings, MySqlDatabase databas
 
         await Parallel.ForEachAsync(
             events.GroupBy(static received => received.Key),
-            new ParallelOptions { MaxDegreeOfParallelism = AtOnce },
+            new ParallelOptions { MaxDegreeOfParallelism = MaximumConcurrency },
             async (ofKey, _) =>
             {
                 Exception? earlier = null;
@@ -50,7 +47,7 @@ internal sealed class WebhookDispatcher(Settings settings, MySqlDatabase databas
                 {
                     received.Failure = earlier is not null
                         ? new TargetUnavailableException($"waits for the one before it: {earlier.Message}", earlier)
-                        : await FailureAsync(received, sent);
+                        : await SendAsync(received, sent);
                     received.Attempts++;
                     earlier ??= received.Failure is EventRefusedException ? null : received.Failure;
                 }
@@ -58,15 +55,14 @@ internal sealed class WebhookDispatcher(Settings settings, MySqlDatabase databas
         await RememberAsync(events, sent);
     }
 
-    protected override Task ApplyAsync(IReadOnlyList<ReceivedEvent> events) => TryAsync(events);
-
-    /// <summary>Those that were sent before; null when the database does not say.</summary>
-    private async Task<HashSet<Guid>?> KnownAsync(IReadOnlyList<ReceivedEvent> events)
+    /// <summary>The ids of events that were sent before; null when the database cannot be reached.</summary>
+    private async Task<HashSet<Guid>?> FindSentAsync(IReadOnlyList<ReceivedEvent> events)
     {
         try
         {
             var ids = events.Select(static received => received.Id).ToList();
-            return await database.RunAsync((connection, token) => EventInbox.KnownAsync(connection, Name, ids, token), CancellationToken.None, MySqlLimits.Background);
+            return await database.RunAsync(
+                (connection, token) => EventInbox.FindAsync(connection, Name, ids, token), CancellationToken.None, MySqlLimits.Background);
         }
         catch (DatabaseUnavailableException exception)
         {
@@ -80,10 +76,11 @@ internal sealed class WebhookDispatcher(Settings settings, MySqlDatabase databas
         }
     }
 
-    /// <summary>When this fails, the next round finds them unknown and sends them again; the receiver knows them.</summary>
+    /// <summary>Records the ids. If this fails, the events may be sent again; the receiver recognises their keys.</summary>
     private async Task RememberAsync(IReadOnlyList<ReceivedEvent> events, HashSet<Guid> before)
     {
-        var done = events.Where(received => received.Failure is null && !before.Contains(received.Id)).Select(static received => received.Id).Distinct().ToList();
+        var done = events.Where(received => received.Failure is null && !before.Contains(received.Id))
+            .Select(static received => received.Id).Distinct().ToList();
         if (done.Count == 0)
         {
             return;
@@ -91,7 +88,9 @@ internal sealed class WebhookDispatcher(Settings settings, MySqlDatabase databas
 
         try
         {
-            await database.RunAsync((connection, token) => EventInbox.RememberAsync(connection, null, Name, done, token), CancellationToken.None, MySqlLimits.Background);
+            await database.RunAsync(
+                (connection, token) => EventInbox.RememberAsync(connection, null, Name, done, token),
+                CancellationToken.None, MySqlLimits.Background);
         }
         catch (DatabaseUnavailableException)
         {
@@ -99,8 +98,8 @@ internal sealed class WebhookDispatcher(Settings settings, MySqlDatabase databas
         }
     }
 
-    /// <returns>Null when the receiver has it.</returns>
-    private async Task<Exception?> FailureAsync(ReceivedEvent received, HashSet<Guid> sent)
+    /// <returns>Why it failed; null when the receiver has the event.</returns>
+    private async Task<Exception?> SendAsync(ReceivedEvent received, HashSet<Guid> sent)
     {
         try
         {
@@ -111,12 +110,13 @@ internal sealed class WebhookDispatcher(Settings settings, MySqlDatabase databas
 
             if (received.ReplayGroup is null && EventInbox.MayBeForgotten(payment, Time))
             {
-                return new EventRefusedException("it is older than the memory of sent notifications; put back as a dead letter, it is sent");
+                return new EventRefusedException(
+                    "it is older than the memory of sent notifications; put back as a dead letter, it is sent");
             }
 
-            using var request = Request(received);
+            using var request = CreateRequest(received);
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
-            return Judge(response.StatusCode);
+            return FailureOf(response.StatusCode);
         }
         catch (FormatException exception)
         {
@@ -128,7 +128,7 @@ internal sealed class WebhookDispatcher(Settings settings, MySqlDatabase databas
         }
     }
 
-    private HttpRequestMessage Request(ReceivedEvent received)
+    private HttpRequestMessage CreateRequest(ReceivedEvent received)
     {
         var request = new HttpRequestMessage(HttpMethod.Post, settings.NotificationsWebhookUrl)
         {
@@ -147,7 +147,7 @@ internal sealed class WebhookDispatcher(Settings settings, MySqlDatabase databas
     }
 
     /// <summary>
-    /// Over the time of sending, a point and the body, so that what was once overheard is refused later. Each try is
+    /// HMAC-SHA256 of <c>timestamp.body</c>. The timestamp lets the receiver refuse replayed requests, so each attempt is
     /// signed anew.
     /// </summary>
     private byte[] Sign(string timestamp, byte[] body)
@@ -158,8 +158,8 @@ internal sealed class WebhookDispatcher(Settings settings, MySqlDatabase databas
         return hash.GetHashAndReset();
     }
 
-    /// <summary>Some statuses are of the receiver or of its address, some of the event; of a plain 500 nobody knows.</summary>
-    private static Exception? Judge(HttpStatusCode status) => (int)status switch
+    /// <summary>Whether a status is the receiver's fault or the event's. A plain 500 can be either.</summary>
+    private static Exception? FailureOf(HttpStatusCode status) => (int)status switch
     {
         >= 200 and < 300 => null,
         400 or 409 or 410 or 413 or 415 or 422 => new ReceiverRefusedException($"the webhook refused it with {(int)status}"),

@@ -2,7 +2,7 @@ using ConcertBooking.Queue.Room;
 
 namespace ConcertBooking.Queue;
 
-/// <summary>Asks for one's place. Asking is what keeps a waiting place; the answer carries the newest token.</summary>
+/// <summary>Returns the user's place with a new token. Polling keeps a waiting place.</summary>
 internal static class GetPlace
 {
     public static void Map(IEndpointRouteBuilder routes) =>

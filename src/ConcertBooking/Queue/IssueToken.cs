@@ -5,13 +5,12 @@ using ConcertBooking.Queue.Tokens;
 
 namespace ConcertBooking.Queue;
 
-public sealed record IssueTokenRequest([property: StringLength(IssueToken.LongestName)] string? Queue = null);
+public sealed record IssueTokenRequest([property: StringLength(QueueTokens.MaximumQueueName)] string? Queue = null);
 
 /// <summary>Enters the waiting room. A user has one place in a queue, however often and from wherever it enters.</summary>
 internal static class IssueToken
 {
     public const string DefaultQueue = "main";
-    public const int LongestName = 64;
 
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/queue/tokens", HandleAsync)
@@ -22,15 +21,17 @@ internal static class IssueToken
             .Produces<PlaceResponse>()
             .WithBodyProblems()
             .WithHeader("Proof-Of-Work", "The answer to a challenge, where the queue asks for one.")
-            .WithProblems(Problems.ProofOfWorkNeeded, Problems.QueueNotFound, Problems.TooManyRequests, Problems.QueueUnavailable, Problems.QueueFull);
+            .WithProblems(
+                Problems.ProofOfWorkNeeded, Problems.QueueNotFound, Problems.TooManyRequests, Problems.QueueUnavailable,
+                Problems.QueueFull);
 
     private static async Task<IResult> HandleAsync(
         IssueTokenRequest? request, HttpContext context, Queues queues, WaitingRoom room, QueueTokens tokens, ProofOfWork proofOfWork,
         Settings settings, CancellationToken cancellationToken)
     {
-        if (request?.Queue is { Length: > LongestName })
+        if (request?.Queue is { Length: > QueueTokens.MaximumQueueName })
         {
-            return Problem.Invalid("queue", $"Must be no longer than {LongestName} characters.");
+            return Problem.Invalid("queue", $"Must be no longer than {QueueTokens.MaximumQueueName} characters.");
         }
 
         if (await queues.FindAsync(request?.Queue ?? DefaultQueue, cancellationToken) is not { } queue)

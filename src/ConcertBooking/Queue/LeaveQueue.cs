@@ -2,7 +2,7 @@ using ConcertBooking.Queue.Room;
 
 namespace ConcertBooking.Queue;
 
-/// <summary>Gives one's place up; the next in line has it before the answer is sent.</summary>
+/// <summary>Gives the user's place up; the next user has it before the response is sent.</summary>
 internal static class LeaveQueue
 {
     public static void Map(IEndpointRouteBuilder routes) =>

@@ -10,10 +10,11 @@ internal enum PlaceStatus
 
 /// <summary>
 /// A user's place. <paramref name="Position"/> is 1 for the next in line and 0 when active;
-/// <paramref name="Pace"/> is how many of those who waited are admitted per second, 0 while unknown;
+/// <paramref name="Pace"/> is how many waiting users are admitted per second, 0 while unknown;
 /// <paramref name="Now"/> is Redis's clock in µs.
 /// </summary>
-internal readonly record struct Place(PlaceStatus Status, PlaceOrigin Origin, long Ticket, long AdmittedUntil, long Position, double Pace, long Now);
+internal readonly record struct Place(
+    PlaceStatus Status, PlaceOrigin Origin, long Ticket, long AdmittedUntil, long Position, double Pace, long Now);
 
 /// <param name="AdmitPerSecond">0: as many as there are places.</param>
 internal readonly record struct QueueCounts(long Waiting, long Active, int MaxActive, int ActiveSeconds, int AdmitPerSecond);
@@ -24,17 +25,17 @@ internal enum PlaceOrigin
     Known,
     New,
 
-    /// <summary>An admission that a token brought back after Redis lost its data.</summary>
+    /// <summary>An admission restored from a token after Redis lost its data.</summary>
     Restored,
 }
 
-/// <summary>Gone and Active have the numbers that they have in <see cref="PlaceStatus"/>: the scripts have one name for both.</summary>
+/// <summary>Gone and Active have the same numbers as in <see cref="PlaceStatus"/>: the scripts use one name for both.</summary>
 internal enum PassStatus
 {
     Gone,
     NotActive,
     Active,
 
-    /// <summary>Admitted, but another user's hold of the seat is under way.</summary>
+    /// <summary>Admitted, but another user's hold of the seat is in progress.</summary>
     SeatBusy,
 }

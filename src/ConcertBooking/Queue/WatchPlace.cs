@@ -5,9 +5,9 @@ using Microsoft.AspNetCore.Http.Features;
 namespace ConcertBooking.Queue;
 
 /// <summary>
-/// One's place as a stream of events, each with the body that asking would get: <c>position</c> whenever it changes,
-/// at most once a second, then <c>active</c>, and the end; <c>expired</c> when the place is gone, <c>closed</c> when newer
-/// streams of the user took its turn. An open stream counts as asking.
+/// A user's place as server-sent events with the body of GetPlace: <c>position</c> whenever it changes, at most once a second,
+/// and last <c>active</c>; or <c>expired</c> when the place has ended, or <c>closed</c> when the user opened too many streams.
+/// An open stream counts as polling.
 /// </summary>
 internal static class WatchPlace
 {
@@ -24,7 +24,9 @@ internal static class WatchPlace
             .Produces<PlaceResponse>(StatusCodes.Status200OK, "text/event-stream")
             .WithProblems(Problems.QueueUnavailable);
 
-    private static async Task<IResult> HandleAsync(HttpContext context, WaitingRoom room, QueuePositionBroadcaster streams, TimeProvider time)
+    private static async Task<IResult> HandleAsync(
+        HttpContext context, WaitingRoom room, QueuePositionBroadcaster broadcaster, QueueTokens tokens, Settings settings,
+        TimeProvider time)
     {
         var token = context.QueueToken();
         var place = await room.LookAsync(token);
@@ -35,14 +37,14 @@ internal static class WatchPlace
 
         context.Response.ContentType = "text/event-stream";
         context.Response.Headers.CacheControl = "no-store";
-        context.Response.Headers["X-Accel-Buffering"] = "no"; // or nginx would collect events
+        context.Response.Headers["X-Accel-Buffering"] = "no"; // or nginx would buffer events
         if (HttpMethods.IsHead(context.Request.Method))
         {
-            return TypedResults.Empty; // nothing would be read from a stream
+            return TypedResults.Empty; // HEAD has no body
         }
 
         context.Features.Get<IHttpResponseBodyFeature>()!.DisableBuffering();
-        await streams.FollowAsync(new PlaceStream(context, token, time), place);
+        await broadcaster.FollowAsync(new PlaceStream(context, token, tokens, settings, time), place);
         return TypedResults.Empty;
     }
 }

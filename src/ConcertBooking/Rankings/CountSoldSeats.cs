@@ -3,10 +3,13 @@ using MySqlConnector;
 
 namespace ConcertBooking.Rankings;
 
-/// <summary>Counts paid seats in the ranking as their events come.</summary>
-internal sealed class CountSoldSeats(Ranking ranking, MySqlDatabase database, ConsumerParts parts, ILogger<CountSoldSeats> logger) : EventConsumer("ranking", parts, logger)
+/// <summary>Counts paid seats in the ranking as their events arrive.</summary>
+internal sealed class CountSoldSeats(Ranking ranking, MySqlDatabase database, ConsumerParts parts, ILogger<CountSoldSeats> logger)
+    : EventConsumer("ranking", parts, logger)
 {
-    protected override async Task ApplyAsync(IReadOnlyList<ReceivedEvent> events)
+    protected override Task TryAsync(IReadOnlyList<ReceivedEvent> events) => BatchAttempt.TryAsync(events, ApplyAsync);
+
+    private async Task ApplyAsync(IReadOnlyList<ReceivedEvent> events)
     {
         var payments = events.Select(static received => received.Payment).OfType<PaymentCompleted>().ToList();
         if (payments.Count == 0)

@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using ConcertBooking.Concerts;
 using MySqlConnector;
 
 namespace ConcertBooking.Rankings;
@@ -14,16 +13,17 @@ internal static class ListSoldOut
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/rankings/sold-out", HandleAsync)
-            .WithName("ListSoldOut").WithTags("Catalogue").WithSummary("Schedules that sold out fastest, counted from their first payment")
+            .WithName("ListSoldOut").WithTags("Catalogue")
+            .WithSummary("Schedules that sold out fastest, counted from their first payment")
             .Cached<SoldOutList>()
             .WithProblems(Problems.InvalidRequest, Problems.RankingsUnavailable);
 
-    private static Task<IResult> HandleAsync(MySqlDatabase database, Ranking ranking, CatalogueCache cache, int? limit) =>
+    private static Task<IResult> HandleAsync(MySqlDatabase database, Ranking ranking, ResponseCache cache, int? limit) =>
         Paging.Limit(limit) is { } size
             ? cache.GetAsync($"rankings/sold-out/{size}", () => BuildAsync(database, ranking, size))
             : Task.FromResult<IResult>(Paging.LimitProblem);
 
-    private static async Task<CachedAnswer> BuildAsync(MySqlDatabase database, Ranking ranking, int size)
+    private static async Task<CachedResponse> BuildAsync(MySqlDatabase database, Ranking ranking, int size)
     {
         try
         {
@@ -33,33 +33,41 @@ internal static class ListSoldOut
                 .Select(schedule => new SoldOutSchedule(
                     schedule.Id, schedules[schedule.Id].ConcertId, schedules[schedule.Id].Title, schedule.Score / 1000))
                 .ToList();
-            return CachedAnswer.Of(new SoldOutList(items), ListSoldOutJson.Web.SoldOutList);
+            return CachedResponse.Of(new SoldOutList(items), ListSoldOutJson.Web.SoldOutList);
         }
         catch (RedisUnavailableException)
         {
-            return CachedAnswer.Of(Problems.RankingsUnavailable);
+            return CachedResponse.Of(Problems.RankingsUnavailable);
         }
     }
 
-    private static async Task<Dictionary<long, (long ConcertId, string Title)>> SchedulesAsync(MySqlDatabase database, List<long> ids) => ids.Count == 0 ? [] : await database.RunAsync(
-        async (connection, token) =>
+    private static async Task<Dictionary<long, (long ConcertId, string Title)>> SchedulesAsync(MySqlDatabase database, List<long> ids)
+    {
+        if (ids.Count == 0)
         {
-            await using var command = new MySqlCommand(
-                $"""
-                SELECT s.schedule_id, c.concert_id, c.title FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
-                  WHERE s.schedule_id IN ({string.Join(',', ids)})
-                """,
-                connection);
-            await using var reader = await command.ExecuteReaderAsync(token);
-            var schedules = new Dictionary<long, (long, string)>();
-            while (await reader.ReadAsync(token))
-            {
-                schedules.Add(reader.GetInt64(0), (reader.GetInt64(1), reader.GetString(2)));
-            }
+            return [];
+        }
 
-            return schedules;
-        },
-        CancellationToken.None);
+        return await database.RunAsync(
+            async (connection, token) =>
+            {
+                await using var command = new MySqlCommand(
+                    $"""
+                    SELECT s.schedule_id, c.concert_id, c.title FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
+                      WHERE s.schedule_id IN ({string.Join(',', ids)})
+                    """,
+                    connection);
+                await using var reader = await command.ExecuteReaderAsync(token);
+                var schedules = new Dictionary<long, (long, string)>();
+                while (await reader.ReadAsync(token))
+                {
+                    schedules.Add(reader.GetInt64(0), (reader.GetInt64(1), reader.GetString(2)));
+                }
+
+                return schedules;
+            },
+            CancellationToken.None);
+    }
 }
 
 [JsonSerializable(typeof(SoldOutList))]

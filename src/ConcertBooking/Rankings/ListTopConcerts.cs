@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using ConcertBooking.Concerts;
 using MySqlConnector;
 
 namespace ConcertBooking.Rankings;
@@ -17,12 +16,12 @@ internal static class ListTopConcerts
             .Cached<TopConcertList>()
             .WithProblems(Problems.InvalidRequest, Problems.RankingsUnavailable);
 
-    private static Task<IResult> HandleAsync(MySqlDatabase database, Ranking ranking, CatalogueCache cache, int? limit) =>
+    private static Task<IResult> HandleAsync(MySqlDatabase database, Ranking ranking, ResponseCache cache, int? limit) =>
         Paging.Limit(limit) is { } size
             ? cache.GetAsync($"rankings/concerts/{size}", () => BuildAsync(database, ranking, size))
             : Task.FromResult<IResult>(Paging.LimitProblem);
 
-    private static async Task<CachedAnswer> BuildAsync(MySqlDatabase database, Ranking ranking, int size)
+    private static async Task<CachedResponse> BuildAsync(MySqlDatabase database, Ranking ranking, int size)
     {
         try
         {
@@ -31,29 +30,37 @@ internal static class ListTopConcerts
             var items = top.Where(concert => titles.ContainsKey(concert.Id))
                 .Select(concert => new TopConcert(concert.Id, titles[concert.Id], concert.Score))
                 .OrderByDescending(static concert => concert.SeatsSold).ThenBy(static concert => concert.ConcertId).ToList();
-            return CachedAnswer.Of(new TopConcertList(items), ListTopConcertsJson.Web.TopConcertList);
+            return CachedResponse.Of(new TopConcertList(items), ListTopConcertsJson.Web.TopConcertList);
         }
         catch (RedisUnavailableException)
         {
-            return CachedAnswer.Of(Problems.RankingsUnavailable);
+            return CachedResponse.Of(Problems.RankingsUnavailable);
         }
     }
 
-    private static async Task<Dictionary<long, string>> TitlesAsync(MySqlDatabase database, List<long> concerts) => concerts.Count == 0 ? [] : await database.RunAsync(
-        async (connection, token) =>
+    private static async Task<Dictionary<long, string>> TitlesAsync(MySqlDatabase database, List<long> concerts)
+    {
+        if (concerts.Count == 0)
         {
-            await using var command = new MySqlCommand(
-                $"SELECT concert_id, title FROM concert WHERE concert_id IN ({string.Join(',', concerts)})", connection);
-            await using var reader = await command.ExecuteReaderAsync(token);
-            var titles = new Dictionary<long, string>();
-            while (await reader.ReadAsync(token))
-            {
-                titles.Add(reader.GetInt64(0), reader.GetString(1));
-            }
+            return [];
+        }
 
-            return titles;
-        },
-        CancellationToken.None);
+        return await database.RunAsync(
+            async (connection, token) =>
+            {
+                await using var command = new MySqlCommand(
+                    $"SELECT concert_id, title FROM concert WHERE concert_id IN ({string.Join(',', concerts)})", connection);
+                await using var reader = await command.ExecuteReaderAsync(token);
+                var titles = new Dictionary<long, string>();
+                while (await reader.ReadAsync(token))
+                {
+                    titles.Add(reader.GetInt64(0), reader.GetString(1));
+                }
+
+                return titles;
+            },
+            CancellationToken.None);
+    }
 }
 
 [JsonSerializable(typeof(TopConcertList))]

@@ -4,17 +4,17 @@ using StackExchange.Redis;
 namespace ConcertBooking.Rankings;
 
 /// <summary>A seat that was paid.</summary>
-/// <param name="SeatCount">Of the schedule, as it is now.</param>
+/// <param name="SeatCount">The schedule's current number of seats.</param>
 internal sealed record SoldSeat(Guid PaymentId, long ConcertId, long ScheduleId, int SeatNo, DateTime PaidAt, int SeatCount);
 
 /// <summary>
-/// What is ranked, in Redis. A seat is sold once and for good, so one bit a seat tells whether it was counted: the same
-/// payment counts once, whether its event comes twice or a rebuild reads it from MySQL too. A rebuild fills a generation
-/// of its own, which takes the place of the current one when it is complete; events count in both meanwhile.
+/// The rankings in Redis. A seat is sold only once, so a bitmap of counted seats makes counting idempotent: a payment counts
+/// once, even if its event is redelivered or a rebuild reads it from MySQL too. A rebuild fills a new generation, which
+/// replaces the current one when it is complete; events count in both meanwhile.
 /// </summary>
 internal sealed class Ranking(RedisClient redis)
 {
-    /// <summary>What all keys begin with, see <see cref="RankingLua"/>; it also names the slot.</summary>
+    /// <summary>The prefix of all keys, see <see cref="RankingLua"/>; as a hash tag it also fixes their slot.</summary>
     private static readonly RedisKey[] Root = ["{rank}:"];
 
     private static readonly RedisScript AddScript = new(RankingLua.Add);
@@ -27,13 +27,13 @@ internal sealed class Ranking(RedisClient redis)
     private static readonly RedisScript OutdateScript = new(RankingLua.Outdate);
 
     /// <summary>
-    /// Counts seats of events. Where there is no generation they are not counted: the rebuild that comes reads them from
-    /// MySQL, where they were written before their events.
+    /// Counts seats of events. Without a generation they are not counted: the next rebuild reads them from MySQL, where they
+    /// were written before their events.
     /// </summary>
     public Task AddAsync(IReadOnlyList<SoldSeat> seats) => AddAsync("", seats);
 
     /// <summary>Counts seats in the generation that is being built.</summary>
-    /// <returns>Whether it still is: Redis may have lost it.</returns>
+    /// <returns>False when Redis has lost that generation.</returns>
     public async Task<bool> BuildAsync(string generation, IReadOnlyList<SoldSeat> seats) => (int)await AddAsync(generation, seats) == 1;
 
     /// <summary>Concerts and their seats sold in the last 24 hours, most first.</summary>
@@ -42,13 +42,14 @@ internal sealed class Ranking(RedisClient redis)
     /// <summary>Schedules and the milliseconds in which they sold out, fastest first.</summary>
     public Task<List<(long Id, long Score)>> SoldOutAsync(int limit) => ReadAsync(SoldOutScript, limit);
 
-    /// <summary>Whether the caller is to build this generation: there is none, or none that is fresh, and nobody else builds.</summary>
+    /// <summary>Starts a rebuild if there is no fresh generation and no other instance builds one.</summary>
+    /// <returns>Whether the caller builds this generation.</returns>
     public async Task<bool> BeginAsync(string generation) => (int)await redis.EvalAsync(BeginScript, Root, [generation]) == 1;
 
-    /// <summary>Puts it in the place of the current one.</summary>
+    /// <summary>Makes the built generation the current one.</summary>
     public async Task<bool> EndAsync(string generation) => (int)await redis.EvalAsync(EndScript, Root, [generation]) == 1;
 
-    /// <summary>Removes some of a generation that nobody reads any more.</summary>
+    /// <summary>Removes a part of an old generation.</summary>
     /// <returns>Whether there may be more.</returns>
     public async Task<bool> DiscardAsync() => (int)await redis.EvalAsync(DiscardScript, Root, []) == 1;
 
@@ -59,16 +60,16 @@ internal sealed class Ranking(RedisClient redis)
         return (reply.FirstOrDefault(""), [.. reply.Skip(1).Select(Guid.Parse)]);
     }
 
-    /// <summary>The generation is to be replaced now.</summary>
+    /// <summary>Marks the generation as outdated, so that it is rebuilt.</summary>
     public Task OutdateAsync(string generation) => redis.EvalAsync(OutdateScript, Root, [generation]);
 
     private Task<RedisResult> AddAsync(string generation, IReadOnlyList<SoldSeat> seats)
     {
-        // Of each second the newest payment; ids of the service's own rise with time, others bear no witness.
+        // The newest payment of each second. Only the service's own ids (UUID version 7) rise with time.
         var witnesses = seats.Where(static seat => seat.PaymentId.Version == 7)
             .GroupBy(static seat => Milliseconds(seat.PaidAt) / 1000)
             .Select(static second => (Second: second.Key, Payment: second.Max(static seat => seat.PaymentId)))
-            .OrderByDescending(static witness => witness.Second).Take(RankingLua.MostWitnesses).ToList();
+            .OrderByDescending(static witness => witness.Second).Take(RankingLua.MaximumWitnesses).ToList();
         return redis.EvalAsync(AddScript, Root,
         [
             generation, witnesses.Count,

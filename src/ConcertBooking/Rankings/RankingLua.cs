@@ -1,13 +1,13 @@
 namespace ConcertBooking.Rankings;
 
 /// <summary>
-/// The scripts of the ranking. KEYS[1] is what all keys begin with:
+/// The Lua scripts of the rankings. KEYS[1] is the prefix of all keys:
 /// <code>
 /// current                   string   the generation that is read
 /// fresh                     string   present for a day after it was built
 /// building                  string   the generation that is being built
-/// generations               set      all of which something may be left
-/// GENERATION:schedules      set      the schedules that it knows
+/// generations               set      generations whose keys may exist
+/// GENERATION:schedules      set      its schedules
 /// GENERATION:seats:SCHEDULE bits     the seats that were counted
 /// GENERATION:sale:SCHEDULE  hash     sold, first and last payment (ms)
 /// GENERATION:sold:QUARTER   zset     concert -> seats sold in that quarter of an hour
@@ -18,7 +18,7 @@ namespace ConcertBooking.Rankings;
 /// </summary>
 internal static class RankingLua
 {
-    public const int MostWitnesses = 100; // as the script has it
+    public const int MaximumWitnesses = 100;
 
     private const string Current = """
         local root = KEYS[1]
@@ -29,11 +29,11 @@ internal static class RankingLua
         """;
 
     /// <summary>
-    /// ARGV: the generation that is built, or nothing for all that are there; how many witnesses, second and payment of
-    /// each; concert, schedule, seat, moment and seat count of each payment. Repeatable: only a seat whose bit changes
-    /// is counted.
+    /// ARGV: the generation being built, or an empty string for all generations; the number of witnesses, second and payment
+    /// of each; concert, schedule, seat, time and seat count of each payment. Idempotent: only a seat whose bit changes is
+    /// counted.
     /// </summary>
-    public const string Add = """
+    public static readonly string Add = $$"""
         local root = KEYS[1]
         local time = redis.call('TIME')
         local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -55,7 +55,7 @@ internal static class RankingLua
             if not known or known < ARGV[i + 1] then
               redis.call('ZREMRANGEBYSCORE', generation .. 'witnesses', ARGV[i], ARGV[i])
               redis.call('ZADD', generation .. 'witnesses', ARGV[i], ARGV[i + 1])
-              redis.call('ZREMRANGEBYRANK', generation .. 'witnesses', 0, -101)
+              redis.call('ZREMRANGEBYRANK', generation .. 'witnesses', 0, -{{MaximumWitnesses + 1}})
             end
           end
           for i = first_seat, #ARGV, 5 do
@@ -105,8 +105,8 @@ internal static class RankingLua
         """;
 
     /// <summary>
-    /// Complete only if the data was not lost meanwhile, for then the name was lost with it. Once a day it is built anew,
-    /// because a failover to a replica may have lost the last writes unnoticed.
+    /// Fails if Redis lost its data meanwhile, and the generation's name with it. The rankings are rebuilt once a day, because
+    /// a failover to a replica may have lost the last writes unnoticed.
     /// </summary>
     public const string End = """
         local root = KEYS[1]
@@ -117,7 +117,7 @@ internal static class RankingLua
         return 1
         """;
 
-    /// <summary>A hundred schedules at a time, so that Redis is not held up; the quarters of an hour expire by themselves.</summary>
+    /// <summary>A hundred schedules at a time, so that Redis is not blocked; the quarters of an hour expire by themselves.</summary>
     public const string Discard = """
         local root = KEYS[1]
         local current, building = redis.call('GET', root .. 'current'), redis.call('GET', root .. 'building')

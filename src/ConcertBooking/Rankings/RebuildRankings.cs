@@ -3,16 +3,16 @@ using MySqlConnector;
 namespace ConcertBooking.Rankings;
 
 /// <summary>
-/// Notices that Redis has no complete ranking, because it is new or lost its data, or that it counts payments which
-/// MySQL does not have, because MySQL was restored from a backup: then it is read from MySQL into a new generation. One
-/// instance does; events go on being counted meanwhile, since counting a seat twice counts it once.
+/// Rebuilds the rankings from MySQL into a new generation: when Redis has none, because it is new or lost its data, or when
+/// they count payments that MySQL does not have, because it was restored from a backup. One instance rebuilds; events are
+/// counted meanwhile, since counting a seat is idempotent.
 /// </summary>
 internal sealed partial class RebuildRankings(MySqlDatabase database, Ranking ranking, TimeProvider time, ILogger<RebuildRankings> logger)
     : PeriodicService(TimeSpan.FromSeconds(1), time, logger)
 {
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(5);
 
-    /// <summary>Events of payments that MySQL does not have may go on coming; reading all payments has its price.</summary>
+    /// <summary>Events of payments that MySQL does not have may keep arriving; reading all payments is expensive.</summary>
     private static readonly TimeSpan RebuildInterval = TimeSpan.FromMinutes(1);
 
     private long? _checkedAt;
@@ -20,12 +20,12 @@ internal sealed partial class RebuildRankings(MySqlDatabase database, Ranking ra
 
     private const int ChunkSize = 1000;
 
-    /// <summary>The ids rise with time, so a payment that commits behind the reader is a new one, whose event will come.</summary>
+    /// <summary>The ids rise with time, so a payment that commits behind the reader is new, and its event will arrive.</summary>
     private const string ReadSql = """
         SELECT p.payment_id, s.concert_id, r.schedule_id, r.seat_no, p.created_at, s.seat_count
         FROM payment p JOIN reservation r ON r.reservation_id = p.reservation_id
         JOIN concert_schedule s ON s.schedule_id = r.schedule_id
-        WHERE p.payment_id > @after ORDER BY p.payment_id LIMIT 1000
+        WHERE p.payment_id > @after ORDER BY p.payment_id LIMIT @limit
         """;
 
     protected override async Task RoundAsync(CancellationToken stoppingToken)
@@ -43,7 +43,7 @@ internal sealed partial class RebuildRankings(MySqlDatabase database, Ranking ra
             var (last, seats) = await ReadAsync(after, stoppingToken);
             if (seats.Count > 0 && !await ranking.BuildAsync(generation, seats))
             {
-                return; // Lost again: the next round begins anew.
+                return; // Lost again: the next round starts over.
             }
 
             (after, count) = (last, count + seats.Count);
@@ -63,7 +63,7 @@ internal sealed partial class RebuildRankings(MySqlDatabase database, Ranking ra
         }
     }
 
-    /// <summary>Whether MySQL still has what the ranking counted; a restore loses the newest payments first.</summary>
+    /// <summary>Checks that MySQL still has payments that were counted; a restore loses the newest ones first.</summary>
     private async Task CheckAsync(CancellationToken stoppingToken)
     {
         if (!IsDue(_checkedAt, CheckInterval) || !IsDue(_outdatedAt, RebuildInterval))
@@ -87,7 +87,11 @@ internal sealed partial class RebuildRankings(MySqlDatabase database, Ranking ra
         async (connection, token) =>
         {
             await using var command = new MySqlCommand(
-                $"SELECT COUNT(*) FROM payment WHERE payment_id IN ({string.Join(',', payments.Select(static (_, index) => $"@p{index}"))})", connection);
+                $"""
+                SELECT COUNT(*) FROM payment
+                  WHERE payment_id IN ({string.Join(',', payments.Select(static (_, index) => $"@p{index}"))})
+                """,
+                connection);
             foreach (var (index, payment) in payments.Index())
             {
                 command.Parameters.AddWithValue($"@p{index}", payment);
@@ -102,19 +106,23 @@ internal sealed partial class RebuildRankings(MySqlDatabase database, Ranking ra
         {
             await using var command = new MySqlCommand(ReadSql, connection);
             command.Parameters.AddWithValue("@after", after);
+            command.Parameters.AddWithValue("@limit", ChunkSize);
             await using var reader = await command.ExecuteReaderAsync(token);
             var (last, seats) = (after, new List<SoldSeat>());
             while (await reader.ReadAsync(token))
             {
                 last = reader.GetGuid(0);
-                seats.Add(new SoldSeat(last, reader.GetInt64(1), reader.GetInt64(2), reader.GetInt32(3), reader.GetDateTime(4), reader.GetInt32(5)));
+                seats.Add(new SoldSeat(
+                    last, reader.GetInt64(1), reader.GetInt64(2), reader.GetInt32(3), reader.GetDateTime(4), reader.GetInt32(5)));
             }
 
             return (last, seats);
         },
         cancellationToken, MySqlLimits.Background);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The rankings count payments that MySQL does not have, {Count} of those looked for: they are rebuilt")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "The rankings count payments that MySQL does not have, {Count} of those looked for: they are rebuilt")]
     private partial void LogOutdated(long count);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The rankings were rebuilt from {Count} payments")]

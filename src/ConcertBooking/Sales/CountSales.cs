@@ -3,16 +3,19 @@ using MySqlConnector;
 
 namespace ConcertBooking.Sales;
 
-/// <summary>Adds payments to <c>sales_daily</c>: the sums and the ids of the events that are in them commit together.</summary>
-internal sealed class CountSales(MySqlDatabase database, ConsumerParts parts, ILogger<CountSales> logger) : EventConsumer("sales", parts, logger)
+/// <summary>Adds payments to <c>sales_daily</c> exactly once: the sums and the ids of their events commit together.</summary>
+internal sealed class CountSales(MySqlDatabase database, ConsumerParts parts, ILogger<CountSales> logger)
+    : EventConsumer("sales", parts, logger)
 {
-    /// <summary>In the order of the key, so that two instances do not wait for each other.</summary>
+    /// <summary>Run in the order of the key, so that two instances do not deadlock.</summary>
     private const string AddSql = """
         INSERT INTO sales_daily (day, concert_id, seats_sold, amount) VALUES (@day, @concert, @seats, @amount)
           ON DUPLICATE KEY UPDATE seats_sold = seats_sold + @seats, amount = amount + @amount
         """;
 
-    protected override Task ApplyAsync(IReadOnlyList<ReceivedEvent> events)
+    protected override Task TryAsync(IReadOnlyList<ReceivedEvent> events) => BatchAttempt.TryAsync(events, ApplyAsync);
+
+    private Task ApplyAsync(IReadOnlyList<ReceivedEvent> events)
     {
         var payments = events.Where(static received => received.Payment is not null).DistinctBy(static received => received.Id)
             .ToDictionary(static received => received.Id, static received => received.Payment!);

@@ -4,61 +4,61 @@ using Confluent.Kafka;
 namespace ConcertBooking.Events.Consuming;
 
 /// <summary>
-/// One client of a consumer group, from joining to its end: what it has received and not finished, and up to where its
-/// offsets may be committed. A new client starts from what is committed.
+/// A Kafka consumer, one member of its group: the events it has received and not finished, and the offsets that may be
+/// committed. A new client starts from the committed offsets.
 /// </summary>
 internal sealed class ConsumerClient : IDisposable
 {
     private static readonly TimeSpan PollLimit = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>How long one that reported an error may take to join again by itself.</summary>
+    /// <summary>How long a client may take to rejoin by itself after an error.</summary>
     private static readonly TimeSpan RejoinLimit = TimeSpan.FromMinutes(1);
 
     private readonly IConsumer<byte[], byte[]> _consumer;
     private readonly string _group;
     private readonly int _batchSize;
     private readonly TimeProvider _time;
-    private readonly ConsumerOffsets _positions = new();
+    private readonly ConsumerOffsets _offsets = new();
     private bool _isFatal;
     private long _failedAt;
 
-    /// <param name="problem">Why the one before it took nothing, which stands until this one has joined.</param>
+    /// <param name="problem">Why the previous client received nothing; it stands until this one has joined.</param>
     public ConsumerClient(KafkaCluster kafka, string group, int batchSize, TimeProvider time, string? problem)
     {
         (_group, _batchSize, _time, _failedAt, Problem) = (group, batchSize, time, time.GetTimestamp(), problem);
-        _consumer = kafka.Consumer(group, Forget, joined: () => Problem = null, failed: error => Fail(error, isFatal: error.IsFatal));
+        _consumer = kafka.Consumer(group, OnRevoked, joined: () => Problem = null, failed: OnError);
     }
 
     public List<ReceivedEvent> Pending { get; } = [];
 
-    /// <summary>Why it takes nothing; null while it does.</summary>
+    /// <summary>Why the client receives nothing; null while it does.</summary>
     public string? Problem { get; private set; }
 
-    /// <summary>Whether only a new client can go on.</summary>
+    /// <summary>Whether only a new client can continue.</summary>
     public bool IsLost => _isFatal || (Problem is not null && _time.GetElapsedTime(_failedAt) > RejoinLimit);
 
-    public void Join() => _consumer.Subscribe(OutboxEvents.PaymentsTopic);
+    public void Subscribe() => _consumer.Subscribe(OutboxEvents.PaymentsTopic);
 
-    /// <summary>Takes what there is; while something is put off, for as long as it is put off.</summary>
-    public void Fill(TimeSpan pause, CancellationToken stoppingToken)
+    /// <summary>Polls until nothing is left or the batch is full; while events are put off, until their pause ends.</summary>
+    public void Poll(TimeSpan pause, CancellationToken stoppingToken)
     {
         try
         {
-            Take(pause, stoppingToken);
+            PollBatch(pause, stoppingToken);
         }
         catch (KafkaException exception)
         {
-            // A topic that is not there is reported, and created, by the watch.
+            // A missing topic is reported and created by KafkaCluster.
             if (exception is ConsumeException && exception.Error.Code is not (ErrorCode.UnknownTopicOrPart or ErrorCode.Local_UnknownTopic))
             {
-                Fail(exception.Error, exception.Error.IsFatal);
+                OnError(exception.Error);
             }
 
             stoppingToken.WaitHandle.WaitOne(PollLimit);
         }
     }
 
-    private void Take(TimeSpan pause, CancellationToken stoppingToken)
+    private void PollBatch(TimeSpan pause, CancellationToken stoppingToken)
     {
         var waiting = Pending.Count > 0;
         var until = _time.GetTimestamp() + (long)((waiting ? pause : PollLimit).TotalSeconds * _time.TimestampFrequency);
@@ -67,7 +67,7 @@ internal sealed class ConsumerClient : IDisposable
             var left = _time.GetElapsedTime(_time.GetTimestamp(), until);
             if (Pending.Count >= _batchSize)
             {
-                Stay(left, stoppingToken);
+                KeepMembership(left, stoppingToken);
                 return;
             }
 
@@ -89,7 +89,7 @@ internal sealed class ConsumerClient : IDisposable
         }
 
         Problem = null;
-        _positions.Received(result);
+        _offsets.Received(result);
         var received = new ReceivedEvent(result);
         if (received.ReplayGroup is not { } replayGroup || replayGroup == _group)
         {
@@ -97,8 +97,8 @@ internal sealed class ConsumerClient : IDisposable
         }
     }
 
-    /// <summary>Waits as a member of the group that takes nothing more.</summary>
-    private void Stay(TimeSpan wait, CancellationToken stoppingToken)
+    /// <summary>Waits with all partitions paused. Polling meanwhile keeps the client in its group.</summary>
+    private void KeepMembership(TimeSpan wait, CancellationToken stoppingToken)
     {
         var began = _time.GetTimestamp();
         if (wait <= TimeSpan.Zero || !Pending.Exists(static pending => pending.Attempts > 0))
@@ -111,7 +111,7 @@ internal sealed class ConsumerClient : IDisposable
         {
             while (_time.GetElapsedTime(began) < wait && !stoppingToken.IsCancellationRequested)
             {
-                Receive(_consumer.Consume(PollLimit)); // of a partition that was assigned meanwhile
+                Receive(_consumer.Consume(PollLimit)); // from a partition assigned meanwhile
             }
         }
         finally
@@ -120,22 +120,22 @@ internal sealed class ConsumerClient : IDisposable
         }
     }
 
-    public void Store() => _positions.Store(_consumer, Pending);
+    public void StoreOffsets() => _offsets.Store(_consumer, Pending);
 
-    /// <summary>Commits what was stored and leaves the group, so that others go on at once.</summary>
+    /// <summary>Commits the stored offsets and leaves the group, so that its partitions are reassigned at once.</summary>
     public void Close() => _consumer.Close();
 
-    /// <summary>Another member has these partitions now, and gets everything that is not committed.</summary>
-    private void Forget(IEnumerable<TopicPartition> revoked)
+    /// <summary>The member that has these partitions now gets everything that is not committed.</summary>
+    private void OnRevoked(IEnumerable<TopicPartition> revoked)
     {
         foreach (var partition in revoked)
         {
-            _positions.Forget(partition);
+            _offsets.Remove(partition);
             Pending.RemoveAll(pending => pending.Result.TopicPartition == partition);
         }
     }
 
-    private void Fail(Error error, bool isFatal)
+    private void OnError(Error error)
     {
         if (Problem is null)
         {
@@ -143,7 +143,7 @@ internal sealed class ConsumerClient : IDisposable
         }
 
         Problem = error.Reason;
-        _isFatal |= isFatal;
+        _isFatal |= error.IsFatal;
     }
 
     public void Dispose() => _consumer.Dispose();

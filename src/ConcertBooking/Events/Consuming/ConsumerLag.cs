@@ -5,23 +5,23 @@ using Confluent.Kafka.Admin;
 namespace ConcertBooking.Events.Consuming;
 
 /// <summary>
-/// Measures how far each consumer group is behind, over all its members: asked of the brokers, so that it is known
-/// as well of a group that is stuck or has no member at all.
+/// Measures the lag of each consumer group, over all its members. The brokers report it, so that it is also known for a
+/// group that is stuck or has no member.
 /// </summary>
 internal sealed partial class ConsumerLag(KafkaCluster kafka, ConsumerGroups groups, TimeProvider time, ILogger<ConsumerLag> logger)
     : PeriodicService(TimeSpan.FromSeconds(5), time, logger)
 {
     private const string Topic = OutboxEvents.PaymentsTopic;
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(5);
 
-    private readonly LogThrottle _reminder = new(time);
+    private readonly LogThrottle _unknownThrottle = new(time);
     private IAdminClient? _client;
 
-    /// <summary>librdkafka's calls block, so they have a thread of their own.</summary>
+    /// <summary>librdkafka's calls block, so they run on a thread of their own.</summary>
     protected override Task RoundAsync(CancellationToken stoppingToken) => !kafka.Up ? Task.CompletedTask : Task.Factory.StartNew(
         Measure, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
-    /// <summary>While nothing can be learnt the last values stand; readyz reports why.</summary>
+    /// <summary>If the brokers cannot be reached, the last values stand; readyz reports why.</summary>
     private void Measure()
     {
         try
@@ -36,7 +36,7 @@ internal sealed partial class ConsumerLag(KafkaCluster kafka, ConsumerGroups gro
         }
         catch (Exception exception) when (exception is KafkaException or KafkaLibraryException)
         {
-            if (_reminder.IsDue())
+            if (_unknownThrottle.IsDue())
             {
                 LogUnknown(exception.Message);
             }
@@ -49,7 +49,7 @@ internal sealed partial class ConsumerLag(KafkaCluster kafka, ConsumerGroups gro
     /// <summary>The first and the next offset of each partition.</summary>
     private static Dictionary<TopicPartition, (long First, long Next)> Ends(IAdminClient client)
     {
-        var partitions = client.GetMetadata(Topic, Limit).Topics.Single().Partitions
+        var partitions = client.GetMetadata(Topic, RequestTimeout).Topics.Single().Partitions
             .Select(static partition => new TopicPartition(Topic, partition.PartitionId)).ToList();
         var (first, next) = (Offsets(client, partitions, OffsetSpec.Earliest()), Offsets(client, partitions, OffsetSpec.Latest()));
         return partitions.ToDictionary(static partition => partition, partition => (first[partition], next[partition]));
@@ -58,11 +58,12 @@ internal sealed partial class ConsumerLag(KafkaCluster kafka, ConsumerGroups gro
     private static Dictionary<TopicPartition, long> Offsets(IAdminClient client, List<TopicPartition> partitions, OffsetSpec spec) =>
         partitions.Count == 0 ? [] : client.ListOffsetsAsync(
                 partitions.Select(partition => new TopicPartitionOffsetSpec { TopicPartition = partition, OffsetSpec = spec }),
-                new ListOffsetsOptions { RequestTimeout = Limit })
+                new ListOffsetsOptions { RequestTimeout = RequestTimeout })
             .GetAwaiter().GetResult().ResultInfos
-            .ToDictionary(static found => found.TopicPartitionOffsetError.TopicPartition, static found => found.TopicPartitionOffsetError.Offset.Value);
+            .Select(static found => found.TopicPartitionOffsetError)
+            .ToDictionary(static found => found.TopicPartition, static found => found.Offset.Value);
 
-    /// <summary>The sum over the partitions. A group that has committed nothing begins at the first offset.</summary>
+    /// <summary>The sum over the partitions. A group that has committed nothing starts at the first offset.</summary>
     private static long Committed(IAdminClient client, string group, Dictionary<TopicPartition, (long First, long Next)> ends)
     {
         if (ends.Count == 0)
@@ -71,7 +72,8 @@ internal sealed partial class ConsumerLag(KafkaCluster kafka, ConsumerGroups gro
         }
 
         var committed = client.ListConsumerGroupOffsetsAsync(
-                [new ConsumerGroupTopicPartitions(group, [.. ends.Keys])], new ListConsumerGroupOffsetsOptions { RequestTimeout = Limit })
+                [new ConsumerGroupTopicPartitions(group, [.. ends.Keys])],
+                new ListConsumerGroupOffsetsOptions { RequestTimeout = RequestTimeout })
             .GetAwaiter().GetResult().Single().Partitions
             .ToDictionary(static found => found.TopicPartition, static found => found.Offset);
         return ends.Sum(partition =>

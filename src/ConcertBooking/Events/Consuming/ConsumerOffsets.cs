@@ -2,18 +2,18 @@ using Confluent.Kafka;
 
 namespace ConcertBooking.Events.Consuming;
 
-/// <summary>How far a consumer has come in each of its partitions.</summary>
+/// <summary>A consumer's offset in each of its partitions.</summary>
 internal sealed class ConsumerOffsets
 {
     private readonly Dictionary<TopicPartition, Offset> _next = [];
 
     public void Received(ConsumeResult<byte[], byte[]> result) => _next[result.TopicPartition] = result.Offset + 1;
 
-    public void Forget(TopicPartition partition) => _next.Remove(partition);
+    public void Remove(TopicPartition partition) => _next.Remove(partition);
 
     /// <summary>
-    /// Up to the first of each partition whose effect is not done. librdkafka commits what was stored every second,
-    /// and when the partition is taken away or the consumer leaves.
+    /// Stores each partition's offset up to its first pending event. librdkafka commits stored offsets every second, and
+    /// when the partition is revoked or the consumer leaves.
     /// </summary>
     public void Store(IConsumer<byte[], byte[]> consumer, IReadOnlyList<ReceivedEvent> pending)
     {
@@ -27,7 +27,7 @@ internal sealed class ConsumerOffsets
             }
             catch (KafkaException exception) when (exception.Error.Code == ErrorCode.Local_State)
             {
-                // The partition was just taken away; the next Consume tells.
+                // The partition was just revoked; the next Consume reports it.
             }
         }
     }

@@ -5,17 +5,17 @@ using Confluent.Kafka;
 namespace ConcertBooking.Events.Consuming;
 
 /// <summary>
-/// The headers of a dead letter: all of the original, then ours. Put back, it has the original's alone and the name of
-/// the group that gave it up, for the other groups have had it.
+/// The headers of a dead letter: those of the original, then ours. A replayed letter has the original's only, and the name
+/// of the group that gave it up, because the other groups have processed it.
 /// </summary>
 internal static class DeadLetterHeaders
 {
-    /// <summary>Of a message that was put back: the one group that is to take it; the others pass over it.</summary>
+    /// <summary>Of a replayed message: the one group that consumes it; the others skip it.</summary>
     public const string ReplayGroup = "x-replay-group";
 
     private const string OriginalTopic = "x-original-topic";
     private const string ConsumerGroup = "x-consumer-group";
-    private const int LongestReason = 1000;
+    private const int MaximumReasonLength = 1000;
 
     private static readonly string[] Ours =
         [OriginalTopic, "x-original-partition", "x-original-offset", "x-exception", "x-attempts", "x-failed-at", ConsumerGroup];
@@ -35,7 +35,7 @@ internal static class DeadLetterHeaders
             original.Topic,
             original.Partition.Value.ToString(CultureInfo.InvariantCulture),
             original.Offset.Value.ToString(CultureInfo.InvariantCulture),
-            reason.Length > LongestReason ? reason[..LongestReason] : reason,
+            reason.Length > MaximumReasonLength ? reason[..MaximumReasonLength] : reason,
             received.Attempts.ToString(CultureInfo.InvariantCulture),
             now.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture),
             group,
@@ -49,8 +49,8 @@ internal static class DeadLetterHeaders
     }
 
     /// <summary>
-    /// Takes off what <see cref="ForLetter"/> added, which stands behind a header of the same name of the original. A
-    /// letter that names no group goes back to all of them.
+    /// Removes what <see cref="ForLetter"/> added, which stands behind a header of the same name of the original. A letter
+    /// that names no group is replayed to all groups.
     /// </summary>
     public static Headers ForReplay(Headers letter)
     {

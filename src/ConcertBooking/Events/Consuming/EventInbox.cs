@@ -4,23 +4,24 @@ using MySqlConnector;
 namespace ConcertBooking.Events.Consuming;
 
 /// <summary>
-/// The events whose effect a consumer has made, remembered in the transaction of the effect. They are forgotten after
-/// two weeks: twice what Kafka keeps by default, so none of them can come again.
+/// Inbox of processed events: the ids are stored in the transaction of the effect, so that a redelivered event has none.
+/// They are deleted after two weeks, twice Kafka's default retention, so that no deleted event can be redelivered.
 /// </summary>
 internal sealed class EventInbox(MySqlDatabase database, TimeProvider time, ILogger<EventInbox> logger)
     : PeriodicService(TimeSpan.FromMinutes(1), time, logger)
 {
     private const int ChunkSize = 1000;
 
-    /// <summary>How long ids are remembered, as <see cref="DeleteSql"/> has it, less a day for clocks that differ.</summary>
-    private static readonly TimeSpan Memory = TimeSpan.FromDays(13);
+    /// <summary>How long ids are kept, as in <see cref="DeleteSql"/>, less a day for clock differences.</summary>
+    private static readonly TimeSpan Retention = TimeSpan.FromDays(13);
 
-    /// <summary>What was paid before that may have had its effect and be forgotten.</summary>
-    public static bool MayBeForgotten(PaymentCompleted payment, TimeProvider time) => payment.PaidAt < time.GetUtcNow() - Memory;
+    /// <summary>Whether the event may have been processed so long ago that its id was deleted.</summary>
+    public static bool MayBeForgotten(PaymentCompleted payment, TimeProvider time) => payment.PaidAt < time.GetUtcNow() - Retention;
 
-    /// <summary>Remembers the ids, in the transaction of their effect, and gives those that were not known, each once.</summary>
+    /// <summary>Stores the ids, in the transaction of their effect, and returns those that are new.</summary>
     public static async Task<HashSet<Guid>> RememberAsync(
-        MySqlConnection connection, MySqlTransaction? transaction, string consumer, IReadOnlyCollection<Guid> ids, CancellationToken cancellationToken)
+        MySqlConnection connection, MySqlTransaction? transaction, string consumer, IReadOnlyCollection<Guid> ids,
+        CancellationToken cancellationToken)
     {
         var names = ids.Select(static (_, index) => $"@e{index}").ToList();
         await using var command = new MySqlCommand(
@@ -35,8 +36,8 @@ internal sealed class EventInbox(MySqlDatabase database, TimeProvider time, ILog
         return await ReadIdsAsync(command, consumer, ids, cancellationToken);
     }
 
-    /// <summary>Those that are remembered.</summary>
-    public static async Task<HashSet<Guid>> KnownAsync(
+    /// <summary>Returns those of the ids that are stored.</summary>
+    public static async Task<HashSet<Guid>> FindAsync(
         MySqlConnection connection, string consumer, IReadOnlyCollection<Guid> ids, CancellationToken cancellationToken)
     {
         await using var command = new MySqlCommand(
@@ -68,13 +69,19 @@ internal sealed class EventInbox(MySqlDatabase database, TimeProvider time, ILog
     }
 
     private const string DeleteSql = """
-        DELETE FROM consumed_event WHERE consumed_at < TIMESTAMPADD(DAY, -14, NOW(3)) ORDER BY consumed_at LIMIT 1000
+        DELETE FROM consumed_event WHERE consumed_at < TIMESTAMPADD(DAY, -14, NOW(3)) ORDER BY consumed_at LIMIT @limit
         """;
 
     protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
-        while (await database.RunAsync(static (connection, _) => connection.ExecuteAsync(DeleteSql, commandTimeout: MySqlLimits.StatementSeconds), stoppingToken, MySqlLimits.Background) == ChunkSize)
+        int deleted;
+        do
         {
+            deleted = await database.RunAsync(
+                static (connection, _) => connection.ExecuteAsync(
+                    DeleteSql, new { limit = ChunkSize }, commandTimeout: MySqlLimits.StatementSeconds),
+                stoppingToken, MySqlLimits.Background);
         }
+        while (deleted == ChunkSize);
     }
 }

@@ -4,16 +4,17 @@ using ConcertBooking.Events.Outbox;
 namespace ConcertBooking.Events.Consuming;
 
 /// <summary>
-/// The spans on both sides of Kafka, in the trace of the request that wrote the event: its row in the outbox remembers
-/// the parent, its message names the sending span. Where there is no parent, there is no span.
+/// Trace context across Kafka: spans of the producer and the consumer in the trace of the request that wrote the event. The
+/// outbox row stores the parent, the message names the sending span. Without a parent there is no span.
 /// </summary>
 internal static class MessageSpan
 {
     public const string Header = "traceparent";
 
-    public static Activity? Send(OutboxEvent outboxEvent) => Start("send", ActivityKind.Producer, outboxEvent.Topic, outboxEvent.TraceParent);
+    public static Activity? Send(OutboxEvent outboxEvent) =>
+        Start("send", ActivityKind.Producer, outboxEvent.Topic, outboxEvent.TraceParent);
 
-    /// <summary>One for each event that tells of a trace. Current is the span of an event that is tried alone, so that its effect is within.</summary>
+    /// <summary>One span for each event with a trace. Only a single event's span is current, so that its effect is a child.</summary>
     public static List<(ReceivedEvent Event, Activity Span)> Process(IReadOnlyList<ReceivedEvent> events, string group)
     {
         var spans = new List<(ReceivedEvent, Activity)>();
@@ -33,7 +34,7 @@ internal static class MessageSpan
         return spans;
     }
 
-    /// <summary>Ends it, telling what went wrong.</summary>
+    /// <summary>Ends the span, with an error status after a failure.</summary>
     public static void End(this Activity span, Exception? failure)
     {
         if (failure is not null)
@@ -47,6 +48,8 @@ internal static class MessageSpan
     private static Activity? Start(string operation, ActivityKind kind, string topic, string? traceParent) =>
         Instrumentation.Source.HasListeners() && ActivityContext.TryParse(traceParent, null, isRemote: true, out var parent)
             ? Instrumentation.Source.StartActivity($"{operation} {topic}", kind, parent)
-                ?.SetTag("messaging.system", "kafka").SetTag("messaging.operation.type", operation).SetTag("messaging.destination.name", topic)
+                ?.SetTag("messaging.system", "kafka")
+                .SetTag("messaging.operation.type", operation)
+                .SetTag("messaging.destination.name", topic)
             : null;
 }

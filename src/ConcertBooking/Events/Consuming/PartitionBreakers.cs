@@ -1,17 +1,17 @@
 namespace ConcertBooking.Events.Consuming;
 
 /// <summary>
-/// A circuit breaker for each partition, so that one that takes nothing (it has no leader, or too few replicas) does
-/// not hold up the others. Open after a failure, for 1 to 5 s; then one event at a time tries whether it is back, and
-/// the others of the partition wait for its outcome.
+/// A circuit breaker for each partition, so that an unavailable one (no leader, or too few replicas) does not hold up the
+/// others. Open after a failure, for 1 to 5 s; then half-open: one event probes the partition, and the others wait for its
+/// outcome.
 /// </summary>
 internal sealed class PartitionBreakers(TimeProvider time)
 {
-    private static readonly TimeSpan ShortestPause = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MinimumPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MaximumPause = TimeSpan.FromSeconds(5);
 
-    /// <summary>While one event tries. Thousands may wait, are older than what flows, and cost a claim each time.</summary>
-    private static readonly TimeSpan TryPause = TimeSpan.FromSeconds(4);
+    /// <summary>While one event probes. Thousands may wait, and each retry costs a claim.</summary>
+    private static readonly TimeSpan ProbePause = TimeSpan.FromSeconds(4);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<(string Topic, int Partition), Breaker> _open = [];
@@ -32,12 +32,12 @@ internal sealed class PartitionBreakers(TimeProvider time)
                 return left;
             }
 
-            if (breaker.IsTried)
+            if (breaker.IsHalfOpen)
             {
-                return TryPause;
+                return ProbePause;
             }
 
-            breaker.IsTried = true;
+            breaker.IsHalfOpen = true;
             return null;
         }
     }
@@ -56,14 +56,14 @@ internal sealed class PartitionBreakers(TimeProvider time)
         {
             if (!_open.TryGetValue(partition, out var breaker))
             {
-                _open[partition] = breaker = new Breaker { Pause = ShortestPause };
+                _open[partition] = breaker = new Breaker { Pause = MinimumPause };
             }
-            else if (breaker.IsTried)
+            else if (breaker.IsHalfOpen)
             {
-                breaker.Pause = breaker.Pause * 2 < LongestPause ? breaker.Pause * 2 : LongestPause;
+                breaker.Pause = breaker.Pause * 2 < MaximumPause ? breaker.Pause * 2 : MaximumPause;
             }
 
-            (breaker.Since, breaker.IsTried) = (time.GetTimestamp(), false);
+            (breaker.Since, breaker.IsHalfOpen) = (time.GetTimestamp(), false);
         }
     }
 
@@ -73,7 +73,7 @@ internal sealed class PartitionBreakers(TimeProvider time)
 
         public TimeSpan Pause { get; set; }
 
-        /// <summary>One event is on its way to see whether the partition is back.</summary>
-        public bool IsTried { get; set; }
+        /// <summary>One event is being sent to probe the partition.</summary>
+        public bool IsHalfOpen { get; set; }
     }
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ConcertBooking.Concerts;
 using ConcertBooking.Events.Outbox;
 using Confluent.Kafka;
 
@@ -10,33 +11,32 @@ namespace ConcertBooking.Events.Consuming;
 internal sealed record PaymentCompleted(
     Guid PaymentId, Guid ReservationId, long UserId, long ConcertId, long ScheduleId, int SeatNo, long Amount, DateTimeOffset PaidAt)
 {
-    private const int MostSeats = 100_000;
-    private const long MostPoints = 1_000_000_000_000; // so that no day's sum overflows
+    private const long MaximumAmount = 1_000_000_000_000; // so that no day's sum overflows
 
-    /// <summary>Null when every part is one that the consumers can work with.</summary>
+    /// <summary>Why the consumers cannot process it; null when they can.</summary>
     public string? Fault => this switch
     {
         not { UserId: > 0, ConcertId: > 0, ScheduleId: > 0 } => "an id is not positive",
-        not { SeatNo: > 0 and <= MostSeats } => "seatNo is out of range",
-        not { Amount: >= 0 and <= MostPoints } => "amount is out of range",
+        not { SeatNo: > 0 and <= Catalogue.MaximumSeats } => "seatNo is out of range",
+        not { Amount: >= 0 and <= MaximumAmount } => "amount is out of range",
         not { PaidAt.Year: >= 2000 and < 9999 } => "paidAt is out of range",
         _ => null,
     };
 }
 
-/// <summary>The message cannot be read, by anybody at any time: it is not tried, and says nothing of us or of the target.</summary>
+/// <summary>The message cannot be parsed: it is not tried, and says nothing about the target.</summary>
 internal sealed class EventUnreadableException(string reason, Exception? inner = null) : Exception(reason, inner);
 
-/// <summary>The event was read and will never be taken, however often it is tried.</summary>
+/// <summary>The event was parsed and will always be refused, so that retries are useless.</summary>
 internal class EventRefusedException(string reason) : Exception(reason);
 
-/// <summary>A receiver that is not ours refused it. When it refuses everything, the fault may be its address or itself.</summary>
+/// <summary>A receiver outside this system refused the event. If it refuses everything, it or its address may be at fault.</summary>
 internal sealed class ReceiverRefusedException(string reason) : EventRefusedException(reason);
 
-/// <summary>Where the effect goes does not answer; nothing is said of the event.</summary>
+/// <summary>The target of the effect does not respond; this says nothing about the event.</summary>
 internal sealed class TargetUnavailableException(string reason, Exception? inner = null) : Exception(reason, inner);
 
-/// <summary>A message on its way through a consumer, until its effect is done or it is a dead letter.</summary>
+/// <summary>A message that a consumer has received, until its effect is done or it is a dead letter.</summary>
 internal sealed class ReceivedEvent
 {
     public ReceivedEvent(ConsumeResult<byte[], byte[]> result)
@@ -47,7 +47,7 @@ internal sealed class ReceivedEvent
             Id = Guid.TryParse(Header("ce_id"), out var id) ? id : throw new EventUnreadableException("the header ce_id is not a UUID");
             Payment = ReadPayment();
         }
-        catch (Exception exception) // of whatever kind: nothing was read but the message
+        catch (Exception exception) // of any kind: only the message was read
         {
             Failure = exception as EventUnreadableException ?? new EventUnreadableException(exception.Message, exception);
         }
@@ -57,10 +57,19 @@ internal sealed class ReceivedEvent
 
     public int Attempts { get; set; }
 
-    /// <summary>Rounds of tries in which it failed while others did not.</summary>
-    public int LostRounds { get; set; }
+    /// <summary>Rounds in which it failed while the target worked.</summary>
+    public int FailedRounds { get; set; }
 
+    /// <summary>Why the last attempt failed; null when it succeeded.</summary>
     public Exception? Failure { get; set; }
+
+    public FailureKind FailureKind => Failure switch
+    {
+        ReceiverRefusedException => FailureKind.ReceiverRefused,
+        EventRefusedException => FailureKind.EventRefused,
+        TargetUnavailableException => FailureKind.TargetUnavailable,
+        _ => FailureKind.Unknown,
+    };
 
     public bool IsReadable => Failure is not EventUnreadableException;
 
@@ -70,10 +79,10 @@ internal sealed class ReceivedEvent
 
     public Guid Id { get; }
 
-    /// <summary>Null when it is of another type, which a consumer passes over.</summary>
+    /// <summary>Null for an event of another type, which consumers skip.</summary>
     public PaymentCompleted? Payment { get; }
 
-    /// <summary>The only group that is to take it, when it was put back for one.</summary>
+    /// <summary>The only group that consumes it, if it is a replayed dead letter.</summary>
     public string? ReplayGroup => Header(DeadLetterHeaders.ReplayGroup);
 
     public string? Header(string name) =>

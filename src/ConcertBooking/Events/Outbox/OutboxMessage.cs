@@ -5,7 +5,7 @@ using Confluent.Kafka;
 
 namespace ConcertBooking.Events.Outbox;
 
-/// <summary>An event as it lies in its topic: CloudEvents 1.0, Kafka binary content mode.</summary>
+/// <summary>An event as a Kafka message: CloudEvents 1.0, binary content mode.</summary>
 internal static class OutboxMessage
 {
     private static readonly byte[] Source = "/concert-booking"u8.ToArray();
@@ -15,13 +15,14 @@ internal static class OutboxMessage
     /// <param name="traceParent">The sending span; null when there is none.</param>
     public static Message<byte[], byte[]> Of(OutboxEvent outboxEvent, string? traceParent)
     {
+        var createdAt = outboxEvent.CreatedAt.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
         Headers headers =
         [
             new Header("ce_specversion", "1.0"u8.ToArray()),
             new Header("ce_id", Encoding.ASCII.GetBytes(outboxEvent.Id.ToString())),
             new Header("ce_source", Source),
             new Header("ce_type", Encoding.ASCII.GetBytes(outboxEvent.Type)),
-            new Header("ce_time", Encoding.ASCII.GetBytes(outboxEvent.CreatedAt.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture))),
+            new Header("ce_time", Encoding.ASCII.GetBytes(createdAt)),
             new Header("content-type", "application/json"u8.ToArray()),
         ];
         if ((traceParent ?? outboxEvent.TraceParent) is { } parent)

@@ -5,21 +5,21 @@ using Confluent.Kafka;
 namespace ConcertBooking.Events.Outbox;
 
 /// <summary>
-/// Sends what is in the outbox. A commit wakes it, so an event is on its way within milliseconds; whatever was left
-/// behind, by an outage, a crash or another instance, it finds by itself. There is no second path that could differ.
-/// The events of a key are sent one after the other; keys do not wait for each other, nor partitions.
+/// The outbox relay: publishes outbox rows to Kafka. A commit wakes it, so an event is sent within milliseconds; it polls
+/// for rows left by an outage, a crash or another instance. There is no second path that could differ. Events of one key
+/// are sent in order; keys and partitions do not wait for each other.
 /// </summary>
 internal sealed partial class OutboxRelay : BackgroundService
 {
     private static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(500);
-    /// <summary>A commit is seldom alone: this much later there is a batch, and the client does not wait for it anyway.</summary>
+    /// <summary>Commits come in groups: after this delay there is a batch, and no client waits for it.</summary>
     private static readonly TimeSpan BatchDelay = TimeSpan.FromMilliseconds(10);
-    /// <summary>The producer reports a message by its timeout; this only bounds the wait should it not.</summary>
-    private static readonly TimeSpan SendLimit = KafkaCluster.MessageTimeout + TimeSpan.FromSeconds(2);
-    /// <summary>For the sends that are on their way when the host stops.</summary>
-    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(3);
+    /// <summary>The producer reports a message within its timeout; this bounds the wait if it does not.</summary>
+    private static readonly TimeSpan SendTimeout = KafkaCluster.MessageTimeout + TimeSpan.FromSeconds(2);
+    /// <summary>For the sends in flight when the host stops.</summary>
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(3);
     private const int BatchSize = 500;
-    /// <summary>Claimed and not yet settled. Leaves room for others while some wait for a partition's first failure.</summary>
+    /// <summary>Events claimed and not settled. Leaves room for others while some wait for a partition's first failure.</summary>
     private const int MaximumInFlight = 2_000;
 
     private readonly OutboxTable _table;
@@ -29,15 +29,17 @@ internal sealed partial class OutboxRelay : BackgroundService
     private readonly TimeProvider _time;
     private readonly ILogger<OutboxRelay> _logger;
     private readonly PartitionBreakers _breakers;
-    private readonly LogThrottle _reminder;
+    private readonly LogThrottle _unsentThrottle;
     private readonly OutboxSettlement _settlement;
     private readonly HashSet<Guid> _keys = [];
     private int _inFlight;
 
-    public OutboxRelay(OutboxTable table, KafkaCluster kafka, OutboxSignal signal, Metrics metrics, TimeProvider time, ILogger<OutboxRelay> logger)
+    public OutboxRelay(
+        OutboxTable table, KafkaCluster kafka, OutboxSignal signal, Metrics metrics, TimeProvider time, ILogger<OutboxRelay> logger)
     {
         (_table, _kafka, _signal, _metrics, _time, _logger) = (table, kafka, signal, metrics, time, logger);
-        (_settlement, _breakers, _reminder) = (new OutboxSettlement(table, metrics, logger), new PartitionBreakers(time), new LogThrottle(time));
+        _settlement = new OutboxSettlement(table, metrics, logger);
+        (_breakers, _unsentThrottle) = (new PartitionBreakers(time), new LogThrottle(time));
         kafka.Require(OutboxEvents.PaymentsTopic, OutboxEvents.ReservationsTopic, OutboxEvents.DeadLettersTopic);
         foreach (var topic in (string[])[OutboxEvents.PaymentsTopic, OutboxEvents.ReservationsTopic])
         {
@@ -81,13 +83,13 @@ internal sealed partial class OutboxRelay : BackgroundService
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
-            // The database is away, or not migrated yet; readyz and its log tell of it.
+            // The database cannot be reached or is not migrated yet; readyz and its log report it.
             LogPutOff(exception.Message);
             await Task.Delay(Idle, _time, stoppingToken);
         }
     }
 
-    /// <summary>Claims what is due and starts to send it.</summary>
+    /// <summary>Claims due events and starts to send them.</summary>
     /// <returns>How many events were claimed.</returns>
     private async Task<int> ClaimAndSendAsync(CancellationToken stoppingToken)
     {
@@ -107,7 +109,7 @@ internal sealed partial class OutboxRelay : BackgroundService
             }
             else
             {
-                // Its lease ended before its sends did, as after a pause of this process.
+                // Its lease ended before its sends completed, as after a pause of this process.
                 _settlement.Add(new OutboxOutcome(claim.Id, ofKey.Key) { Unsent = [.. ofKey], Delay = Idle, IsSecond = true });
             }
         }
@@ -115,7 +117,7 @@ internal sealed partial class OutboxRelay : BackgroundService
         return claim.Events.Count;
     }
 
-    /// <summary>The events of one key, one after the other: what follows a failure must not overtake it.</summary>
+    /// <summary>Sends the events of one key in order: events behind a failed one wait.</summary>
     private async Task SendAsync(OutboxClaim claim, OutboxEvent[] ofKey, CancellationToken stoppingToken)
     {
         var outcome = new OutboxOutcome(claim.Id, ofKey[0].Key);
@@ -139,7 +141,7 @@ internal sealed partial class OutboxRelay : BackgroundService
         }
     }
 
-    /// <returns>Whether Kafka has it; if not, the outcome says what is to be done.</returns>
+    /// <returns>Whether Kafka acknowledged it; if not, the outcome states what to do.</returns>
     private async Task<bool> TrySendAsync(OutboxEvent outboxEvent, OutboxOutcome outcome)
     {
         if (_kafka.Producer is not { } producer || _kafka.Lacks(outboxEvent.Topic))
@@ -151,7 +153,7 @@ internal sealed partial class OutboxRelay : BackgroundService
         var partition = (outboxEvent.Topic, OutboxMessage.Partition(outboxEvent.Key, _kafka.Partitions(outboxEvent.Topic)));
         if (_breakers.Enter(partition) is { } pause)
         {
-            // Spread over a few whole seconds: those of a partition are neither all due at once nor each on its own.
+            // Spread over a few whole seconds: the events of a partition are neither all due at once nor each alone.
             outcome.Delay = TimeSpan.FromSeconds(Math.Ceiling(pause.TotalSeconds) + Random.Shared.Next(3));
             return false;
         }
@@ -159,7 +161,7 @@ internal sealed partial class OutboxRelay : BackgroundService
         using var span = MessageSpan.Send(outboxEvent);
         try
         {
-            await producer.ProduceAsync(outboxEvent.Topic, OutboxMessage.Of(outboxEvent, span?.Id)).WaitAsync(SendLimit, _time);
+            await producer.ProduceAsync(outboxEvent.Topic, OutboxMessage.Of(outboxEvent, span?.Id)).WaitAsync(SendTimeout, _time);
             _breakers.Succeed(partition);
             return true;
         }
@@ -174,16 +176,16 @@ internal sealed partial class OutboxRelay : BackgroundService
         {
             span?.SetStatus(ActivityStatusCode.Error, exception.Message);
             _metrics.Published(outboxEvent.Topic, "failed");
-            Remind(partition, exception.Message);
+            ReportUnsent(partition, exception.Message);
             _breakers.Fail(partition);
             outcome.Delay = TimeSpan.FromSeconds(1);
             return false;
         }
     }
 
-    /// <summary>Said of this very message; anything else is said of the partition, the topic or the cluster.</summary>
-    private static bool IsRefusal(Error error) => error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.InvalidMsg or ErrorCode.InvalidMsgSize
-        or ErrorCode.InvalidRecord or ErrorCode.TopicException or ErrorCode.Local_InvalidArg;
+    /// <summary>Errors of the message itself; any other concerns the partition, the topic or the cluster.</summary>
+    private static bool IsRefusal(Error error) => error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.InvalidMsg
+        or ErrorCode.InvalidMsgSize or ErrorCode.InvalidRecord or ErrorCode.TopicException or ErrorCode.Local_InvalidArg;
 
     private async Task SettleAsync()
     {
@@ -197,7 +199,7 @@ internal sealed partial class OutboxRelay : BackgroundService
         }
     }
 
-    /// <summary>Sends that have begun end, so that what Kafka has is not sent again; nothing new begins.</summary>
+    /// <summary>Waits for sends in flight, so that acknowledged events are not sent again; starts no new ones.</summary>
     private async Task FinishAsync()
     {
         var started = _time.GetTimestamp();
@@ -219,14 +221,14 @@ internal sealed partial class OutboxRelay : BackgroundService
 
             await _signal.WaitAsync(Idle, CancellationToken.None);
         }
-        while (_time.GetElapsedTime(started) < StopLimit);
+        while (_time.GetElapsedTime(started) < StopTimeout);
     }
 
-    private void Remind((string Topic, int Partition) partition, string reason)
+    private void ReportUnsent((string Topic, int Partition) partition, string reason)
     {
-        lock (_reminder)
+        lock (_unsentThrottle)
         {
-            if (_reminder.IsDue())
+            if (_unsentThrottle.IsDue())
             {
                 LogUnsent(partition.Topic, partition.Partition, reason);
             }
@@ -236,6 +238,8 @@ internal sealed partial class OutboxRelay : BackgroundService
     [LoggerMessage(Level = LogLevel.Debug, Message = "Relay put off: {Reason}")]
     private partial void LogPutOff(string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka takes nothing for {Topic} [{Partition}], its events wait in the outbox: {Reason}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Kafka takes nothing for {Topic} [{Partition}], its events wait in the outbox: {Reason}")]
     private partial void LogUnsent(string topic, int partition, string reason);
 }

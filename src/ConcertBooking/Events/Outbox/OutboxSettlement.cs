@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace ConcertBooking.Events.Outbox;
 
-/// <summary>What became of the claimed events of one key.</summary>
+/// <summary>The outcome of sending the claimed events of one key.</summary>
 internal sealed class OutboxOutcome(Guid claim, Guid key)
 {
     public Guid Claim => claim;
@@ -13,7 +13,7 @@ internal sealed class OutboxOutcome(Guid claim, Guid key)
 
     public List<OutboxEvent> Unsent { get; init; } = [];
 
-    /// <summary>How long what was not sent is put off.</summary>
+    /// <summary>How long unsent events are put off.</summary>
     public TimeSpan Delay { get; set; }
 
     public (OutboxEvent Event, string Error)? Refused { get; set; }
@@ -24,7 +24,7 @@ internal sealed class OutboxOutcome(Guid claim, Guid key)
     public int Count => Sent.Count + Unsent.Count + (Refused is null ? 0 : 1);
 }
 
-/// <summary>Writes down what became of claimed events, many keys in a statement. Any thread adds, one settles.</summary>
+/// <summary>Writes outcomes of claimed events to the outbox, many keys in a statement. Any thread adds, one settles.</summary>
 internal sealed partial class OutboxSettlement(OutboxTable table, Metrics metrics, ILogger logger)
 {
     private readonly ConcurrentQueue<OutboxOutcome> _ended = new();
@@ -32,7 +32,7 @@ internal sealed partial class OutboxSettlement(OutboxTable table, Metrics metric
 
     public void Add(OutboxOutcome outcome) => _ended.Enqueue(outcome);
 
-    /// <returns>Those that are written down. What the database does not take now, it is given again by the next call.</returns>
+    /// <returns>The outcomes that were written. After a database error, the next call writes them again.</returns>
     public async Task<List<OutboxOutcome>> SettleAsync()
     {
         while (_ended.TryDequeue(out var outcome))

@@ -1,6 +1,6 @@
 namespace ConcertBooking.Events.Outbox;
 
-/// <summary>Wakes the relay: something was committed, or the sends of a key have ended. However many signal, it wakes once.</summary>
+/// <summary>Wakes the relay: rows were committed, or the sends of a key have ended. Several signals wake it once.</summary>
 internal sealed class OutboxSignal : IDisposable
 {
     private readonly SemaphoreSlim _signal = new(0, 1);
@@ -15,7 +15,7 @@ internal sealed class OutboxSignal : IDisposable
             }
             catch (SemaphoreFullException)
             {
-                // Another one was first.
+                // Another thread has signalled.
             }
         }
     }

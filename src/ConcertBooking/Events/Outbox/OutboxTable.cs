@@ -2,30 +2,30 @@ using MySqlConnector;
 
 namespace ConcertBooking.Events.Outbox;
 
-/// <summary>A claimed event, as it is sent.</summary>
-/// <param name="TraceParent">The span that wrote it; null when nobody collected its trace.</param>
+/// <summary>A claimed outbox row.</summary>
+/// <param name="TraceParent">The span that wrote it; null when it was not traced.</param>
 internal sealed record OutboxEvent(
     Guid Id, string Topic, string Type, Guid Key, string Payload, DateTime CreatedAt, int Attempts, string? TraceParent);
 
-/// <summary>What one claim leased: rows that are this relay's until the lease ends.</summary>
-/// <param name="Id">In the rows until somebody else claims them.</param>
+/// <summary>The rows that one claim leased to this relay until the lease ends.</summary>
+/// <param name="Id">In the rows until another relay claims them.</param>
 /// <param name="Started">A moment before the lease began, on this machine's monotonic clock.</param>
 /// <param name="Events">Oldest first.</param>
 internal sealed record OutboxClaim(Guid Id, long Started, List<OutboxEvent> Events);
 
 /// <summary>
-/// The outbox as the relays see it. Any number of them on any number of instances work on it; a claim leases rows by
-/// moving their next attempt forward, so what a killed relay had claimed comes back by itself.
+/// The outbox table as a work queue with leases, for any number of relays. A claim leases rows by moving their next attempt
+/// forward, so that rows of a killed relay become due again by themselves.
 /// </summary>
 internal sealed class OutboxTable(MySqlDatabase database, TimeProvider time)
 {
-    /// <summary>Ends only when its relay is gone or was paused: see <see cref="AllowsSend"/>.</summary>
+    /// <summary>Expires only if its relay has ended or was paused: see <see cref="AllowsSend"/>.</summary>
     private static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// Whether a message sent now is sent or given up before the lease ends, so that nobody else has claimed its row,
-    /// and perhaps sent later ones of its key, meanwhile.
+    /// Whether a message sent now is acknowledged or given up before the lease ends, so that no other relay has claimed its
+    /// row, and perhaps sent later ones of its key, meanwhile.
     /// </summary>
     public bool AllowsSend(OutboxClaim claim) => time.GetElapsedTime(claim.Started) < Lease - KafkaCluster.MessageTimeout - Margin;
 
@@ -88,7 +88,8 @@ internal sealed class OutboxTable(MySqlDatabase database, TimeProvider time)
         COMMIT
         """;
 
-    private static string Ids(string prefix, int count) => string.Join(',', Enumerable.Range(0, count).Select(index => $"@{prefix}{index}"));
+    private static string Ids(string prefix, int count) =>
+        string.Join(',', Enumerable.Range(0, count).Select(index => $"@{prefix}{index}"));
 
     private static void AddIds(MySqlCommand command, string prefix, IEnumerable<Guid> ids)
     {
@@ -99,13 +100,14 @@ internal sealed class OutboxTable(MySqlDatabase database, TimeProvider time)
     }
 
     /// <summary>
-    /// Kafka has them: the rows go, and payments remember that theirs was sent, which is what verify asks for. A row
-    /// that somebody else claimed meanwhile stays until he has sent it too: before that, no later one of its key may go.
+    /// Deletes rows that Kafka has acknowledged and marks their payments as published, which the verify command checks. A row
+    /// that another relay has claimed stays until that relay has sent it: until then no later one of its key may be sent.
     /// </summary>
     public Task AcknowledgeAsync(IReadOnlyCollection<Guid> claims, IReadOnlyList<OutboxEvent> sent) => database.RunAsync(
         async (connection, token) =>
         {
-            var paid = sent.Where(static sentEvent => sentEvent.Topic == OutboxEvents.PaymentsTopic).Select(static sentEvent => sentEvent.Key).ToList();
+            var paid = sent.Where(static sentEvent => sentEvent.Topic == OutboxEvents.PaymentsTopic)
+                .Select(static sentEvent => sentEvent.Key).ToList();
             await using var command = new MySqlCommand(
                 $"""
                 START TRANSACTION;
@@ -121,7 +123,7 @@ internal sealed class OutboxTable(MySqlDatabase database, TimeProvider time)
         },
         CancellationToken.None, MySqlLimits.Background);
 
-    /// <summary>Not sent through no fault of their own: due again after the delay, and not counted.</summary>
+    /// <summary>Puts events off whose partition is unavailable; it is not counted as an attempt.</summary>
     public Task PutOffAsync(IReadOnlyCollection<Guid> claims, IReadOnlyList<OutboxEvent> unsent, TimeSpan delay) => database.RunAsync(
         async (connection, token) =>
         {
@@ -140,15 +142,15 @@ internal sealed class OutboxTable(MySqlDatabase database, TimeProvider time)
 
     private const string RefuseSql = """
         UPDATE outbox
-          SET state = IF(attempts + 1 >= @mostAttempts, 'DEAD', 'PENDING'), last_error = @error,
+          SET state = IF(attempts + 1 >= @maximumAttempts, 'DEAD', 'PENDING'), last_error = @error,
               next_attempt_at = TIMESTAMPADD(SECOND, LEAST(POW(2, attempts), 300), NOW(6)),
               attempts = attempts + 1
           WHERE event_id = @event AND claim_id = @claim AND state = 'PENDING'
         """;
 
-    private const int MostAttempts = 10;
+    private const int MaximumAttempts = 10;
 
-    /// <summary>Refused by Kafka as they are: tried again later and later, dead after <see cref="MostAttempts"/>.</summary>
+    /// <summary>Retries events that Kafka refused, with exponential backoff; dead after <see cref="MaximumAttempts"/>.</summary>
     public Task RefuseAsync(IEnumerable<(Guid Claim, OutboxEvent Event, string Error)> refused) => database.RunAsync(
         async (connection, token) =>
         {
@@ -159,7 +161,7 @@ internal sealed class OutboxTable(MySqlDatabase database, TimeProvider time)
                 command.Parameters.AddWithValue("@event", refusedEvent.Id);
                 command.Parameters.AddWithValue("@claim", claim);
                 command.Parameters.AddWithValue("@error", error.Length > 500 ? error[..500] : error);
-                command.Parameters.AddWithValue("@mostAttempts", MostAttempts);
+                command.Parameters.AddWithValue("@maximumAttempts", MaximumAttempts);
                 batch.BatchCommands.Add(command);
             }
 

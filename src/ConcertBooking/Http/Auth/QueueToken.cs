@@ -17,7 +17,9 @@ internal sealed class QueueTokens(Settings settings)
 {
     private const byte Version = 1;
     private const int Fixed = 1 + (4 * sizeof(long));
-    private const int MaximumQueueName = 64;
+    /// <summary>The length of a queue's name, in characters.</summary>
+    public const int MaximumQueueName = 64;
+
     private const int MaximumLength = Fixed + MaximumQueueName + HMACSHA256.HashSizeInBytes;
 
     private readonly byte[] _key = settings.QueueTokenSigningKey;

@@ -3,18 +3,18 @@ using System.Runtime.ExceptionServices;
 namespace ConcertBooking.Queue.Room;
 
 /// <summary>
-/// Work on several queues. In a Redis Cluster they live on different servers, so each is worked on by itself: one whose
-/// server hangs holds up no other, and no failure of one ends the work on the rest.
+/// Runs work on several queues concurrently. In a Redis Cluster they live on different servers: one whose server hangs or
+/// fails does not hold up the others.
 /// </summary>
 internal static class EachQueue
 {
-    private const int AtOnce = 50;
+    private const int MaximumConcurrency = 50;
 
-    /// <exception cref="Exception">That of one that failed, after all were worked on; a fault rather than an outage.</exception>
+    /// <exception cref="Exception">Of a queue that failed, after the work on all; a fault in preference to an outage.</exception>
     public static async Task RunAsync<T>(IEnumerable<T> queues, Func<T, Task> work)
     {
         Exception? outage = null, fault = null;
-        await Parallel.ForEachAsync(queues, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (queue, _) =>
+        await Parallel.ForEachAsync(queues, new ParallelOptions { MaxDegreeOfParallelism = MaximumConcurrency }, async (queue, _) =>
         {
             try
             {

@@ -9,13 +9,13 @@ namespace ConcertBooking.Queue.Room;
 /// </summary>
 internal sealed record QueueSettings(string Name, int MaxActive, TimeSpan Active, int AdmitPerSecond, long Version)
 {
-    /// <summary>What entering costs, in zero bits; 0: nothing.</summary>
+    /// <summary>The difficulty of the proof of work, in zero bits; 0: none.</summary>
     public int ProofOfWorkBits { get; init; }
 
-    /// <summary>The same as the queue itself states it.</summary>
+    /// <summary>The queue's own setting; null for the default.</summary>
     public int? OwnProofOfWorkBits { get; init; }
 
-    /// <summary>Nobody has ever entered it, as far as MySQL has been told.</summary>
+    /// <summary>Nobody has ever entered the queue, as far as MySQL has recorded.</summary>
     public bool IsNew { get; init; }
 }
 
@@ -31,25 +31,26 @@ internal sealed class QueueRow
 }
 
 /// <summary>
-/// The queues as this instance knows them: the table, read again every second, so that entering the waiting room
-/// needs no MySQL. Redis keeps the newest version any instance has shown it, so a change counts everywhere at once.
+/// In-memory copy of the queue table, refreshed every second, so that entering the waiting room needs no MySQL. Redis keeps
+/// the newest version that any instance has sent, so that a change applies on all instances at once.
 /// </summary>
 internal sealed class Queues(MySqlDatabase database, Settings settings) : IDisposable
 {
     private readonly ConcurrentDictionary<string, QueueSettings> _known = new(StringComparer.Ordinal);
-    private readonly SemaphoreSlim _turn = new(1);
-    private long _begun;
+    private readonly SemaphoreSlim _refreshLock = new(1);
+    private long _refreshes;
     private bool _succeeded;
-    private bool _stated;
+    private bool _defaultsWritten;
 
-    public void Dispose() => _turn.Dispose();
+    public void Dispose() => _refreshLock.Dispose();
 
     public ICollection<QueueSettings> Known => _known.Values;
 
     public static bool IsName(string name) =>
-        name.Length is > 0 and <= 64 && name.All(static c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '_');
+        name.Length is > 0 and <= QueueTokens.MaximumQueueName
+        && name.All(static c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '_');
 
-    /// <summary>The queue of that name, or null when there is none. Only a name never seen asks MySQL.</summary>
+    /// <summary>The queue of that name, or null when there is none. Only an unknown name queries MySQL.</summary>
     public async ValueTask<QueueSettings?> FindAsync(string name, CancellationToken cancellationToken)
     {
         if (_known.TryGetValue(name, out var queue))
@@ -67,8 +68,8 @@ internal sealed class Queues(MySqlDatabase database, Settings settings) : IDispo
     }
 
     /// <summary>
-    /// The queue that a token of ours names. Queues are never removed; until MySQL was first read the defaults stand
-    /// in, as the oldest version there is.
+    /// The queue of a valid token. Queues are never removed; until MySQL was first read, the defaults are used, as the oldest
+    /// version.
     /// </summary>
     public QueueSettings OfToken(string name) =>
         _known.GetValueOrDefault(name) ?? new QueueSettings(name, settings.QueueMaxActive, settings.QueueActive, 0, 0);
@@ -81,8 +82,8 @@ internal sealed class Queues(MySqlDatabase database, Settings settings) : IDispo
         FROM queue q JOIN queue_default d ON d.id = 1
         """;
 
-    /// <summary>The defaults of the instance that started last are everybody's: other numbers are another version.</summary>
-    private const string StateDefaultsSql = """
+    /// <summary>The defaults of the instance that started last apply to all; changed numbers make a new version.</summary>
+    private const string WriteDefaultsSql = """
         INSERT INTO queue_default (id, max_active, active_seconds) VALUES (1, @maxActive, @activeSeconds)
         ON DUPLICATE KEY UPDATE version = version + IF(max_active = @maxActive AND active_seconds = @activeSeconds, 0, 1),
           max_active = @maxActive, active_seconds = @activeSeconds
@@ -91,28 +92,29 @@ internal sealed class Queues(MySqlDatabase database, Settings settings) : IDispo
     private const string EnteredSql =
         "UPDATE queue SET entered_at = NOW(6), updated_at = updated_at WHERE queue_name = @name AND entered_at IS NULL";
 
-    /// <summary>From now on the queue's data in Redis can have been lost.</summary>
+    /// <summary>Records that the queue was entered: from now on missing data in Redis is a loss.</summary>
     public Task MarkEnteredAsync(string name, CancellationToken cancellationToken) =>
-        database.RunAsync((connection, _) => connection.ExecuteAsync(EnteredSql, new { name }, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken, MySqlLimits.Background);
+        database.RunAsync(
+            (connection, _) => connection.ExecuteAsync(EnteredSql, new { name }, commandTimeout: MySqlLimits.StatementSeconds),
+            cancellationToken, MySqlLimits.Background);
 
     /// <summary>
-    /// Reads the table as it is now, one reading at a time: a flood of made-up names is answered by the next reading
-    /// together, and takes one connection.
+    /// Reads the table as it is now, one read at a time: requests with invented names share the next read and one connection.
     /// </summary>
     public async Task RefreshAsync(CancellationToken cancellationToken, Deadline? until = null)
     {
         var deadline = until ?? MySqlLimits.Request;
-        var begun = Volatile.Read(ref _begun);
-        if (!await _turn.WaitAsync(deadline.Left, cancellationToken))
+        var refreshes = Volatile.Read(ref _refreshes);
+        if (!await _refreshLock.WaitAsync(deadline.Left, cancellationToken))
         {
             throw new DatabaseUnavailableException("The queues could not be read in time.");
         }
 
         try
         {
-            if (_begun == begun || !_succeeded)
+            if (_refreshes == refreshes || !_succeeded)
             {
-                Volatile.Write(ref _begun, _begun + 1);
+                Volatile.Write(ref _refreshes, _refreshes + 1);
                 _succeeded = false;
                 await LoadAsync(deadline, cancellationToken);
                 _succeeded = true;
@@ -120,24 +122,26 @@ internal sealed class Queues(MySqlDatabase database, Settings settings) : IDispo
         }
         finally
         {
-            _turn.Release();
+            _refreshLock.Release();
         }
     }
 
     private async Task LoadAsync(Deadline deadline, CancellationToken cancellationToken)
     {
-        if (!_stated)
+        if (!_defaultsWritten)
         {
             var (maxActive, activeSeconds) = (settings.QueueMaxActive, (int)settings.QueueActive.TotalSeconds);
             await database.RunAsync(
                 (connection, _) => connection.ExecuteAsync(
-                    StateDefaultsSql, new { maxActive, activeSeconds }, commandTimeout: MySqlLimits.StatementSeconds),
+                    WriteDefaultsSql, new { maxActive, activeSeconds }, commandTimeout: MySqlLimits.StatementSeconds),
                 cancellationToken, deadline);
-            _stated = true;
+            _defaultsWritten = true;
         }
 
         var rows = await database.RunAsync(
-            static async (connection, token) => (await connection.QueryAsync<QueueRow>(SelectSql, commandTimeout: MySqlLimits.StatementSeconds)).ToList(), cancellationToken, deadline);
+            static async (connection, token) => (await connection.QueryAsync<QueueRow>(
+                SelectSql, commandTimeout: MySqlLimits.StatementSeconds)).ToList(),
+            cancellationToken, deadline);
         foreach (var row in rows)
         {
             _known[row.Name] = new QueueSettings(

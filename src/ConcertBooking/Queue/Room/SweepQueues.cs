@@ -1,15 +1,15 @@
-
 namespace ConcertBooking.Queue.Room;
 
 /// <summary>
-/// Ten times a second every queue with a line is looked at, so that places ending by time are handed on when nobody
-/// asks; the settings are read again every second, and every two seconds all queues are counted, because other
-/// instances may have filled them. Any instance that can be asked may do it, and each does.
+/// Sweeps the queues: ten times a second those where users wait, so that ended places are given to the next users even if
+/// no client polls; the settings are read every second, and all queues are counted every two seconds, because other instances
+/// may have filled them. Every instance does so.
 /// </summary>
-internal sealed class SweepQueues(Queues queues, WaitingRoom room, AdmissionController admission, Metrics metrics, TimeProvider time, ILogger<SweepQueues> logger)
+internal sealed class SweepQueues(
+    Queues queues, WaitingRoom room, AdmissionController admission, Metrics metrics, TimeProvider time, ILogger<SweepQueues> logger)
     : PeriodicService(TimeSpan.FromMilliseconds(100), time, logger)
 {
-    private const int RoundsPerJudgement = 5;
+    private const int RoundsPerUpdate = 5;
     private const int RoundsPerRefresh = 10;
     private const int RoundsPerCount = 20;
     private int _round;
@@ -18,16 +18,16 @@ internal sealed class SweepQueues(Queues queues, WaitingRoom room, AdmissionCont
     protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
         var round = _round++;
-        if (round % RoundsPerJudgement == 0)
+        if (round % RoundsPerUpdate == 0)
         {
             admission.Update();
             metrics.AdmissionShare = admission.Share;
         }
 
         var all = round % RoundsPerCount == 0;
-        var counting = EachQueue.RunAsync(queues.Known.Where(queue => all || room.HasLine(queue.Name)), room.CountAsync);
+        var counting = EachQueue.RunAsync(queues.Known.Where(queue => all || room.HasWaiting(queue.Name)), room.CountAsync);
 
-        // A slow MySQL holds up its own reading only, not the line.
+        // A slow MySQL delays only the settings, not the sweep.
         var last = Task.CompletedTask;
         if (round % RoundsPerRefresh == 0 && _refreshing.IsCompleted)
         {
@@ -44,7 +44,7 @@ internal sealed class SweepQueues(Queues queues, WaitingRoom room, AdmissionCont
         foreach (var queue in queues.Known)
         {
             metrics.KnowQueue(queue.Name);
-            if (queue.IsNew && room.HasPeople(queue.Name))
+            if (queue.IsNew && room.HasUsers(queue.Name))
             {
                 await queues.MarkEnteredAsync(queue.Name, stoppingToken);
             }

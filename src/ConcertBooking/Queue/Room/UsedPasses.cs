@@ -3,15 +3,15 @@ using Dapper;
 namespace ConcertBooking.Queue.Room;
 
 /// <summary>
-/// Whether an admission that is back after a loss had been used up: Redis has forgotten it, MySQL has the payment. As in
-/// <c>Pay</c>, a payment uses the admission up unless its user still held something unpaid there.
+/// Checks whether an admission restored after a loss had been used up: MySQL has the payment that Redis lost. As in
+/// <c>Pay</c>, a payment uses the admission up unless its user had another unpaid hold there.
 /// </summary>
 internal sealed class UsedPasses(MySqlDatabase database)
 {
-    /// <summary>Of a TIMESTAMP, in s since 1970: a payment at any time.</summary>
-    private const decimal LastMoment = 2147483647;
+    /// <summary>The end of a TIMESTAMP's range, in s since 1970: a payment at any time.</summary>
+    private static readonly decimal LastMoment = new DateTimeOffset(Paging.LastMoment).ToUnixTimeSeconds();
 
-    /// <summary>By the user's confirmed reservations. One that was released since may have been held then.</summary>
+    /// <summary>Payments by the user's confirmed reservations. A hold released since then counts as a hold at that time.</summary>
     public const string SelectSql = """
         SELECT COUNT(*)
         FROM reservation r JOIN payment p ON p.reservation_id = r.reservation_id
@@ -27,14 +27,16 @@ internal sealed class UsedPasses(MySqlDatabase database)
         """;
 
     /// <param name="issuedAt">Of the token, in µs since 1970.</param>
-    /// <returns>False also when MySQL does not answer: without it nothing can be held or paid.</returns>
+    /// <returns>False also when MySQL cannot be reached: without it nothing can be held or paid.</returns>
     public async Task<bool> IsUsedUpAsync(long userId, string queue, long issuedAt)
     {
         try
         {
             var (issued, until) = (issuedAt / 1e6m, LastMoment);
             return await database.ReadAsync(
-                (connection, _) => connection.ExecuteScalarAsync<long>(SelectSql, new { userId, queue, issued, until }, commandTimeout: MySqlLimits.StatementSeconds), CancellationToken.None) > 0;
+                (connection, _) => connection.ExecuteScalarAsync<long>(
+                    SelectSql, new { userId, queue, issued, until }, commandTimeout: MySqlLimits.StatementSeconds),
+                CancellationToken.None) > 0;
         }
         catch (DatabaseUnavailableException)
         {

@@ -1,15 +1,15 @@
 namespace ConcertBooking.Queue.Room;
 
-/// <summary>What every script of the waiting room begins with: its clock, losses, settings, the sweep and admission.</summary>
+/// <summary>What every script of the waiting room begins with: clock, loss detection, settings, sweep and admission.</summary>
 internal static class WaitingRoomPrelude
 {
-    /// <summary>Members that one script takes out of each set at most: Redis is busy for a few milliseconds.</summary>
+    /// <summary>Members that one script removes from each set at most, so that it blocks Redis for a few milliseconds only.</summary>
     private const string Limits = "local limit, quietMs, hourUs = 500, 500, 3600 * 1000000\n";
 
     /// <summary>
-    /// The queue's clock never goes back and never stands still: Redis's TIME, plus a skew while TIME is behind what was
-    /// seen before, in which case it runs a tenth slower until TIME has caught up. Where no script
-    /// ran for 5 s nobody could ask, because Redis or all instances were away: such time makes nobody silent.
+    /// The queue's clock is strictly monotonic: Redis's TIME, plus a skew while TIME is behind an earlier reading; then the
+    /// clock runs a tenth slower until TIME has caught up. If no script ran for 5 s, no client could poll, because Redis or all
+    /// instances were down: that time does not count as idle.
     /// </summary>
     private const string Clock = """
         local waiting, active, seen, gone, meta, doubted, shown = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
@@ -43,10 +43,9 @@ internal static class WaitingRoomPrelude
         """;
 
     /// <summary>
-    /// A loss is seen by the data's own end: a caller has seen a later clock, or the server is another than the one that
-    /// wrote last. Then nobody is admitted for a while, so that passes can be shown; whoever was active is so again once
-    /// a token was shown. What was issued after `from` and before `to` was issued by data that is gone; the data that is left
-    /// ended at `dataEnd`.
+    /// Detects lost writes: an instance has seen a later clock than this data's, or another Redis server wrote last. Then no user
+    /// is admitted for a while, so that passes can be presented; an active user is active again once its token was presented.
+    /// Tokens issued between `from` and `to` are missing in this data; the data that remained ended at `dataEnd`.
     /// </summary>
     private const string Losses = """
         local settle, from, to, lostHeard, dataEnd = tonumber(known[9] or 0), 0, 0, 0, 0
@@ -54,7 +53,7 @@ internal static class WaitingRoomPrelude
           local a, b, c, d = string.match(rare[3], '(%d+) (%d+) (%d+) (%d+)')
           from, to, lostHeard, dataEnd = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
         end
-        local function settleDown()
+        local function startSettling()
           settle = now + settleMs
           redis.call('HSET', meta, 'settle', settle)
         end
@@ -68,7 +67,7 @@ internal static class WaitingRoomPrelude
             to, lostHeard, dataEnd, rare[5] = nowUs, heard, clock, false
             keep('loss', string.format('%.0f %.0f %.0f %.0f', from, to, lostHeard, dataEnd))
             redis.call('HDEL', meta, 'grace')
-            settleDown()
+            startSettling()
             redis.call('UNLINK', doubted, shown)
             if redis.call('EXISTS', active) == 1 then
               redis.call('RENAME', active, doubted)
@@ -79,20 +78,22 @@ internal static class WaitingRoomPrelude
 
         """;
 
-    /// <summary>The newest settings win. Whoever was admitted before them stays: `grace` is how many, `longest` for how long tokens of theirs may live.</summary>
+    /// <summary>
+    /// The newest settings win. Users admitted before them stay: `grace` is their number, `longest` the lifetime of their tokens.
+    /// </summary>
     private const string Settings = """
         local longest, longestUntil = 0, 0
         if rare[4] then
           local a, b = string.match(rare[4], '(%d+) (%d+)')
           longest, longestUntil = tonumber(a), tonumber(b)
         end
-        local function remember(ms)
+        local function keepLongest(ms)
           longest, longestUntil = math.max(ms, now < longestUntil and longest or 0), math.max(now + ms, longestUntil)
           keep('longest', string.format('%.0f %.0f', longest, longestUntil))
         end
         if tonumber(ARGV[3]) > tonumber(known[3] or -1) then
           redis.call('HSET', meta, 'maxActive', ARGV[1], 'activeMs', ARGV[2], 'version', ARGV[3], 'rate', ARGV[4])
-          if known[2] and tonumber(known[2]) > tonumber(ARGV[2]) then remember(tonumber(known[2])) end
+          if known[2] and tonumber(known[2]) > tonumber(ARGV[2]) then keepLongest(tonumber(known[2])) end
           if tonumber(ARGV[1]) < tonumber(known[1] or 0) then
             rare[5] = redis.call('ZCARD', active)
             keep('grace', rare[5])
@@ -103,16 +104,16 @@ internal static class WaitingRoomPrelude
         local last = tonumber(known[6] or 0)
         local pace, paceAt = tonumber(known[7] or 0), tonumber(known[8] or now)
 
-        -- An instance in trouble slows the queue for all, and for a moment longer than its next word takes.
-        local told = tonumber(known[13] or 0) > now and tonumber(known[12]) or 1
-        if share < told then redis.call('HSET', meta, 'share', ARGV[8], 'shareUntil', now + 1000) end
-        share = math.min(share, told)
+        -- An overloaded instance throttles the queue for all instances, until some time after its next call is due.
+        local lowestShare = tonumber(known[13] or 0) > now and tonumber(known[12]) or 1
+        if share < lowestShare then redis.call('HSET', meta, 'share', ARGV[8], 'shareUntil', now + 1000) end
+        share = math.min(share, lowestShare)
 
         """;
 
     /// <summary>
-    /// Places past their end go, owners who stopped asking go. `more` says that a limit was hit; what is past its end
-    /// does not count, swept or not. A mark in `gone` voids all that was issued before this script.
+    /// Removes ended admissions and waiting users who stopped polling. `more` is 1 if a limit was reached; ended admissions do
+    /// not count, removed or not. A mark in `gone` revokes all tokens issued before this script.
     /// </summary>
     private const string Sweep = """
         redis.call('HSET', meta, 'clock', nowUs + 20)
@@ -159,8 +160,8 @@ internal static class WaitingRoomPrelude
     private const string Admission = """
         local function currentPace() return pace * math.exp((paceAt - now) / 60000) end
 
-        -- How many may be admitted now. A rate is a bucket of a quarter of a second, so that the sweep alone can
-        -- keep the pace; throttled, a queue still admits one a second.
+        -- How many may be admitted now. A rate limit is a token bucket of a quarter of a second, so that the sweep alone
+        -- keeps the rate; a throttled queue still admits one user a second.
         local function free()
           local places = maxActive - countActive()
           if places <= 0 or now < settle then return 0 end
@@ -175,8 +176,8 @@ internal static class WaitingRoomPrelude
           return math.min(places, math.floor(math.min(bucket, credit))), math.min(bucket, credit)
         end
 
-        -- Hands free places to the next in line. Only those who had to wait count for the pace, which is a rate
-        -- per second that forgets with a time constant of a minute.
+        -- Admits the next users in the queue. Only users who had to wait count for the pace, an exponential moving average
+        -- per second with a time constant of a minute.
         local waits = {}
         local function admit(newcomer)
           local places, credit = free()
@@ -209,7 +210,10 @@ internal static class WaitingRoomPrelude
 
         """;
 
-    /// <summary>ARGV: maxActive, activeMs, version, rate, idleMs, settleMs, the latest clock that the caller has seen here (0: none), share, queue, 1 if nobody has ever entered it.</summary>
+    /// <summary>
+    /// ARGV: maxActive, activeMs, version, rate, idleMs, settleMs, the latest clock that the caller has seen here (0: none),
+    /// share, queue, 1 if nobody has ever entered the queue.
+    /// </summary>
     public const string Text = $"local admittedChannel = KEYS[1]:match('^[^{{]*') .. '{WaitingRoomLua.AdmittedChannel}'\n"
         + Limits + Clock + Losses + Settings + Sweep + Admission;
 }

@@ -6,30 +6,33 @@ using System.Text.Json;
 namespace ConcertBooking.Queue.Streams;
 
 /// <summary>
-/// One open event stream. Everything is written by whoever calls, one at a time, straight into the response; a client
-/// that does not read misses what it was too slow for, and Kestrel cuts it off when it stays too slow.
+/// One open event stream (server-sent events). The caller's thread writes each event directly into the response, one at a
+/// time. A slow client misses the events sent while a write is in progress; Kestrel disconnects it if it stays too slow.
 /// </summary>
-internal sealed class PlaceStream(HttpContext context, QueueToken token, TimeProvider time)
+internal sealed class PlaceStream(HttpContext context, QueueToken token, QueueTokens tokens, Settings settings, TimeProvider time)
 {
-    /// <summary>A position is told once a second at most, by a tick that may come a little early.</summary>
+    /// <summary>A position is sent once a second at most, by a tick that may be a little early.</summary>
     private static readonly TimeSpan PositionInterval = TimeSpan.FromMilliseconds(950);
 
-    /// <summary>A page closes its stream at this event. One that does not, comes back after a day.</summary>
+    /// <summary>A page closes its stream at this event. A page that does not reconnects after a day.</summary>
     private static readonly byte[] Superseded = [.. "retry: 86400000\nevent: closed\ndata: {\"code\":\"too_many_streams\"}\n\n"u8];
 
+    /// <summary>More than any <see cref="PlaceResponse"/> has as JSON.</summary>
+    private const int MaximumDataBytes = 1024;
+
     private readonly Lock _lock = new();
-    private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly PipeWriter _writer = context.Response.BodyWriter;
     private Task _writing = Task.CompletedTask;
     private bool _closed;
     private QueueToken _token = token;
     private long _position;
     private long _positionAt;
-    private long _saidAt;
+    private long _writtenAt;
 
     public (string Queue, long UserId) Owner { get; } = (token.Queue, token.UserId);
 
-    /// <summary>As if it had been issued by the last answer, so that a long stream outlives a loss of Redis's data.</summary>
+    /// <summary>Renewed by every place, so that a long stream outlives a loss of Redis's data.</summary>
     public QueueToken Token
     {
         get
@@ -41,17 +44,16 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
         }
     }
 
-    public CancellationToken ClientGone => context.RequestAborted;
-
-    /// <summary>Ends when the stream has ended and nothing is being written any more.</summary>
-    public async Task OverAsync()
+    /// <summary>Completes when the stream was closed or its client has disconnected, after the last write.</summary>
+    public async Task CompletionAsync()
     {
-        await _over.Task;
+        using var disconnect = context.RequestAborted.UnsafeRegister(static stream => ((PlaceStream)stream!).Close(), this);
+        await _ended.Task;
         await _writing;
     }
 
-    /// <summary>Tells the place if there is something new to tell; admitted or gone, that is the end.</summary>
-    public void SendPlace(in Place place, Func<Place, QueueToken, PlaceResponse> answer)
+    /// <summary>Sends the place if it has changed; admission or the place's end closes the stream.</summary>
+    public void SendPlace(in Place place)
     {
         lock (_lock)
         {
@@ -60,13 +62,13 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
                 case PlaceStatus.Waiting:
                     _token = _token with { IssuedAt = place.Now };
                     if (place.Position != _position && (_position == 0 || time.GetElapsedTime(_positionAt) >= PositionInterval)
-                        && WriteEvent("position", answer(place, _token)))
+                        && WriteEvent("position", Answer(place)))
                     {
-                        (_position, _positionAt) = (place.Position, _saidAt);
+                        (_position, _positionAt) = (place.Position, _writtenAt);
                     }
 
                     break;
-                case PlaceStatus.Active when WriteEvent("active", answer(place, _token)):
+                case PlaceStatus.Active when WriteEvent("active", Answer(place)):
                 case PlaceStatus.Gone when Write("event: expired\ndata: {\"code\":\"queue_token_expired\"}\n\n"u8):
                     Close();
                     break;
@@ -74,27 +76,27 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
         }
     }
 
-    /// <summary>A comment, unless something was said since.</summary>
+    /// <summary>Sends a comment, unless something was written within that time.</summary>
     public void SendHeartbeat(TimeSpan silence)
     {
         lock (_lock)
         {
-            if (time.GetElapsedTime(_saidAt) >= silence)
+            if (time.GetElapsedTime(_writtenAt) >= silence)
             {
                 Write(":\n\n"u8);
             }
         }
     }
 
-    /// <summary>The last word of an instance that is stopping: when to come back, to another one.</summary>
+    /// <summary>Closes the stream of a stopping instance: the client reconnects, to another one, after this time.</summary>
     public void CloseWithRetry(int retryMilliseconds) =>
-        End(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"retry: {retryMilliseconds}\n\n")));
+        CloseAfter(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"retry: {retryMilliseconds}\n\n")));
 
-    /// <summary>Too many of this user's streams are open here: says so, and asks not to come back.</summary>
-    public void Supersede() => End(Superseded);
+    /// <summary>Closes the stream because its user has opened too many; the client should not reconnect.</summary>
+    public void Supersede() => CloseAfter(Superseded);
 
-    /// <summary>Closes after a last word, which waits for what is still being written.</summary>
-    private void End(byte[] word)
+    /// <summary>Closes the stream with a last message, written after a write in progress.</summary>
+    private void CloseAfter(byte[] message)
     {
         lock (_lock)
         {
@@ -104,38 +106,40 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
             }
 
             _closed = true;
-            _writing = WriteAfterAsync(_writing, word);
+            _writing = WriteAfterAsync(_writing, message);
         }
 
-        _over.TrySetResult();
+        _ended.TrySetResult();
     }
 
-    private async Task WriteAfterAsync(Task before, byte[] word)
+    private async Task WriteAfterAsync(Task before, byte[] message)
     {
         await before;
-        if (!ClientGone.IsCancellationRequested)
+        if (!context.RequestAborted.IsCancellationRequested)
         {
-            await FinishAsync(_writer.WriteAsync(word, ClientGone));
+            await CompleteAsync(_writer.WriteAsync(message, context.RequestAborted));
         }
     }
 
-    public void Close()
+    private void Close()
     {
         lock (_lock)
         {
             _closed = true;
         }
 
-        _over.TrySetResult();
+        _ended.TrySetResult();
     }
+
+    private PlaceResponse Answer(in Place place) => PlaceAnswer.Create(place, _token.UserId, _token.Queue, tokens, settings);
 
     private bool WriteEvent(string name, PlaceResponse response)
     {
         var data = JsonSerializer.SerializeToUtf8Bytes(response, PlaceJson.Web.PlaceResponse);
-        Span<byte> message = stackalloc byte[64 + 1024];
-        if (data.Length > 1024)
+        Span<byte> message = stackalloc byte[64 + MaximumDataBytes];
+        if (data.Length > MaximumDataBytes)
         {
-            throw new InvalidOperationException("A place's answer is longer than any can be.");
+            throw new InvalidOperationException("The answer exceeds the buffer of an event.");
         }
 
         var length = Encoding.UTF8.GetBytes($"event: {name}\ndata: ", message);
@@ -145,7 +149,7 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
         return Write(message[..(length + 2)]);
     }
 
-    /// <returns>False when the client has not yet taken what was written before.</returns>
+    /// <returns>False when the stream is closed or the previous write is still in progress.</returns>
     private bool Write(ReadOnlySpan<byte> message)
     {
         lock (_lock)
@@ -158,13 +162,13 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
             message.CopyTo(_writer.GetSpan(message.Length));
             _writer.Advance(message.Length);
             var flush = _writer.FlushAsync();
-            _writing = flush.IsCompletedSuccessfully ? Task.CompletedTask : FinishAsync(flush);
-            _saidAt = time.GetTimestamp();
+            _writing = flush.IsCompletedSuccessfully ? Task.CompletedTask : CompleteAsync(flush);
+            _writtenAt = time.GetTimestamp();
             return true;
         }
     }
 
-    private static async Task FinishAsync(ValueTask<FlushResult> flush)
+    private static async Task CompleteAsync(ValueTask<FlushResult> flush)
     {
         try
         {
@@ -172,7 +176,7 @@ internal sealed class PlaceStream(HttpContext context, QueueToken token, TimePro
         }
         catch (Exception exception) when (exception is IOException or OperationCanceledException or InvalidOperationException)
         {
-            // The client is gone; its request ends by itself.
+            // The client has disconnected; its request ends by itself.
         }
     }
 }

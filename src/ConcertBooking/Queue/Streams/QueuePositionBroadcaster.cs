@@ -3,42 +3,41 @@ using ConcertBooking.Queue.Room;
 namespace ConcertBooking.Queue.Streams;
 
 /// <summary>
-/// All event streams of this instance. Once a second the places of all are asked for, in a few calls per queue, and
-/// whoever is admitted meanwhile is asked for at once: every admission is told on one channel that each instance
-/// listens to. That word is a hint only; one that is lost costs its stream a second.
+/// Broadcasts places to all event streams of this instance. Once a second it reads the places of all streams, in a few calls
+/// per queue; those of newly admitted users at once: every admission is published on a channel that each instance subscribes
+/// to. A published message is only a hint; a lost one delays its stream by up to a second.
 /// </summary>
 internal sealed partial class QueuePositionBroadcaster(
-    RedisClient redis, WaitingRoom room, QueueTokens tokens, Settings settings, IHostApplicationLifetime lifetime, TimeProvider time,
-    ILogger<QueuePositionBroadcaster> logger) : BackgroundService
+    RedisClient redis, WaitingRoom room, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<QueuePositionBroadcaster> logger)
+    : BackgroundService
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
 
-    /// <summary>Places asked for in one call: Redis is busy for a millisecond.</summary>
+    /// <summary>Places read in one call, which blocks Redis for a millisecond.</summary>
     private const int MaximumBatchSize = 250;
 
-    /// <summary>Streams that one user may have open here; the oldest makes room, and is told so.</summary>
-    private const int PerUser = 4;
+    /// <summary>Open streams of one user on this instance; a further one closes the oldest.</summary>
+    private const int MaximumStreamsPerUser = 4;
 
     private readonly Lock _lock = new();
     private readonly Dictionary<(string Queue, long UserId), List<PlaceStream>> _streams = [];
     private readonly HashSet<(string Queue, long UserId)> _admitted = [];
     private readonly SemaphoreSlim _wake = new(0, 1);
 
-    /// <summary>Tells the stream its first place and holds the request until the stream is over.</summary>
+    /// <summary>Sends the stream its first place and completes when the stream has ended.</summary>
     public async Task FollowAsync(PlaceStream stream, Place place)
     {
-        using var gone = stream.ClientGone.UnsafeRegister(static state => ((PlaceStream)state!).Close(), stream);
         Add(stream);
         try
         {
-            stream.SendPlace(place, Answer);
+            stream.SendPlace(place);
             if (lifetime.ApplicationStopping.IsCancellationRequested)
             {
                 CloseWithRetry(stream);
             }
 
-            await stream.OverAsync();
+            await stream.CompletionAsync();
         }
         finally
         {
@@ -88,12 +87,12 @@ internal sealed partial class QueuePositionBroadcaster(
                 var places = await room.WatchAsync(queue.Key, Array.ConvertAll(some, static stream => stream.Token));
                 for (var index = 0; index < some.Length; index++)
                 {
-                    some[index].SendPlace(places[index], Answer);
+                    some[index].SendPlace(places[index]);
                 }
             }
             catch (RedisUnavailableException)
             {
-                return; // This queue's streams stay, and are told when its Redis is back.
+                return; // This queue's streams stay open and get their places when its Redis is back.
             }
             catch (Exception exception)
             {
@@ -102,9 +101,7 @@ internal sealed partial class QueuePositionBroadcaster(
         }
     }
 
-    private PlaceResponse Answer(Place place, QueueToken token) => PlaceAnswer.Create(place, token.UserId, token.Queue, tokens, settings);
-
-    /// <summary>Runs on the connection's own thread, so it only notes.</summary>
+    /// <summary>Runs on the Redis connection's thread, so it only records the users.</summary>
     private void OnAdmitted(string message)
     {
         var words = message.Split(' ');
@@ -134,7 +131,7 @@ internal sealed partial class QueuePositionBroadcaster(
         }
         catch (SemaphoreFullException)
         {
-            // It is already awake.
+            // A wake-up is already pending.
         }
     }
 
@@ -166,7 +163,7 @@ internal sealed partial class QueuePositionBroadcaster(
                 _streams[stream.Owner] = streams = new List<PlaceStream>(1);
             }
 
-            if (streams.Count == PerUser)
+            if (streams.Count == MaximumStreamsPerUser)
             {
                 streams[0].Supersede();
                 streams.RemoveAt(0);
@@ -195,9 +192,9 @@ internal sealed partial class QueuePositionBroadcaster(
         }
     }
 
-    /// <summary>Not all at once, and after this instance has stopped accepting.</summary>
+    /// <summary>Clients reconnect after a random time, when this instance no longer accepts connections.</summary>
     private static void CloseWithRetry(PlaceStream stream) => stream.CloseWithRetry(Random.Shared.Next(2_000, 7_000));
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The streams could not be told their places, trying again: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The streams could not be sent their places, trying again: {Reason}")]
     private partial void LogFailed(string reason);
 }

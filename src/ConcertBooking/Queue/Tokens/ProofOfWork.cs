@@ -8,28 +8,27 @@ using ConcertBooking.Queue.Room;
 namespace ConcertBooking.Queue.Tokens;
 
 /// <summary>
-/// Makes entering a queue cost its client some computing, so that ten thousand made-up users cost ten thousand times
-/// that. Entering without an answer is refused with a challenge in <c>Proof-Of-Work-Challenge</c>; the answer is
-/// <c>Proof-Of-Work: challenge:number</c> such that the SHA-256 of the header's whole value starts with as many zero
-/// bits as the challenge asks for (its first byte). A challenge is signed and not stored: it is of one user and one
-/// queue, for two minutes, and Redis remembers those that were used.
+/// Proof of work for entering a queue, so that invented users cost their client computing time. Entering without an answer is
+/// refused with a challenge in <c>Proof-Of-Work-Challenge</c>; the answer is <c>Proof-Of-Work: challenge:number</c> such that
+/// the SHA-256 of the header's whole value starts with as many zero bits as the challenge requires (its first byte). A
+/// challenge is signed and not stored: it is valid for one user and one queue, for two minutes, and Redis stores used ones.
 /// </summary>
 internal sealed class ProofOfWork(Settings settings, RedisClient redis, RedisClock clock)
 {
-    private const int Life = 120_000;
+    private const int LifetimeMilliseconds = 120_000;
     private const int Fixed = 1 + sizeof(long) + 16;
     private const int Signature = 16;
     private const int MaximumAnswer = 100;
 
-    /// <summary>The signing key must not sign two kinds of things.</summary>
+    /// <summary>Derived keys: the signing key must not sign two kinds of data.</summary>
     private readonly byte[][] _keys = [.. new[] { settings.QueueTokenSigningKey, settings.Security.QueueTokenPreviousSigningKey }
         .OfType<byte[]>().Select(static key => HMACSHA256.HashData(key, "proof-of-work"u8))];
 
-    /// <summary>SET NX: whoever is first has used the challenge.</summary>
+    /// <summary>SET NX: the first use of the challenge succeeds.</summary>
     private static readonly RedisScript UseScript = new("return redis.call('SET', KEYS[1], 1, 'NX', 'PX', ARGV[1]) and 1 or 0");
 
     /// <returns>Null when the request may enter; else the refusal, with a challenge in the answer's headers.</returns>
-    /// <exception cref="RedisUnavailableException">Whether the answer was used before cannot be told; nor could anybody enter.</exception>
+    /// <exception cref="RedisUnavailableException">It is unknown whether the answer was used before; nobody can enter either.</exception>
     public async Task<Problem?> CheckAsync(HttpContext context, QueueSettings queue, long userId)
     {
         if (queue.ProofOfWorkBits == 0 || await IsDoneAsync(context.Request.Headers["Proof-Of-Work"], queue, userId))
@@ -45,7 +44,7 @@ internal sealed class ProofOfWork(Settings settings, RedisClient redis, RedisClo
     {
         Span<byte> bytes = stackalloc byte[Fixed + Signature];
         bytes[0] = (byte)queue.ProofOfWorkBits;
-        BinaryPrimitives.WriteInt64BigEndian(bytes[1..], clock.NowMilliseconds + Life);
+        BinaryPrimitives.WriteInt64BigEndian(bytes[1..], clock.NowMilliseconds + LifetimeMilliseconds);
         RandomNumberGenerator.Fill(bytes[9..Fixed]);
         Sign(_keys[0], bytes[..Fixed], queue.Name, userId, bytes[Fixed..]);
         return Base64Url.EncodeToString(bytes);
@@ -53,7 +52,8 @@ internal sealed class ProofOfWork(Settings settings, RedisClient redis, RedisClo
 
     private async Task<bool> IsDoneAsync(Microsoft.Extensions.Primitives.StringValues header, QueueSettings queue, long userId)
     {
-        if (header.Count != 1 || header[0] is not { Length: <= MaximumAnswer } answer || !IsGood(answer, queue, userId, out var end, out var nonce))
+        if (header.Count != 1 || header[0] is not { Length: <= MaximumAnswer } answer
+            || !IsValid(answer, queue, userId, out var end, out var nonce))
         {
             return false;
         }
@@ -62,12 +62,13 @@ internal sealed class ProofOfWork(Settings settings, RedisClient redis, RedisClo
         return left > 0 && (int)await redis.EvalAsync(UseScript, [$"{{q:{queue.Name}}}:proof:{nonce}"], [left]) == 1;
     }
 
-    private bool IsGood(string answer, QueueSettings queue, long userId, out long end, out string nonce)
+    private bool IsValid(string answer, QueueSettings queue, long userId, out long end, out string nonce)
     {
         (end, nonce) = (0, "");
         Span<byte> bytes = stackalloc byte[Fixed + Signature];
         var colon = answer.IndexOf(':', StringComparison.Ordinal);
-        if (colon < 0 || !Base64UrlText.TryDecode(answer[..colon], bytes, out var length) || length != bytes.Length || bytes[0] < queue.ProofOfWorkBits)
+        if (colon < 0 || !Base64UrlText.TryDecode(answer[..colon], bytes, out var length) || length != bytes.Length
+            || bytes[0] < queue.ProofOfWorkBits)
         {
             return false;
         }

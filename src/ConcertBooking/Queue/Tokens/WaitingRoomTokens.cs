@@ -1,14 +1,13 @@
 namespace ConcertBooking.Queue.Tokens;
 
-/// <summary>How the scripts that take tokens recognise them, also after a loss.</summary>
+/// <summary>How scripts find the place of a token, and restore it from the token after Redis lost data.</summary>
 internal static class WaitingRoomTokens
 {
     /// <summary>
-    /// Whether a token still stands for a place. A user that Redis does not know although the token is fresh was
-    /// lost with Redis's data and gets the old order, or the rest of the admission, back. A pass beats a waiting entry,
-    /// and what was given before a loss beats what was given after it; of two from before, the later one tells that the
-    /// earlier place had been given up. The hour bounds how long an outage may have lasted. RESTORED says that an admission
-    /// is back after a loss: whether it was used up meanwhile only MySQL knows.
+    /// Whether a token still has a place. A user with a valid token who is missing in Redis was lost with its data and gets the
+    /// old position, or the rest of the admission, back. A pass wins over a waiting entry, and a token from before a loss wins
+    /// over one from after it; of two from before, the later one shows that the earlier place had been given up. An hour is the
+    /// longest outage. RESTORED means that an admission is back after a loss: only MySQL knows whether it was used up meanwhile.
     /// </summary>
     public const string Recognise = """
         local function endOf(user)
@@ -25,8 +24,8 @@ internal static class WaitingRoomTokens
           redis.call('ZADD', shown, issued, user)
           return RESTORED
         end
-        -- Who was active when the data ended, unless a later ticket says that the place was given up.
-        local function undoubt(user, ticket, issued)
+        -- Restores a user who was active when the data ended, unless a later ticket shows that the place was given up.
+        local function restoreDoubted(user, ticket, issued)
           local ends = ticket <= dataEnd and tonumber(redis.call('ZSCORE', doubted, user) or 0) or 0
           if ends <= now then return false end
           redis.call('ZREM', doubted, user)
@@ -36,19 +35,19 @@ internal static class WaitingRoomTokens
           local left = redis.call('ZSCORE', gone, user)
           if left and issued <= tonumber(left) then return false end
           if endOf(user) then return KNOWN end
-          if now < settle and undoubt(user, ticket, issued) then return RESTORED end
+          if now < settle and restoreDoubted(user, ticket, issued) then return RESTORED end
           local score = tonumber(redis.call('ZSCORE', waiting, user) or 0)
           if ends > 0 then
             if ends <= now or issued < score and score < to then return false end
-            if issued >= to then settleDown() end
-            if ends - now > math.max(idleMs, activeMs, longest) then remember(ends - now) end
+            if issued >= to then startSettling() end
+            if ends - now > math.max(idleMs, activeMs, longest) then keepLongest(ends - now) end
             return activate(user, ends, issued)
           end
           local stands = score > 0
           if not stands then
             if issued >= to then
               if nowUs - issued > idleMs * 1000 then return false end
-              settleDown()
+              startSettling()
             elseif issued <= from or heard - lostHeard > idleMs or to - issued > hourUs then
               return false
             end
