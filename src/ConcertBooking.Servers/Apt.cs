@@ -26,7 +26,8 @@ internal static class Apt
     public static string Hint(AptPackage package) => IsDebian ? $" (sudo apt-get install --no-install-recommends {package.Name})" : "";
 
     /// <returns>Where the program is; null when it is missing and cannot be installed here.</returns>
-    public static async Task<string?> FindOrInstallAsync(AptPackage package, IProgress<string>? progress, CancellationToken cancellationToken)
+    public static async Task<string?> FindOrInstallAsync(
+        AptPackage package, IProgress<string>? progress, CancellationToken cancellationToken)
     {
         if (Programs.Find(package.Programs) is { } found)
         {
@@ -48,7 +49,8 @@ internal static class Apt
             Gate.Release();
         }
         return Programs.Find(package.Programs)
-            ?? throw new ServerNotFoundException($"apt-get installed {package.Name}, but {package.Programs[0]} is still nowhere to be found.");
+            ?? throw new ServerNotFoundException(
+                $"apt-get installed {package.Name}, but {package.Programs[0]} is still not found.");
     }
 
     private static async Task InstallAsync(AptPackage package, IProgress<string>? progress, CancellationToken cancellationToken)
@@ -84,7 +86,10 @@ internal static class Apt
         }
     }
 
-    /// <summary>Debian starts a service as soon as its package is there, unless this file says no. One that exists is obeyed as it is.</summary>
+    /// <summary>
+    /// Debian starts a service as soon as its package is installed, unless this file forbids it. An existing file is left
+    /// unchanged.
+    /// </summary>
     private static async Task<bool> ForbidServiceStartAsync(CancellationToken cancellationToken)
     {
         if (File.Exists(PolicyFile) || OperatingSystem.IsWindows())

@@ -33,7 +33,10 @@ internal sealed partial class ChildProcess : IAsyncDisposable
 
     /// <param name="environment">Added to this process's own; null as a value removes one.</param>
     public static ChildProcess Start(
-        string program, IEnumerable<string> arguments, IEnumerable<KeyValuePair<string, string?>>? environment = null, OutputLog? log = null)
+        string program,
+        IEnumerable<string> arguments,
+        IEnumerable<KeyValuePair<string, string?>>? environment = null,
+        OutputLog? log = null)
     {
         var start = new ProcessStartInfo(program)
         {

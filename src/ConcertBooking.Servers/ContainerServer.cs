@@ -58,7 +58,8 @@ public sealed class ContainerServer : Server
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
         {
-            progress?.Report($"{image} did not start in a container ({exception.Message.ReplaceLineEndings(" ").Trim()}); looking elsewhere.");
+            var reason = exception.Message.ReplaceLineEndings(" ").Trim();
+            progress?.Report($"{image} did not start in a container ({reason}); looking elsewhere.");
             await server.DisposeAsync();
             return null;
         }
@@ -175,7 +176,8 @@ public sealed class ContainerServer : Server
             {
                 if (waited.Elapsed > StartPatience)
                 {
-                    throw new InvalidOperationException($"{Description} does not answer after {StartPatience.TotalSeconds:0} s.", exception);
+                    throw new InvalidOperationException(
+                        $"{Description} does not answer after {StartPatience.TotalSeconds:0} s.", exception);
                 }
             }
             await Task.Delay(100, cancellationToken);

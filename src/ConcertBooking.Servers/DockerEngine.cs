@@ -113,7 +113,8 @@ internal static class DockerEngine
             using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(5));
             await AgreeOnVersionAsync(deadline.Token);
             // The first look at these settings tries every place an engine may be at, without a limit of its own.
-            var endpoint = await Task.Run(() => TestcontainersSettings.OS.DockerEndpointAuthConfig, deadline.Token).WaitAsync(deadline.Token);
+            var endpoint = await Task.Run(() => TestcontainersSettings.OS.DockerEndpointAuthConfig, deadline.Token)
+                .WaitAsync(deadline.Token);
             if (endpoint is null)
             {
                 return null;
@@ -136,7 +137,10 @@ internal static class DockerEngine
         }
     }
 
-    /// <summary>Testcontainers asks for a fixed API version, which an engine older than Docker 25 refuses; this finds the engine's own.</summary>
+    /// <summary>
+    /// Testcontainers requests a fixed API version, which an engine older than Docker 25 refuses; this selects the
+    /// engine's own.
+    /// </summary>
     private static async Task AgreeOnVersionAsync(CancellationToken cancellationToken)
     {
         const string VersionSetting = "DOCKER_API_VERSION";
@@ -158,7 +162,8 @@ internal static class DockerEngine
         };
         using var http = new HttpClient(handler);
         using var answer = await http.GetAsync(new Uri("http://docker/_ping"), cancellationToken);
-        if (Header(answer.Headers, "Api-Version") is { } text && System.Version.TryParse(text, out var version) && version < new System.Version(1, 44))
+        if (Header(answer.Headers, "Api-Version") is { } text
+            && System.Version.TryParse(text, out var version) && version < new System.Version(1, 44))
         {
             Environment.SetEnvironmentVariable(VersionSetting, text);
         }

@@ -26,11 +26,19 @@ public sealed partial class MockKafka : Server
     public override string Description =>
         $"librdkafka's mock cluster in this process, {ConnectionString}: real protocol, messages in memory only";
 
-    public override Task StartAsync(CancellationToken cancellationToken = default) => Check(Librdkafka.SetUp(_cluster, Broker));
+    public override Task StartAsync(CancellationToken cancellationToken = default)
+    {
+        ThrowOnError(Librdkafka.SetUp(_cluster, Broker));
+        return Task.CompletedTask;
+    }
 
     public override Task StopAsync(CancellationToken cancellationToken = default) => KillAsync(cancellationToken);
 
-    public override Task KillAsync(CancellationToken cancellationToken = default) => Check(Librdkafka.SetDown(_cluster, Broker));
+    public override Task KillAsync(CancellationToken cancellationToken = default)
+    {
+        ThrowOnError(Librdkafka.SetDown(_cluster, Broker));
+        return Task.CompletedTask;
+    }
 
     public override Task PauseAsync(CancellationToken cancellationToken = default) =>
         Task.FromException(new NotSupportedException("A mock cluster inside this process cannot be paused without this process."));
@@ -48,6 +56,11 @@ public sealed partial class MockKafka : Server
         return ValueTask.CompletedTask;
     }
 
-    private static Task Check(int error) =>
-        error == 0 ? Task.CompletedTask : Task.FromException(new SocketException(error, "librdkafka refuses to change its mock broker."));
+    private static void ThrowOnError(int error)
+    {
+        if (error != 0)
+        {
+            throw new SocketException(error, "librdkafka refuses to change its mock broker.");
+        }
+    }
 }

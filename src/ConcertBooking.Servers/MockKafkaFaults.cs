@@ -23,16 +23,20 @@ public sealed partial class MockKafka
     public void Advertise(string host, int port) => Librdkafka.SetAddress(_cluster, Broker, host, port);
 
     /// <summary>The broker's requests are answered that much later.</summary>
-    public void SetRoundTrip(TimeSpan time) => Check(Librdkafka.SetRoundTrip(_cluster, Broker, (int)time.TotalMilliseconds)).GetAwaiter().GetResult();
+    public void SetRoundTrip(TimeSpan time) =>
+        ThrowOnError(Librdkafka.SetRoundTrip(_cluster, Broker, (int)time.TotalMilliseconds));
 
-    public void CreateTopic(string topic, int partitions) => Check(Librdkafka.CreateTopic(_cluster, topic, partitions, 1)).GetAwaiter().GetResult();
+    public void CreateTopic(string topic, int partitions) =>
+        ThrowOnError(Librdkafka.CreateTopic(_cluster, topic, partitions, 1));
 
     /// <summary>The error of a topic that exists, as its metadata gives it; <see cref="KafkaError.None"/> heals it.</summary>
     public void SetTopicError(string topic, KafkaError error) => Librdkafka.SetTopicError(_cluster, topic, (int)error);
 
-    public void TakeLeader(string topic, int partition) => Check(Librdkafka.SetLeader(_cluster, topic, partition, -1)).GetAwaiter().GetResult();
+    public void TakeLeader(string topic, int partition) =>
+        ThrowOnError(Librdkafka.SetLeader(_cluster, topic, partition, -1));
 
-    public void GiveLeader(string topic, int partition) => Check(Librdkafka.SetLeader(_cluster, topic, partition, Broker)).GetAwaiter().GetResult();
+    public void GiveLeader(string topic, int partition) =>
+        ThrowOnError(Librdkafka.SetLeader(_cluster, topic, partition, Broker));
 
     /// <summary>The next requests of that kind fail.</summary>
     public void Fail(KafkaRequest request, KafkaError error, int times = 1) =>

@@ -6,7 +6,8 @@ namespace ConcertBooking.Servers;
 internal sealed partial record MySqlProgram(string Path, string Version, bool IsMariaDb)
 {
     // The system tables without help texts, sys schema and GIS procedures: a third of a second instead of three.
-    private static readonly string[] MariaDbScripts = ["mysql_system_tables.sql", "mysql_performance_tables.sql", "mysql_system_tables_data.sql"];
+    private static readonly string[] MariaDbScripts =
+        ["mysql_system_tables.sql", "mysql_performance_tables.sql", "mysql_system_tables_data.sql"];
 
     public string Name => IsMariaDb ? $"MariaDB {Version}" : $"MySQL {Version}";
 
@@ -47,8 +48,13 @@ internal sealed partial record MySqlProgram(string Path, string Version, bool Is
         string[] common = ["--no-defaults", .. UserArguments, $"--datadir={unfinished}"];
         var (exitCode, log) = IsMariaDb
             ? await Programs.RunAsync(
-                Path, [.. common, "--bootstrap", "--skip-name-resolve", "--skip-log-bin", "--enforce-storage-engine=", "--max-allowed-packet=8M"],
-                input: await MariaDbSystemTablesAsync(cancellationToken), cancellationToken: cancellationToken)
+                Path,
+                [
+                    .. common, "--bootstrap", "--skip-name-resolve", "--skip-log-bin", "--enforce-storage-engine=",
+                    "--max-allowed-packet=8M",
+                ],
+                input: await MariaDbSystemTablesAsync(cancellationToken),
+                cancellationToken: cancellationToken)
             : await Programs.RunAsync(Path, [.. common, "--initialize-insecure", "--skip-log-bin"], cancellationToken: cancellationToken);
         if (exitCode != 0)
         {
@@ -77,7 +83,9 @@ internal sealed partial record MySqlProgram(string Path, string Version, bool Is
         "--skip-log-bin",
         .. (string[])(IsMariaDb ? [] : ["--mysqlx=OFF"]),
         .. (string[])(options.Persistent ? [] : ["--innodb-flush-log-at-trx-commit=2"]),
-        .. (string[])(options.TlsFolder is { } tls ? [$"--ssl-ca={tls}/ca.pem", $"--ssl-cert={tls}/server.pem", $"--ssl-key={tls}/server.key"] : []),
+        .. (string[])(options.TlsFolder is { } tls
+            ? [$"--ssl-ca={tls}/ca.pem", $"--ssl-cert={tls}/server.pem", $"--ssl-key={tls}/server.key"]
+            : []),
         .. options.MySqlArguments,
     ];
 

@@ -69,7 +69,8 @@ public static class MySqlServers
         }
     }
 
-    private static Task<Server?> StartContainerAsync(ServerOptions options, IProgress<string>? progress, CancellationToken cancellationToken) =>
+    private static Task<Server?> StartContainerAsync(
+        ServerOptions options, IProgress<string>? progress, CancellationToken cancellationToken) =>
         ContainerServer.TryStartAsync(
             Image,
             port => new ContainerPlan(

@@ -46,7 +46,8 @@ internal static class ServerFinder
             if (forced == "containers" && !ways.HasSubstitute)
             {
                 throw new ServerNotFoundException(
-                    $"{WaySetting} asks for containers, but {ways.Name} could not be started in one: is a Docker engine running, with its images?");
+                    $"{WaySetting} asks for containers, but {ways.Name} could not be started in one: "
+                    + "is a Docker engine running, with its images?");
             }
         }
 

@@ -167,7 +167,8 @@ public sealed class ServiceProcess : IAsyncDisposable
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new InvalidOperationException(
-                $"The service does not answer {path} with 200 after {StartPatience.TotalSeconds:0} s ({last}). Its last lines:\n{_process.Log.Tail(30)}");
+                $"The service does not answer {path} with 200 after {StartPatience.TotalSeconds:0} s ({last}). "
+                + $"Its last lines:\n{_process.Log.Tail(30)}");
         }
         throw new InvalidOperationException(
             $"The service ended at start with exit code {_process.ExitCode}. Its last lines:\n{_process.Log.Tail(30)}");
@@ -187,7 +188,8 @@ public sealed class ServiceProcess : IAsyncDisposable
         var program = Path.ChangeExtension(assembly, OperatingSystem.IsWindows() ? ".exe" : null)!;
         return File.Exists(program)
             ? program
-            : throw new FileNotFoundException($"The service is not where it was built, {program}: build again, or name a program in {BinarySetting}.");
+            : throw new FileNotFoundException(
+                $"The service is not where it was built, {program}: build again, or name a program in {BinarySetting}.");
     }
 }
 

@@ -29,9 +29,12 @@ internal static class ReplayEvents
         """;
 
     private static async Task<IResult> HandleAsync(
-        ReplayEventsRequest request, MySqlDatabase database, DeadLetters deadLetters, OutboxSignal outbox, CancellationToken cancellationToken)
+        ReplayEventsRequest request, MySqlDatabase database, DeadLetters deadLetters, OutboxSignal outbox,
+        CancellationToken cancellationToken)
     {
-        var revived = await database.RunAsync(static (connection, _) => connection.ExecuteAsync(ReviveSql, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken);
+        var revived = await database.RunAsync(
+            static (connection, _) => connection.ExecuteAsync(ReviveSql, commandTimeout: MySqlLimits.StatementSeconds),
+            cancellationToken);
         outbox.Set();
         return TypedResults.Accepted((string?)null, new ReplayEventsResponse(revived, await deadLetters.ReplayAsync()));
     }

@@ -7,7 +7,8 @@ using Dapper;
 
 namespace ConcertBooking.Admin;
 
-public sealed record UpdateConcertRequest([property: StringLength(200, MinimumLength = 1)] string? Title = null, string? Queue = null) : IPatch
+public sealed record UpdateConcertRequest(
+    [property: StringLength(200, MinimumLength = 1)] string? Title = null, string? Queue = null) : IPatch
 {
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Unknown { get; set; }
@@ -28,7 +29,9 @@ internal static class UpdateConcert
         UPDATE concert SET title = COALESCE(@title, title), queue_name = COALESCE(@queue, queue_name) WHERE concert_id = @concertId
         """;
 
-    private const string SelectSql = "SELECT concert_id AS ConcertId, title AS Title, queue_name AS Queue FROM concert WHERE concert_id = @concertId";
+    private const string SelectSql = """
+        SELECT concert_id AS ConcertId, title AS Title, queue_name AS Queue FROM concert WHERE concert_id = @concertId
+        """;
 
     private static async Task<IResult> HandleAsync(long concertId, UpdateConcertRequest request, MySqlDatabase database)
     {
@@ -50,8 +53,12 @@ internal static class UpdateConcert
                     await Catalogue.EnsureQueueAsync(connection, request.Queue);
                 }
 
-                await connection.ExecuteAsync(UpdateSql, new { concertId, title = request.Title, queue = request.Queue }, commandTimeout: MySqlLimits.StatementSeconds);
-                return await connection.QueryFirstOrDefaultAsync<ConcertRow>(SelectSql, new { concertId }, commandTimeout: MySqlLimits.StatementSeconds);
+                await connection.ExecuteAsync(
+                    UpdateSql,
+                    new { concertId, title = request.Title, queue = request.Queue },
+                    commandTimeout: MySqlLimits.StatementSeconds);
+                return await connection.QueryFirstOrDefaultAsync<ConcertRow>(
+                    SelectSql, new { concertId }, commandTimeout: MySqlLimits.StatementSeconds);
             },
             CancellationToken.None);
         return row is null ? Problems.ConcertNotFound : TypedResults.Ok(new ConcertItem(row.ConcertId, row.Title, row.Queue));

@@ -11,7 +11,10 @@ internal sealed class BatchTimeoutException() : Exception("The request waited to
 /// </summary>
 /// <param name="call">Returns the responses in the order of the requests.</param>
 /// <param name="maximumBatchSize">Requests in one call.</param>
-/// <param name="pause">Delay after a call before the next one. Requests that arrive in it wait for its end, so that a crowd shares fewer calls.</param>
+/// <param name="pause">
+/// Delay after a call before the next one. Requests that arrive during it wait for its end, so that under load more requests
+/// share a call.
+/// </param>
 internal sealed class RequestBatcher<TRequest, TResponse>(
     Func<IReadOnlyList<TRequest>, Task<IReadOnlyList<TResponse>>> call, int maximumBatchSize, TimeSpan pause = default)
 {

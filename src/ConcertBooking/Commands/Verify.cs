@@ -48,7 +48,8 @@ internal static class Verify
             WHERE p.published_at IS NULL
             """),
         new("every seat's claim is of a reservation of that seat", """
-            SELECT COUNT(CASE WHEN r.reservation_id IS NULL OR r.schedule_id <> s.schedule_id OR r.seat_no <> s.seat_no THEN 1 END), COUNT(*)
+            SELECT COUNT(CASE WHEN r.reservation_id IS NULL OR r.schedule_id <> s.schedule_id OR r.seat_no <> s.seat_no THEN 1 END),
+                   COUNT(*)
             FROM seat s LEFT JOIN reservation r ON r.reservation_id = s.reservation_id
             WHERE s.reservation_id IS NOT NULL
             """),
@@ -85,7 +86,9 @@ internal static class Verify
         await using var command = mysql.CreateCommand("SELECT COUNT(CASE WHEN state = 'DEAD' THEN 1 END), COUNT(*) FROM outbox");
         await using var reader = await command.ExecuteReaderAsync();
         await reader.ReadAsync();
-        Console.WriteLine($"{(reader.GetInt64(0) == 0 ? "ok  " : "note")}  waiting events that Kafka refused for good, to be replayed: {reader.GetInt64(0)} of {reader.GetInt64(1)}");
+        var (dead, all) = (reader.GetInt64(0), reader.GetInt64(1));
+        Console.WriteLine(
+            $"{(dead == 0 ? "ok  " : "note")}  waiting events that Kafka refused for good, to be replayed: {dead} of {all}");
     }
 
     /// <summary>Statements that run side by side: a million reservations are checked in seconds.</summary>
@@ -110,7 +113,8 @@ internal static class Verify
 
     internal static long Report(string name, long violations, long looked)
     {
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{(violations == 0 ? "ok  " : "FAIL")}  {name}: {violations} of {looked}"));
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture, $"{(violations == 0 ? "ok  " : "FAIL")}  {name}: {violations} of {looked}"));
         return violations;
     }
 }

@@ -104,9 +104,14 @@ internal static class VerifyQueues
         sums.Active += count;
         sums.Past += (long)reply[1];
         var back = 0L;
-        SortedSetEntry[] some;
-        for (var from = 0L; (some = await redis.SortedSetRangeByRankWithScoresAsync(shown, from, from + AtOnce - 1)).Length > 0; from += AtOnce)
+        for (var from = 0L; ; from += AtOnce)
         {
+            var some = await redis.SortedSetRangeByRankWithScoresAsync(shown, from, from + AtOnce - 1);
+            if (some.Length == 0)
+            {
+                break;
+            }
+
             var ends = await redis.SortedSetScoresAsync(active, [.. some.Select(static entry => entry.Element)]);
             foreach (var (index, entry) in some.Index())
             {
@@ -116,7 +121,7 @@ internal static class VerifyQueues
                     sums.UsedUp += await IsUsedUpAsync(mysql, name, (long)entry.Element, (long)entry.Score, lostAt) ? 1 : 0;
                 }
             }
-        }
+            }
 
         sums.Shown += back;
         sums.Over += Math.Max(0, count - back - limit);

@@ -18,9 +18,10 @@ internal static class ControlGroup
         {
             var file = Path.Combine(root, name);
 
-            // The kernel ends it with a newline.
+            // The kernel ends the number with a newline.
             if (File.Exists(file)
-                && long.TryParse(File.ReadAllText(file).AsSpan().Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit < NoLimit)
+                && long.TryParse(File.ReadAllText(file).AsSpan().Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var limit)
+                && limit < NoLimit)
             {
                 return limit;
             }

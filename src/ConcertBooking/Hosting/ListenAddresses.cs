@@ -111,7 +111,9 @@ internal static class ListenAddresses
     private static bool AreTheSame(IEnumerable<ListenAddress> ofOnePort)
     {
         var hosts = ofOnePort.ToArray();
-        return hosts.Length > 1 && (hosts.Any(static address => address.IsAny) || hosts.DistinctBy(static address => address.Host).Count() < hosts.Length);
+        return hosts.Length > 1
+            && (hosts.Any(static address => address.IsAny)
+                || hosts.DistinctBy(static address => address.Host).Count() < hosts.Length);
     }
 
     private static string[] Split(string text) => text.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);

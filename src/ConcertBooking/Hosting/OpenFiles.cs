@@ -24,16 +24,19 @@ internal static partial class OpenFiles
         }
     }
 
-    /// <summary>Null: there is none, or the system does not say.</summary>
+    /// <returns>Null when there is no limit, or the system does not report one.</returns>
     private static long? Limit()
     {
-        const string Limits = "/proc/self/limits";
+        const string Limits = "/proc/self/limits", Name = "Max open files";
+        if (!File.Exists(Limits)
+            || File.ReadLines(Limits).FirstOrDefault(static line => line.StartsWith(Name, StringComparison.Ordinal)) is not { } line)
+        {
+            return null;
+        }
 
         // "Max open files            1024                 524288               files": soft, then hard.
-        return File.Exists(Limits)
-            && File.ReadLines(Limits).FirstOrDefault(static line => line.StartsWith("Max open files", StringComparison.Ordinal)) is { } line
-            && long.TryParse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[3], NumberStyles.None, CultureInfo.InvariantCulture, out var limit)
-                ? limit : null;
+        var soft = line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[3];
+        return long.TryParse(soft, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) ? limit : null;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =

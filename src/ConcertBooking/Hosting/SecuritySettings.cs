@@ -38,7 +38,8 @@ internal sealed class SecuritySettings
             AllowedOrigins = [.. read.List("Cors:AllowedOrigins").Select(static text => IsOrigin(text) ? text
                 : throw new SettingException("Cors__AllowedOrigins", "must be origins (https://host), separated by a comma"))],
             KnownProxies = [.. read.List("ForwardedHeaders:KnownProxies").Select(static text => ReadNetwork(text)
-                ?? throw new SettingException("ForwardedHeaders__KnownProxies", "must be IP addresses or networks (10.0.0.0/8), separated by a comma"))],
+                ?? throw new SettingException(
+                    "ForwardedHeaders__KnownProxies", "must be IP addresses or networks (10.0.0.0/8), separated by a comma"))],
             MaxConnections = connections,
             MaxConnectionsPerAddress = read.Integer("Limits:MaxConnectionsPerAddress", Math.Max(1, connections / 4), 1, 1_000_000),
             ProofOfWorkBits = read.Integer("Queue:ProofOfWorkBits", 0, 0, MaximumProofOfWorkBits),
@@ -49,7 +50,8 @@ internal sealed class SecuritySettings
 
     /// <summary>Scheme, host and port as a browser sends them: no path, not even a slash.</summary>
     private static bool IsOrigin(string text) =>
-        Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http" && uri.GetLeftPart(UriPartial.Authority) == text;
+        Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http"
+            && uri.GetLeftPart(UriPartial.Authority) == text;
 
     private static IPNetwork? ReadNetwork(string text) =>
         IPAddress.TryParse(text, out var address) ? new IPNetwork(address, address.GetAddressBytes().Length * 8)

@@ -34,7 +34,9 @@ internal static class Serve
     private static void AddServices(WebApplicationBuilder builder, Settings settings)
     {
         builder.Logging.AddLogs(settings);
-        builder.WebHost.UseUrls([.. settings.Addresses.Select(static address => address.Url)]).UseSetting(WebHostDefaults.HttpPortsKey, ""); // they are among the addresses
+        // The port settings are already among the addresses.
+        builder.WebHost.UseUrls([.. settings.Addresses.Select(static address => address.Url)])
+            .UseSetting(WebHostDefaults.HttpPortsKey, "");
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings));
         var services = builder.Services;
         services.Configure<HostOptions>(host => host.ShutdownTimeout = Drain.Limit(settings));

@@ -123,7 +123,8 @@ internal sealed class Settings
         }
         catch (Exception malformed) when (malformed is ArgumentException or FormatException or InvalidCastException or OverflowException)
         {
-            throw new SettingException("ConnectionStrings__MySql", "is not a MySQL connection string (Server=…;Port=…;User ID=…;Password=…;Database=…)");
+            throw new SettingException(
+                "ConnectionStrings__MySql", "is not a MySQL connection string (Server=…;Port=…;User ID=…;Password=…;Database=…)");
         }
     }
 
@@ -142,7 +143,8 @@ internal sealed class Settings
 
         public int Integer(string key, int fallback, int minimum, int maximum) =>
             Optional(key) is not { } text ? fallback
-            : int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= minimum && value <= maximum ? value
+            : int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)
+                && value >= minimum && value <= maximum ? value
             : throw new SettingException(Variable(key), $"must be a whole number from {minimum} to {maximum}");
 
         public bool Flag(string key, bool fallback) =>

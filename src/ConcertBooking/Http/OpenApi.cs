@@ -25,20 +25,25 @@ internal static class OpenApi
     public static RouteHandlerBuilder ValidatedByHand(this RouteHandlerBuilder route) => route.DisableValidation();
 
     public static RouteHandlerBuilder WithAccessToken(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new CredentialUse(Credential.AccessToken)).WithProblems(Problems.Unauthorized, Problems.TooManyRequests, Problems.IssuerUnavailable, Problems.DatabaseUnavailable);
+        route.WithMetadata(new CredentialUse(Credential.AccessToken)).WithProblems(
+            Problems.Unauthorized, Problems.TooManyRequests, Problems.IssuerUnavailable, Problems.DatabaseUnavailable);
 
-    public static RouteHandlerBuilder WithAdmin(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new CredentialUse(Credential.Admin)).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.TooManyRequests, Problems.IssuerUnavailable, Problems.DatabaseUnavailable);
+    public static RouteHandlerBuilder WithAdmin(this RouteHandlerBuilder route) => route.WithRole(Credential.Admin);
 
-    public static RouteHandlerBuilder WithCashier(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new CredentialUse(Credential.Cashier)).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.TooManyRequests, Problems.IssuerUnavailable, Problems.DatabaseUnavailable);
+    public static RouteHandlerBuilder WithCashier(this RouteHandlerBuilder route) => route.WithRole(Credential.Cashier);
+
+    private static RouteHandlerBuilder WithRole(this RouteHandlerBuilder route, Credential role) =>
+        route.WithMetadata(new CredentialUse(role)).WithProblems(
+            Problems.Unauthorized, Problems.Forbidden, Problems.TooManyRequests, Problems.IssuerUnavailable,
+            Problems.DatabaseUnavailable);
 
     public static RouteHandlerBuilder WithQueueToken(this RouteHandlerBuilder route) =>
         route.WithMetadata(new CredentialUse(Credential.QueueToken))
             .WithHeader("Queue-Token", "The newest token of the caller's place.", required: true)
             .WithProblems(Problems.QueueTokenMissing, Problems.QueueTokenInvalid, Problems.QueueTokenExpired, Problems.TooManyRequests);
 
-    public static RouteHandlerBuilder WithHeader(this RouteHandlerBuilder route, string name, string description, bool required = false, int? status = null) =>
+    public static RouteHandlerBuilder WithHeader(
+        this RouteHandlerBuilder route, string name, string description, bool required = false, int? status = null) =>
         route.WithMetadata(new HeaderUse(name, description, required, status));
 
     public static IServiceCollection AddDocument(this IServiceCollection services) => services.AddOpenApi("v1", options =>
@@ -130,7 +135,11 @@ internal static class OpenApi
             {
                 response.Headers = new Dictionary<string, IOpenApiHeader>
                 {
-                    ["Retry-After"] = new OpenApiHeader { Description = "Seconds to wait.", Schema = new OpenApiSchema { Type = JsonSchemaType.Integer } },
+                    ["Retry-After"] = new OpenApiHeader
+                    {
+                        Description = "Seconds to wait.",
+                        Schema = new OpenApiSchema { Type = JsonSchemaType.Integer },
+                    },
                 };
             }
 

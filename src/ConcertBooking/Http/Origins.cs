@@ -27,7 +27,9 @@ internal static class Origins
             services.AddCors(options => options.AddDefaultPolicy(policy => policy
                 .WithOrigins(settings.AllowedOrigins)
                 .WithMethods("GET", "POST", "PUT", "PATCH", "DELETE")
-                .WithHeaders("Authorization", "Content-Type", "Queue-Token", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Proof-Of-Work")
+                .WithHeaders(
+                    "Authorization", "Content-Type", "Queue-Token", "Idempotency-Key", "If-None-Match", "Last-Event-ID",
+                    "Proof-Of-Work")
                 .WithExposedHeaders("Location", "ETag", "Retry-After", "Idempotency-Replayed", "Cache-Status", "Proof-Of-Work-Challenge")
                 .SetPreflightMaxAge(TimeSpan.FromHours(1))));
         }

@@ -16,8 +16,8 @@ internal sealed class SecurityHeadersMiddleware(RequestDelegate next)
 
     /// <summary>The API reference is a page of our own scripts, started by one inline.</summary>
     private static readonly StringValues OwnPage =
-        "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
-        + "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+        "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        + "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
     /// <summary>Endpoint metadata: a page that runs scripts of its own.</summary>
     public sealed class OwnScripts;

@@ -140,7 +140,8 @@ internal sealed partial class KafkaCluster(Settings settings, TimeProvider time,
             return "no broker answered";
         }
 
-        var found = metadata.Topics.Where(static topic => IsThere(topic)).ToDictionary(static topic => topic.Topic, static topic => topic.Partitions.Count);
+        var found = metadata.Topics.Where(static topic => IsThere(topic))
+            .ToDictionary(static topic => topic.Topic, static topic => topic.Partitions.Count);
         var missing = _required.Where(topic => !found.ContainsKey(topic)).ToList();
         var reason = missing.Count == 0 ? "" : Create(session, missing);
         foreach (var name in missing)
@@ -222,6 +223,8 @@ internal sealed partial class KafkaCluster(Settings settings, TimeProvider time,
     [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka is down, events wait in the outbox: {Reason}")]
     private partial void LogDown(string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka has no topic {Topics}, its events wait in the outbox; create it, or allow the service to: {Reason}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Kafka has no topic {Topics}, its events wait in the outbox; create it, or allow the service to: {Reason}")]
     private partial void LogMissing(string topics, string reason);
 }

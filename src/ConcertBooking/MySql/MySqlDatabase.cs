@@ -30,11 +30,12 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
         _slots = new MySqlSlots(settings.MaxPoolSize, time, logger);
         metrics.WatchPool(() => _slots.Size, () => _slots.Free);
         var connection = MySqlSession.Settings(settings.MySql);
-        connection.MaximumPoolSize = 2 * (uint)settings.MaxPoolSize; // the slots are the limit; the rest is for connections that hang after their slot was given away
+        // The slots are the limit; the rest is for connections that hang after their slot was released.
+        connection.MaximumPoolSize = 2 * (uint)settings.MaxPoolSize;
         connection.ConnectionTimeout = MySqlLimits.ConnectSeconds;
         connection.DefaultCommandTimeout = MySqlLimits.StatementSeconds;
         connection.CancellationTimeout = -1; // a statement past its limit costs its connection, not a second one to kill it
-        connection.ConnectionReset = false; // saves a round trip a request; Run leaves no transaction or variable behind
+        connection.ConnectionReset = false; // saves a round trip a request; RunAsync leaves no transaction or variable behind
         connection.ConnectionLifeTime = 300; // a server that was replaced without a word is left in minutes
         var requests = connection.ConnectionString;
         _source = new MySqlPool(() => MySqlSession.Source(requests, MySqlLimits.SessionSql, null));
@@ -87,7 +88,10 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
     /// each time and hold either plain reads or one transaction that is safe to repeat after an unknown outcome.
     /// Whoever gives up waiting, by the deadline or the token, leaves work that is under way to its end.
     /// </summary>
-    /// <param name="work">Gets a token that is never cancelled: the connector would kill the statement by a second connection, and block a thread until that is open.</param>
+    /// <param name="work">
+    /// Receives a token that is never cancelled: the connector would kill the statement over a second connection, and block a
+    /// thread until that is open.
+    /// </param>
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <param name="deadline">A request's, from now, when it is not given.</param>
     /// <exception cref="DatabaseUnavailableException">No answer by the deadline, or the connection was lost again and again.</exception>
@@ -221,6 +225,8 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Debug, Message = "Repeating a transaction: {Reason}")]
     private partial void LogRetry(string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A connection to MySQL broke or gave no answer; those that are idle are closed as well")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "A connection to MySQL broke or gave no answer; the idle connections are closed as well")]
     private partial void LogLeft();
 }

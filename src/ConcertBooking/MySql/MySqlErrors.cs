@@ -42,7 +42,10 @@ internal static class MySqlErrors
     public static bool LeftNothing(Exception exception) =>
         FaultOf(exception) is MySqlFault.Deadlock or MySqlFault.IdleDisconnect or MySqlFault.ConnectionsExhausted or MySqlFault.NotPrimary;
 
-    /// <summary>The connector lets a failed write to a connection that died in the pool through as it is, not as its own exception.</summary>
+    /// <summary>
+    /// Classifies an exception. The connector does not wrap the exception of a failed write to a connection that died in the
+    /// pool.
+    /// </summary>
     public static MySqlFault FaultOf(Exception exception)
     {
         if (exception is DatabaseUnavailableException)

@@ -1,6 +1,8 @@
 namespace ConcertBooking.MySql;
 
-/// <summary>The moment until which MySQL is waited for: for a free connection, for connecting, for all statements and their repetitions.</summary>
+/// <summary>
+/// A deadline for work on MySQL: for a free connection, for connecting, and for all statements and their retries together.
+/// </summary>
 internal readonly struct Deadline(TimeSpan limit)
 {
     private readonly long _at = Environment.TickCount64 + (long)limit.TotalMilliseconds;

@@ -4,7 +4,10 @@ using MySqlConnector;
 
 namespace ConcertBooking.MySql;
 
-/// <summary>Whether the server would take a write, which a server that was demoted or is full of data tells nobody who only reads.</summary>
+/// <summary>
+/// The write check: whether the server would accept a write, which reads alone do not show of a server that was demoted or
+/// is out of space.
+/// </summary>
 internal sealed partial class MySqlDatabase
 {
     /// <summary>A server that only says that it writes is believed for this long.</summary>
@@ -39,7 +42,8 @@ internal sealed partial class MySqlDatabase
         await using var connection = await _probes.OpenConnectionAsync(cancellationToken);
         _slots.Fit(_allowed);
         await using var ask = new MySqlCommand("SELECT @@GLOBAL.read_only + @@GLOBAL.innodb_read_only", connection);
-        var readOnly = Convert.ToInt32(await ask.ExecuteScalarAsync(CancellationToken.None).WaitAsync(cancellationToken), CultureInfo.InvariantCulture) != 0;
+        var readOnlyModes = await ask.ExecuteScalarAsync(CancellationToken.None).WaitAsync(cancellationToken);
+        var readOnly = Convert.ToInt32(readOnlyModes, CultureInfo.InvariantCulture) != 0;
         if (!readOnly && !_doubted && _written is { } written && Stopwatch.GetElapsedTime(written) < WriteEvery)
         {
             return;

@@ -53,6 +53,8 @@ internal sealed partial class PoolLimit(SemaphoreSlim slots, int size, TimeProvi
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Database__MaxPoolSize is {Size}, but MySQL takes {Connections} connections in all (max_connections): {Used} are used")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Database__MaxPoolSize is {Size}, but MySQL allows {Connections} connections in all (max_connections): {Used} are used")]
     private static partial void LogTooLarge(ILogger logger, int size, int connections, int used);
 }

@@ -9,7 +9,10 @@ namespace ConcertBooking.Redis;
 /// <summary>Redis did not answer within its limit, or is known not to.</summary>
 internal sealed class RedisUnavailableException(Exception? inner = null) : Exception("Redis is unavailable.", inner);
 
-/// <summary>A Lua script and the hash by which Redis keeps it, which is asked for once: the client would look the whole text up at every call.</summary>
+/// <summary>
+/// A Lua script and the hash under which Redis caches it. The hash is asked for once: the client would look up the whole text
+/// at every call.
+/// </summary>
 internal sealed class RedisScript(string text)
 {
     public string Text { get; } = text;
@@ -35,7 +38,10 @@ internal sealed class RedisClient(Settings settings, ILogger<RedisClient> logger
     private readonly RedisConnection _connection = new(settings.Redis, logger);
     private readonly string _prefix = settings.Redis.KeyPrefix;
 
-    /// <summary>In a cluster one for each slot in use, that is for each queue: one server that hangs must not close the queues of the others.</summary>
+    /// <summary>
+    /// In a cluster one for each slot in use, that is for each queue: one server that hangs must not close the queues of the
+    /// others.
+    /// </summary>
     private readonly ConcurrentDictionary<int, ResiliencePipeline<RedisResult>> _breakers = new();
 
     private static ResiliencePipeline<RedisResult> CreateBreaker() => new ResiliencePipelineBuilder<RedisResult>()
@@ -100,7 +106,10 @@ internal sealed class RedisClient(Settings settings, ILogger<RedisClient> logger
     private static async Task<byte[]> HashAsync(IDatabase redis, string script, RedisKey key) =>
         Convert.FromHexString((string)(await redis.ScriptEvaluateAsync("return redis.sha1hex(ARGV[1])", [key], [script]))!);
 
-    /// <summary>Tries a write past the breaker, so that health sees recovery first; what it finds decides whether to connect anew.</summary>
+    /// <summary>
+    /// Tries a write, bypassing the breaker, so that the health check sees recovery first; its result decides whether to
+    /// reconnect.
+    /// </summary>
     /// <returns>What is wrong, if anything is.</returns>
     public Task<string?> ProbeAsync(CancellationToken cancellationToken) => _connection.ProbeAsync(cancellationToken);
 

@@ -73,7 +73,10 @@ internal sealed partial class RedisConnection : IAsyncDisposable
         public TaskCompletionSource Replaced { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    /// <summary>A connection that failed to be made heals by itself, except that Sentinel's is not made at all while no Sentinel knows a primary.</summary>
+    /// <summary>
+    /// Connects. A connection that could not be made recovers by itself, except with Sentinel: there it is not made at all
+    /// while no Sentinel knows a primary.
+    /// </summary>
     private static async Task<ConnectionMultiplexer> ConnectAsync(ConfigurationOptions options, CancellationToken cancellationToken)
     {
         while (true)
@@ -162,7 +165,8 @@ internal sealed partial class RedisConnection : IAsyncDisposable
     /// <summary>One key, or in a cluster one for each primary, found by trying which slot belongs to whom.</summary>
     private RedisKey[] KeysToProbe(ConnectionMultiplexer redis)
     {
-        var cluster = redis.GetServers().Select(static server => server.ClusterConfiguration).FirstOrDefault(static known => known is not null);
+        var cluster = redis.GetServers().Select(static server => server.ClusterConfiguration)
+            .FirstOrDefault(static configuration => configuration is not null);
         if (_probeKeys is { } known && ReferenceEquals(known.Cluster, cluster))
         {
             return known.Keys;
@@ -233,6 +237,8 @@ internal sealed partial class RedisConnection : IAsyncDisposable
         _stop.Dispose();
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Redis took no writes for {Seconds:0.0} s: connected anew to what its address leads to now")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Redis accepted no writes for {Seconds:0.0} s: reconnected to the server that its address leads to now")]
     private partial void LogRenewed(double seconds);
 }

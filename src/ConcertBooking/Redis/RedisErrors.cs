@@ -32,8 +32,9 @@ internal static class RedisErrors
 
         // Redis 6 wraps what a script met: ERR Error running script (…): @user_script:12: -READONLY You can't write …
         var first = message.Split(' ', 2)[0];
-        return first is "ERR" && NotPrimary.Concat(NotNow).FirstOrDefault(code => message.Contains($"-{code} ", StringComparison.Ordinal)) is { } wrapped
-            ? wrapped
-            : first;
+        var wrapped = first is "ERR"
+            ? NotPrimary.Concat(NotNow).FirstOrDefault(code => message.Contains($"-{code} ", StringComparison.Ordinal))
+            : null;
+        return wrapped ?? first;
     }
 }

@@ -26,7 +26,8 @@ internal sealed class Gauges(MySqlDatabase database, Metrics metrics, TimeProvid
         SELECT (SELECT COUNT(*) FROM reservation WHERE status = 'HELD' AND held_expires_at <= NOW(3)) AS Overdue,
                (SELECT COUNT(*) FROM (SELECT 1 FROM outbox LIMIT 100000) AS waiting) AS Pending,
                (SELECT COUNT(*) FROM outbox WHERE state = 'DEAD') AS Dead,
-               (SELECT COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), NOW(6)) / 1e6, 0) FROM outbox WHERE state = 'PENDING') AS OldestSeconds
+               (SELECT COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), NOW(6)) / 1e6, 0)
+                  FROM outbox WHERE state = 'PENDING') AS OldestSeconds
         """;
 
     /// <summary>
@@ -44,14 +45,17 @@ internal sealed class Gauges(MySqlDatabase database, Metrics metrics, TimeProvid
 
     protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
-        var row = await database.RunAsync((connection, _) => connection.QuerySingleAsync<GaugeRow>(SelectSql, commandTimeout: MySqlLimits.StatementSeconds), stoppingToken, MySqlLimits.Background);
+        var row = await database.RunAsync(
+            static (connection, _) => connection.QuerySingleAsync<GaugeRow>(SelectSql, commandTimeout: MySqlLimits.StatementSeconds),
+            stoppingToken, MySqlLimits.Background);
         metrics.HoldsOverdue = row.Overdue;
         metrics.OutboxPending = row.Pending;
         metrics.OutboxDead = row.Dead;
         metrics.OutboxOldestSeconds = row.OldestSeconds;
-        metrics.SeatsLeft = await database.RunAsync(
-            static async (connection, _) => (await connection.QueryAsync<SeatsLeftRow>(SeatsLeftSql, commandTimeout: MySqlLimits.StatementSeconds))
-                .Select(static seats => (seats.ScheduleId.ToString(CultureInfo.InvariantCulture), seats.SeatsLeft)).ToList(),
+        var schedules = await database.RunAsync(
+            static (connection, _) => connection.QueryAsync<SeatsLeftRow>(SeatsLeftSql, commandTimeout: MySqlLimits.StatementSeconds),
             stoppingToken, MySqlLimits.Background);
+        metrics.SeatsLeft = [.. schedules.Select(
+            static seats => (seats.ScheduleId.ToString(CultureInfo.InvariantCulture), seats.SeatsLeft))];
     }
 }

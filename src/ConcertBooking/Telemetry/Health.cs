@@ -4,24 +4,30 @@ using MySqlConnector;
 namespace ConcertBooking.Telemetry;
 
 public sealed record Checks(
-    [property: JsonPropertyName("mysql")] string MySql, [property: JsonPropertyName("redis")] string Redis, [property: JsonPropertyName("kafka")] string Kafka);
+    [property: JsonPropertyName("mysql")] string MySql,
+    [property: JsonPropertyName("redis")] string Redis,
+    [property: JsonPropertyName("kafka")] string Kafka);
 
 public sealed record ReadyResponse(string Status, Checks Checks);
 
 public sealed record LiveResponse(string Status);
 
 /// <summary>
-/// Knows which servers answer, and whether Redis takes writes. It asks them every second in the background, so that readyz costs nothing and the
-/// service starts without them; a change is logged once, an outage again every ten seconds.
+/// The health check: which servers can be reached, and whether Redis accepts writes. It probes them every second in the
+/// background, so that readyz costs nothing and the service starts without them. A change is logged once, an outage again
+/// every ten seconds.
 /// </summary>
 internal sealed partial class Health(
-    MySqlDatabase database, Schema schema, RedisClient redis, KafkaCluster kafka, ConsumerGroups consumers, Metrics metrics, TimeProvider time, ILogger<Health> logger)
+    MySqlDatabase database, Schema schema, RedisClient redis, KafkaCluster kafka, ConsumerGroups consumers, Metrics metrics,
+    TimeProvider time, ILogger<Health> logger)
     : PeriodicService(TimeSpan.FromSeconds(1), time, logger)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Reminder = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long the start waits for Redis. The first connection may take some seconds, by way of Sentinel on a busy machine.</summary>
+    /// <summary>
+    /// How long the start waits for Redis. The first connection may take some seconds, through Sentinel on a busy machine.
+    /// </summary>
     private static readonly TimeSpan RedisPatience = TimeSpan.FromSeconds(5);
 
     private readonly Dependency _mysql = new("MySQL");

@@ -86,10 +86,12 @@ internal static class Instrumentation
     {
         foreach (var child in section.GetChildren())
         {
-            if (section.Key == "LogLevel" && child.Value is { Length: > 0 } level && !Enum.TryParse<LogLevel>(level, ignoreCase: true, out _))
+            if (section.Key == "LogLevel" && child.Value is { Length: > 0 } level
+                && !Enum.TryParse<LogLevel>(level, ignoreCase: true, out _))
             {
                 throw new SettingException(
-                    child.Path.Replace(":", "__", StringComparison.Ordinal), $"must be one of {string.Join(", ", Enum.GetNames<LogLevel>())}");
+                    child.Path.Replace(":", "__", StringComparison.Ordinal),
+                    $"must be one of {string.Join(", ", Enum.GetNames<LogLevel>())}");
             }
 
             CheckLogLevels(child);

@@ -36,7 +36,8 @@ internal sealed class Metrics : IDisposable
 
         Gauge("booking.queue.waiting", () => Queues(static counts => counts.Waiting));
         Gauge("booking.queue.active", () => Queues(static counts => counts.Active));
-        _meter.CreateObservableGauge("booking.queue.admission_share", () => AdmissionShare, description: "1: as many as there are places; below: throttled");
+        _meter.CreateObservableGauge(
+            "booking.queue.admission_share", () => AdmissionShare, description: "1: as many as there are places; below: throttled");
         Gauge("booking.worker", () => settings.Worker ? 1 : 0);
         Gauge("booking.holds.overdue", () => HoldsOverdue);
         Gauge("booking.seats.left", () => SeatsLeft.Select(
@@ -49,7 +50,9 @@ internal sealed class Metrics : IDisposable
         Gauge("booking.consumer.up", () => _consumers.Select(
             static known => new Measurement<long>(known.Value ? 1 : 0, new KeyValuePair<string, object?>("group", known.Key))));
         Gauge("booking.consumer.lag", () => _lags.Select(static known => new Measurement<long>(
-            known.Value, new KeyValuePair<string, object?>("group", known.Key.Group), new KeyValuePair<string, object?>("topic", known.Key.Topic))));
+            known.Value,
+            new KeyValuePair<string, object?>("group", known.Key.Group),
+            new KeyValuePair<string, object?>("topic", known.Key.Topic))));
         var limit = ControlGroup.MemoryLimit(ControlGroup.Root) ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         _meter.CreateObservableGauge("booking.memory.limit", () => limit, "By", "What the container or machine allows");
     }
@@ -106,7 +109,8 @@ internal sealed class Metrics : IDisposable
         if (!_queues.ContainsKey(queue) && _queues.Count >= MaximumQueues)
         {
             if (waiting + active == 0
-                || _queues.FirstOrDefault(static known => known.Value is (0, 0)) is not { Key: { } empty } || !_queues.TryRemove(empty, out _))
+                || _queues.FirstOrDefault(static known => known.Value is (0, 0)) is not { Key: { } empty }
+                || !_queues.TryRemove(empty, out _))
             {
                 return;
             }

@@ -73,7 +73,9 @@ internal sealed class AccessTokens
     /// <summary>Whether the request's token was verified lately, which says whom to serve first and nothing more.</summary>
     public bool WasVerified(HttpContext context) => Text(context) is { IsEmpty: false } text && _verified.Find(text) is not null;
 
-    /// <summary>The token as it was signed: without what was put around it, or one user could fill the memory with as many forms of one.</summary>
+    /// <summary>
+    /// The token without the whitespace around it: otherwise one user could fill the cache with many forms of one token.
+    /// </summary>
     /// <returns>Empty when there is none. No copy: a crowd of long ones would be a crowd of copies.</returns>
     private static ReadOnlySpan<char> Text(HttpContext context)
     {

@@ -30,7 +30,8 @@ internal sealed class AuthSettings
         var audience = read.Optional("Auth:Audience");
         if (authority is not null && audience is null)
         {
-            throw new SettingException("Auth__Audience", "is missing; with Auth__Authority it says which of the issuer's tokens are for this service");
+            throw new SettingException(
+                "Auth__Audience", "is missing; with Auth__Authority it says which of the issuer's tokens are for this service");
         }
 
         return new AuthSettings

@@ -14,7 +14,8 @@ internal enum Credential
 /// Checks the credential of a call before anything of the request is read. Who is calling comes from here alone,
 /// never from a body.
 /// </summary>
-internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens accessTokens, QueueTokens queueTokens, DistributedRateLimiter rateLimiter)
+internal sealed class CredentialsMiddleware(
+    RequestDelegate next, AccessTokens accessTokens, QueueTokens queueTokens, DistributedRateLimiter rateLimiter)
 {
     public async Task InvokeAsync(HttpContext context)
     {

@@ -170,7 +170,9 @@ internal sealed partial class IssuerKeys : PeriodicService
         public void Dispose() => _http.Dispose();
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The issuer of access tokens (Auth__Authority) does not give its keys, trying again: {Problem}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "The issuer of access tokens (Auth__Authority) cannot be reached or has no keys, trying again: {Problem}")]
     private static partial void LogAway(ILogger logger, string problem);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The issuer of access tokens gives its keys again")]

@@ -14,7 +14,7 @@ internal sealed partial class TokenRefusals(TimeProvider time, ILogger<TokenRefu
     private sealed class Reminder(TimeProvider time)
     {
         private readonly LogThrottle _reminder = new(time);
-        private long _others;
+        private long _suppressed;
 
         /// <returns>How many were not logged since the last that was; null when it is too soon for another.</returns>
         public long? Count()
@@ -23,13 +23,13 @@ internal sealed partial class TokenRefusals(TimeProvider time, ILogger<TokenRefu
             {
                 if (!_reminder.IsDue())
                 {
-                    _others++;
+                    _suppressed++;
                     return null;
                 }
 
-                var others = _others;
-                _others = 0;
-                return others;
+                var suppressed = _suppressed;
+                _suppressed = 0;
+                return suppressed;
             }
         }
     }
@@ -37,9 +37,9 @@ internal sealed partial class TokenRefusals(TimeProvider time, ILogger<TokenRefu
     /// <param name="reason">One of a few: it is remembered.</param>
     public void Report(string reason)
     {
-        if (_reminders.GetOrAdd(reason, static (_, clock) => new Reminder(clock), time).Count() is { } others)
+        if (_reminders.GetOrAdd(reason, static (_, clock) => new Reminder(clock), time).Count() is { } suppressed)
         {
-            LogRefused(reason, others);
+            LogRefused(reason, suppressed);
         }
     }
 
@@ -57,6 +57,8 @@ internal sealed partial class TokenRefusals(TimeProvider time, ILogger<TokenRefu
         _ => "it cannot be read",
     };
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Refused an access token: {Reason} ({Others} more for that reason since it was last logged)")]
-    private partial void LogRefused(string reason, long others);
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Refused an access token: {Reason} ({Suppressed} more for that reason since it was last logged)")]
+    private partial void LogRefused(string reason, long suppressed);
 }

@@ -19,21 +19,26 @@ internal sealed class UserIdentities
 
     private const long FirstMapped = 1L << 52;
     private const long LastMapped = (1L << 53) - 1;
-    private const int IdentitiesAtOnce = 50;
+    private const int BatchSize = 50;
 
     private readonly IdentityCache _known = new();
     private readonly RequestBatcher<Identity, long> _unknown;
 
     /// <summary>A crowd of newcomers shares statements, and one connection.</summary>
     public UserIdentities(MySqlDatabase database) => _unknown = new(
-        identities => database.RunAsync((connection, token) => FindOrAddAsync(connection, identities, token), CancellationToken.None), IdentitiesAtOnce);
+        identities => database.RunAsync((connection, token) => FindOrAddAsync(connection, identities, token), CancellationToken.None),
+        BatchSize);
 
     private sealed record Identity(string Issuer, string Subject, byte[] Hash)
     {
         public UInt128 Key => MemoryMarshal.Read<UInt128>(Hash);
 
-        /// <summary>Made of the hash, so that a subject whose row was lost with a backup's age gets the same id again; later tries give others.</summary>
-        public long Candidate(int attempt) => FirstMapped | (BinaryPrimitives.ReadInt64BigEndian(Hash.AsSpan(8 * attempt)) & (FirstMapped - 1));
+        /// <summary>
+        /// Derived from the hash, so that a subject whose row was lost in a restore from a backup gets the same id again; a
+        /// later attempt gives another one.
+        /// </summary>
+        public long Candidate(int attempt) =>
+            FirstMapped | (BinaryPrimitives.ReadInt64BigEndian(Hash.AsSpan(8 * attempt)) & (FirstMapped - 1));
 
         public static Identity Of(string issuer, string subject) =>
             new(issuer, subject, SHA256.HashData(Encoding.UTF8.GetBytes($"{issuer}\n{subject}")));
@@ -54,7 +59,8 @@ internal sealed class UserIdentities
 
     /// <summary>As it was before any were mapped. Only the plain form: 7 and 007 are two subjects.</summary>
     private static long? OwnId(string subject) =>
-        subject is not ['0', ..] && long.TryParse(subject, NumberStyles.None, CultureInfo.InvariantCulture, out var id) && id is < FirstMapped or > LastMapped
+        subject is not ['0', ..] && long.TryParse(subject, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
+            && id is < FirstMapped or > LastMapped
             ? id
             : null;
 
@@ -107,7 +113,8 @@ internal sealed class UserIdentities
     }
 
     /// <summary>The names within the SELECT are its own: on MariaDB those of the table would be ambiguous in the last clause.</summary>
-    private static async Task InsertAsync(MySqlConnection connection, Identity[] identities, int attempt, CancellationToken cancellationToken)
+    private static async Task InsertAsync(
+        MySqlConnection connection, Identity[] identities, int attempt, CancellationToken cancellationToken)
     {
         await using var command = new MySqlCommand { Connection = connection };
         var rows = identities.Select((identity, index) => $"""

@@ -20,7 +20,9 @@ internal sealed class VerifiedTokens(TimeProvider time, TimeSpan clockSkew)
     private sealed record Verified(User User, DateTime ValidTo);
 
     public User? Find(ReadOnlySpan<char> token) =>
-        _known.TryGetValue(Hash(token), out var verified) && time.GetUtcNow().UtcDateTime - clockSkew < verified.ValidTo ? verified.User : null;
+        _known.TryGetValue(Hash(token), out var verified) && time.GetUtcNow().UtcDateTime - clockSkew < verified.ValidTo
+            ? verified.User
+            : null;
 
     public void Add(ReadOnlySpan<char> token, User user, DateTime validTo)
     {

@@ -66,5 +66,6 @@ internal sealed class ConnectionLimiter(SecuritySettings settings, TimeSpan firs
     }
 
     private bool IsKnownProxy(IPAddress? address) =>
-        address is not null && settings.KnownProxies.Any(proxy => proxy.Contains(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address));
+        address is not null
+            && settings.KnownProxies.Any(proxy => proxy.Contains(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address));
 }

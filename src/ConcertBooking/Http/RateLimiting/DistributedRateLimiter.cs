@@ -35,7 +35,8 @@ internal readonly record struct RateLimitPartition(char Kind, UInt128 Id)
 /// it has counted itself and what it last heard of the others; a few times a second it tells Redis of those who come
 /// near a limit, in the background, so that no request waits for it. Without Redis each instance counts for itself.
 /// </summary>
-internal sealed class DistributedRateLimiter(SecuritySettings settings, RedisClient redis, RedisClock clock, TimeProvider time, ILogger<DistributedRateLimiter> logger)
+internal sealed class DistributedRateLimiter(
+    SecuritySettings settings, RedisClient redis, RedisClock clock, TimeProvider time, ILogger<DistributedRateLimiter> logger)
     : PeriodicService(TimeSpan.FromMilliseconds(250), time, logger)
 {
     private const int WindowMilliseconds = 10_000;
@@ -101,7 +102,10 @@ internal sealed class DistributedRateLimiter(SecuritySettings settings, RedisCli
             return count;
         }
 
-        /// <summary>Forgets the half that asked least. Those who are over a limit are in the other half, unless they are more than half.</summary>
+        /// <summary>
+        /// Forgets the half with the fewest requests. Those over a limit are in the other half, unless they are more than
+        /// half.
+        /// </summary>
         private void Trim()
         {
             lock (_trimming)
@@ -111,7 +115,8 @@ internal sealed class DistributedRateLimiter(SecuritySettings settings, RedisCli
                     return;
                 }
 
-                var quietest = _counts.Select(static entry => (entry.Value.Total, entry.Key)).OrderBy(static entry => entry.Total).Take(MaximumCallers / 2);
+                var quietest = _counts.Select(static entry => (entry.Value.Total, entry.Key))
+                    .OrderBy(static entry => entry.Total).Take(MaximumCallers / 2);
                 foreach (var (_, caller) in quietest.ToList())
                 {
                     if (_counts.TryRemove(caller, out _))
@@ -207,8 +212,14 @@ internal static class DistributedRateLimiterRoutes
     {
         var rateLimiter = app.Services.GetRequiredService<DistributedRateLimiter>();
         app.Use((context, next) =>
-            ServedOn.Of(context.GetEndpoint()).Management || rateLimiter.TryAcquire(RateLimitPartition.Address(context.Connection.RemoteIpAddress)) is not (> 0 and var seconds)
-                ? next(context)
-                : (Problems.TooManyRequests with { RetryAfterSeconds = seconds }).ExecuteAsync(context));
+        {
+            if (ServedOn.Of(context.GetEndpoint()).Management)
+            {
+                return next(context);
+            }
+
+            var wait = rateLimiter.TryAcquire(RateLimitPartition.Address(context.Connection.RemoteIpAddress));
+            return wait == 0 ? next(context) : (Problems.TooManyRequests with { RetryAfterSeconds = wait }).ExecuteAsync(context);
+        });
     }
 }

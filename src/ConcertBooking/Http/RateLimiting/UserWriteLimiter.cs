@@ -50,7 +50,9 @@ internal static class UserWriteLimiterRoutes
     {
         var limiter = app.Services.GetRequiredService<UserWriteLimiter>();
         app.Use((context, next) =>
-            context.GetEndpoint()?.Metadata.GetMetadata<UserWriteLimiter.UserWrite>() is null ? next(context) : InTurnAsync(limiter, context, next));
+            context.GetEndpoint()?.Metadata.GetMetadata<UserWriteLimiter.UserWrite>() is null
+                ? next(context)
+                : InTurnAsync(limiter, context, next));
     }
 
     private static async Task InTurnAsync(UserWriteLimiter limiter, HttpContext context, RequestDelegate next)
