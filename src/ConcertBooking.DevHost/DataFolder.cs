@@ -36,7 +36,7 @@ internal sealed class DataFolder : IDisposable
     {
         foreach (var folder in Directory.EnumerateDirectories(Path))
         {
-            await ServerFolder.EndOrphanAsync(folder, progress, cancellationToken);
+            await ServerFolder.KillOrphanAsync(folder, progress, cancellationToken);
             Directory.Delete(folder, recursive: true);
             progress.Report($"deleted {folder}");
         }

@@ -1,6 +1,6 @@
 namespace ConcertBooking.DevHost;
 
-/// <summary>What is on the screen once the service runs: links, and the journey as lines for a shell.</summary>
+/// <summary>The text printed once the service runs: links, and the booking journey as shell commands.</summary>
 internal static class Guide
 {
     public static string Text(int port, int managementPort, Seat? seat) => $$"""

@@ -1,6 +1,6 @@
 namespace ConcertBooking.Servers;
 
-/// <summary>A program that a Debian package brings.</summary>
+/// <summary>A Debian package and the programs it installs.</summary>
 internal sealed record AptPackage(string Name, string[] Programs);
 
 /// <summary>Installs missing servers on Debian and Ubuntu, as root.</summary>
@@ -12,7 +12,7 @@ internal static class Apt
     public static readonly AptPackage MariaDbClient = new("mariadb-client", ["mysqldump"]);
     public static readonly AptPackage Redis = new("redis-server", ["redis-server"]);
 
-    // One package manager at a time, and one look at the package lists.
+    // One apt-get at a time, and one update of the package lists.
     private static readonly SemaphoreSlim Gate = new(1);
     private static bool _listsRead;
 
@@ -66,8 +66,8 @@ internal static class Apt
         var isOurs = await ForbidServiceStartAsync(cancellationToken);
         try
         {
-            // Ended half-way it would leave a package database that somebody has to repair.
-            await using var patience = cancellationToken.Register(() => progress?.Report("Waiting for apt-get to finish."));
+            // Killed half-way it would leave a broken package database.
+            await using var notice = cancellationToken.Register(() => progress?.Report("Waiting for apt-get to finish."));
             await RunAsync(["install", "--yes", "--no-install-recommends", package.Name], progress, CancellationToken.None);
         }
         finally
@@ -79,7 +79,7 @@ internal static class Apt
             }
         }
 
-        // Nor at the next boot: only the program was wanted.
+        // Nor at the next boot: only the program is needed.
         if (package == Redis && Directory.Exists("/run/systemd/system") && Programs.Find("systemctl") is { } systemctl)
         {
             await Programs.RunAsync(systemctl, ["--quiet", "disable", "redis-server"], cancellationToken: cancellationToken);

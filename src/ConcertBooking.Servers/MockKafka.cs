@@ -3,10 +3,10 @@ using System.Net.Sockets;
 namespace ConcertBooking.Servers;
 
 /// <summary>
-/// librdkafka's mock cluster inside this process. Stopping or killing it closes its connections and refuses new
-/// ones; port and messages stay, as they would with a broker that comes back.
+/// librdkafka's mock cluster inside this process. Stopping or killing it closes its connections and refuses new ones; port and
+/// messages are kept, as with a broker that is restarted.
 /// </summary>
-public sealed partial class MockKafka : Server
+internal sealed partial class MockKafka : Server
 {
     private const int Broker = 1;
 
@@ -17,7 +17,7 @@ public sealed partial class MockKafka : Server
     public MockKafka()
     {
         _cluster = Librdkafka.NewCluster(_client, brokers: 1);
-        Librdkafka.SetController(_cluster, Broker); // else it names none, and whoever wants to create a topic waits for one
+        Librdkafka.SetController(_cluster, Broker); // otherwise it has none, and clients that create a topic wait for one
         ConnectionString = Librdkafka.BootstrapServers(_cluster);
     }
 

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace ConcertBooking.Servers;
 
-/// <summary>A mysqld or mariadbd program: which of the two it is, how it makes a data folder, how it is run.</summary>
+/// <summary>A mysqld or mariadbd program: its version, how it initializes a data folder, and its arguments.</summary>
 internal sealed partial record MySqlProgram(string Path, string Version, bool IsMariaDb)
 {
     // The system tables without help texts, sys schema and GIS procedures: a third of a second instead of three.
@@ -23,7 +23,7 @@ internal sealed partial record MySqlProgram(string Path, string Version, bool Is
         var version = VersionNumber().Match(text);
         if (exitCode != 0 || !version.Success)
         {
-            throw new ServerNotFoundException($"{path} does not tell a MySQL or MariaDB version: {text}");
+            throw new ServerNotFoundException($"{path} does not report a MySQL or MariaDB version: {text}");
         }
 
         return new MySqlProgram(path, version.Value, text.Contains("MariaDB", StringComparison.OrdinalIgnoreCase));
@@ -90,7 +90,7 @@ internal sealed partial record MySqlProgram(string Path, string Version, bool Is
     ];
 
     /// <summary>
-    /// What mariadb-install-db feeds to the server, without that script: it needs programs of the client package.
+    /// The input that mariadb-install-db sends to the server, without that script: it needs programs of the client package.
     /// </summary>
     private async Task<string> MariaDbSystemTablesAsync(CancellationToken cancellationToken)
     {

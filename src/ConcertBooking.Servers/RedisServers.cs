@@ -4,7 +4,7 @@ using StackExchange.Redis;
 namespace ConcertBooking.Servers;
 
 /// <summary>Finds or starts a Redis.</summary>
-public static class RedisServers
+internal static class RedisServers
 {
     /// <summary>The connection setting that names a server.</summary>
     public const string Setting = "ConnectionStrings__Redis";
@@ -15,7 +15,7 @@ public static class RedisServers
     public static Task<Server> StartAsync(
         ServerOptions options, IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
-        var ways = new ServerWays(
+        var sources = new ServerSources(
             "Redis",
             Setting,
             UseNamedAsync,
@@ -34,7 +34,7 @@ public static class RedisServers
         {
             LocalOnly = options.TlsFolder is not null,
         };
-        return ServerFinder.FindAsync(ways, options, progress, cancellationToken);
+        return ServerFinder.FindAsync(sources, options, progress, cancellationToken);
     }
 
     private static async Task<Server> UseNamedAsync(string connectionString, CancellationToken cancellationToken)
