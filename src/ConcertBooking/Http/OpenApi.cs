@@ -2,25 +2,25 @@ using Microsoft.OpenApi;
 
 namespace ConcertBooking.Http;
 
-/// <summary>Endpoint metadata: the problems a call can answer.</summary>
+/// <summary>Endpoint metadata: the problems that a route can return.</summary>
 internal sealed record ProblemCodes(Problem[] Problems);
 
-/// <summary>Endpoint metadata: a header that a call reads or, with <paramref name="Status"/>, answers.</summary>
+/// <summary>Endpoint metadata: a request header or, with <paramref name="Status"/>, a response header.</summary>
 internal sealed record HeaderUse(string Name, string Description, bool Required = false, int? Status = null);
 
-/// <summary>What the document says beyond what the framework finds by itself: problem codes, headers, credentials.</summary>
+/// <summary>The OpenAPI document: adds problem codes, headers and credentials to what the framework generates.</summary>
 internal static class OpenApi
 {
     public static RouteHandlerBuilder WithProblems(this RouteHandlerBuilder route, params Problem[] problems) =>
         route.WithMetadata(new ProblemCodes(problems));
 
-    /// <summary>What every call with a JSON body can answer.</summary>
+    /// <summary>The problems that every route with a JSON body can return.</summary>
     public static RouteHandlerBuilder WithBodyProblems(this RouteHandlerBuilder route) =>
         route.WithProblems(Problems.InvalidRequest, Problems.BodyTooLarge, Problems.UnsupportedMediaType);
 
     /// <summary>
-    /// The attributes of the body are for the document; the slice looks itself, because the framework's filter, which
-    /// reads them by reflection, would be a twentieth of the whole call.
+    /// The validation attributes of the body are for the document only; the slice validates by itself, because the framework's
+    /// filter, which reads them by reflection, would take a twentieth of the whole call.
     /// </summary>
     public static RouteHandlerBuilder ValidatedByHand(this RouteHandlerBuilder route) => route.DisableValidation();
 
@@ -48,7 +48,7 @@ internal static class OpenApi
 
     public static IServiceCollection AddDocument(this IServiceCollection services) => services.AddOpenApi("v1", options =>
     {
-        options.ShouldInclude = static call => !HttpMethods.IsHead(call.HttpMethod ?? ""); // said once, by GET
+        options.ShouldInclude = static call => !HttpMethods.IsHead(call.HttpMethod ?? ""); // documented by GET
         options.AddDocumentTransformer(static (document, _, _) =>
         {
             document.Info.Title = "ConcertBooking";

@@ -8,7 +8,7 @@ public sealed record SignInRequest([property: Range(1, long.MaxValue)] long User
 
 public sealed record SignInResponse(string AccessToken);
 
-/// <summary>Development only: an access token for whoever asks. Elsewhere the path does not exist.</summary>
+/// <summary>Development only: issues an access token for any user. Elsewhere the path does not exist.</summary>
 internal static class SignIn
 {
     private static readonly TimeSpan Lifetime = TimeSpan.FromHours(12);
