@@ -14,7 +14,7 @@ public sealed record UpdateConcertRequest(
     public Dictionary<string, JsonElement>? Unknown { get; set; }
 }
 
-/// <summary>Changes the named members of a concert; what is left out stays.</summary>
+/// <summary>Changes the given members of a concert; members that are left out keep their value.</summary>
 internal static class UpdateConcert
 {
     public static void Map(IEndpointRouteBuilder routes) =>
@@ -35,7 +35,7 @@ internal static class UpdateConcert
 
     private static async Task<IResult> HandleAsync(long concertId, UpdateConcertRequest request, MySqlDatabase database)
     {
-        if (AdminProblems.Unknown(request) is { } unknown)
+        if (AdminProblems.UnknownMembers(request) is { } unknown)
         {
             return unknown;
         }

@@ -34,7 +34,7 @@ internal static class UpdateSchedule
 
     private static async Task<IResult> HandleAsync(long scheduleId, UpdateScheduleRequest request, MySqlDatabase database)
     {
-        if (AdminProblems.Unknown(request) is { } unknown)
+        if (AdminProblems.UnknownMembers(request) is { } unknown)
         {
             return unknown;
         }

@@ -5,7 +5,7 @@ using Confluent.Kafka;
 
 namespace ConcertBooking.Kafka;
 
-/// <summary>Which brokers there are and how they are spoken to; part of <see cref="Settings"/>.</summary>
+/// <summary>The settings of the Kafka connection; part of <see cref="Settings"/>.</summary>
 internal sealed class KafkaSettings
 {
     private const string Protocols = "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL";
@@ -20,7 +20,7 @@ internal sealed class KafkaSettings
     /// <summary>Settings of librdkafka for TLS and SASL, which every client has.</summary>
     private IReadOnlyList<(string Name, string Value)> Security { get; init; } = [];
 
-    /// <summary>Gives a client of any kind the brokers, its name, and what TLS and SASL need: the one place for it.</summary>
+    /// <summary>Sets the brokers, the client id and the TLS and SASL settings of a client of any kind.</summary>
     public T Configure<T>(T client) where T : ClientConfig
     {
         client.BootstrapServers = BootstrapServers;
@@ -33,7 +33,7 @@ internal sealed class KafkaSettings
         return client;
     }
 
-    /// <exception cref="SettingException">The first setting that is missing or malformed: librdkafka would ask for ever.</exception>
+    /// <exception cref="SettingException">The first setting that is missing or malformed: librdkafka would retry forever.</exception>
     public static KafkaSettings Load(Settings.Reader read) => new()
     {
         BootstrapServers = LoadBrokers(read),
@@ -65,8 +65,8 @@ internal sealed class KafkaSettings
     private static bool IsProtocol(string text) => text is "PLAINTEXT" or "SSL" or "SASL_PLAINTEXT" or "SASL_SSL";
 
     /// <summary>
-    /// What belongs to SASL or TLS is refused where the protocol has none: a password that nobody asks for, or a CA that nobody
-    /// is checked by, is a mistake that would go unnoticed.
+    /// Settings of SASL or TLS are refused where the protocol has none: a password that is never sent, or a CA that verifies
+    /// nothing, is a mistake that would go unnoticed.
     /// </summary>
     private static List<(string Name, string Value)> LoadSecurity(Settings.Reader read)
     {
@@ -101,7 +101,7 @@ internal sealed class KafkaSettings
         return security;
     }
 
-    /// <summary>Without one, the CAs of the system count: librdkafka looks where distributions keep them.</summary>
+    /// <summary>Without one, the CAs of the system are trusted: librdkafka looks where distributions keep them.</summary>
     private static void AddCa(string? location, List<(string, string)> security)
     {
         if (location is null)

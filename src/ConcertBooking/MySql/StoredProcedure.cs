@@ -5,7 +5,7 @@ using MySqlConnector;
 namespace ConcertBooking.MySql;
 
 /// <summary>
-/// A stored procedure of MySQL. A batch of statements is parsed anew each time and has a result for each, which wakes the
+/// A stored procedure of MySQL. A batch of statements is parsed again each time and has a result for each, which wakes the
 /// service as often; a call is one short line and one result. <c>migrate</c> creates the procedures. The name includes a
 /// hash of the text, so that an older and a newer instance running side by side both find theirs.
 /// </summary>
@@ -22,10 +22,10 @@ internal sealed class StoredProcedure(string name, string parameters, string sql
 
     public string CallSql => field ??= $"CALL {Name}({string.Join(",", Names(parameters))})";
 
-    /// <summary>Makes it, unless it is there.</summary>
+    /// <summary>Creates the procedure unless it exists.</summary>
     public string CreateSql => $"CREATE PROCEDURE IF NOT EXISTS {Name} {_body}";
 
-    /// <summary>A call, whose parameters are yet to be added.</summary>
+    /// <summary>A call; the caller adds the parameters.</summary>
     public MySqlCommand Call(MySqlConnection connection) => new(CallSql, connection);
 
     /// <summary>Within a procedure a parameter has a plain name, which no column has.</summary>

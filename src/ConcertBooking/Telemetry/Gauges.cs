@@ -17,11 +17,11 @@ internal sealed class SeatsLeftRow
     public long SeatsLeft { get; set; }
 }
 
-/// <summary>Reads every 5 s what <c>/metrics</c> tells of the database, so that a scrape asks nobody.</summary>
+/// <summary>Updates the gauges that <c>/metrics</c> reports of the database every 5 s, so that a scrape runs no query.</summary>
 internal sealed class Gauges(MySqlDatabase database, Metrics metrics, TimeProvider time, ILogger<Gauges> logger)
     : PeriodicService(TimeSpan.FromSeconds(5), time, logger)
 {
-    /// <summary>Plain reads along indexes; a long outage is told as 100,000 waiting events.</summary>
+    /// <summary>Reads along indexes; the count of waiting events is capped at 100,000.</summary>
     private const string SelectSql = """
         SELECT (SELECT COUNT(*) FROM reservation WHERE status = 'HELD' AND held_expires_at <= NOW(3)) AS Overdue,
                (SELECT COUNT(*) FROM (SELECT 1 FROM outbox LIMIT 100000) AS waiting) AS Pending,
@@ -31,9 +31,9 @@ internal sealed class Gauges(MySqlDatabase database, Metrics metrics, TimeProvid
         """;
 
     /// <summary>
-    /// The schedules of the last thousand holds, ten at most, since each is a series that every instance tells for as
-    /// long as it lives. Ids of reservations are in the order of time. An overdue hold counts until it is swept: live
-    /// is in the index, its end is not, and a schedule may have 100,000 seats.
+    /// The schedules of the last thousand holds, ten at most, since each is a time series that every instance exports until it
+    /// restarts. Ids of reservations are ordered by time. An overdue hold counts until it is swept: <c>live</c> is in the
+    /// index, the end is not, and a schedule may have 100,000 seats.
     /// </summary>
     private const string SeatsLeftSql = """
         SELECT s.schedule_id AS ScheduleId,

@@ -26,7 +26,8 @@ internal sealed class ConsumerClient : IDisposable
     public ConsumerClient(KafkaCluster kafka, string group, int batchSize, TimeProvider time, string? problem)
     {
         (_group, _batchSize, _time, _failedAt, Problem) = (group, batchSize, time, time.GetTimestamp(), problem);
-        _consumer = kafka.Consumer(group, Forget, joined: () => Problem = null, failed: error => Fail(error, isFatal: error.IsFatal));
+        _consumer = kafka.Consumer(
+            group, Forget, onAssigned: () => Problem = null, onFatalError: error => Fail(error, isFatal: error.IsFatal));
     }
 
     public List<ReceivedEvent> Pending { get; } = [];

@@ -30,7 +30,7 @@ internal abstract partial class ConsumerLoop : BackgroundService
         (_putOffReminder, _stoppedReminder) = (new LogThrottle(Time), new LogThrottle(Time));
         if (_kafka.IsConfigured)
         {
-            _groups.Expect(Group, OutboxEvents.PaymentsTopic);
+            _groups.Register(Group, OutboxEvents.PaymentsTopic);
         }
     }
 
@@ -105,7 +105,7 @@ internal abstract partial class ConsumerLoop : BackgroundService
     /// Whether it has had nothing to do for long although messages wait: a broker that does not answer a client's wish to
     /// join leaves it without partitions and without an error, for minutes. While other members finish any, all is well.
     /// </summary>
-    private bool StandsStill(long busyAt) => Time.GetElapsedTime(busyAt) > StandstillLimit && _groups.StillFor(Group) > StandstillLimit;
+    private bool StandsStill(long busyAt) => Time.GetElapsedTime(busyAt) > StandstillLimit && _groups.StalledFor(Group) > StandstillLimit;
 
     private void TryRound(List<ReceivedEvent> pending, CancellationToken stoppingToken)
     {
@@ -132,7 +132,7 @@ internal abstract partial class ConsumerLoop : BackgroundService
         }
 
         _problem = problem;
-        _groups.Report(Group, runs: problem is null);
+        _groups.Report(Group, running: problem is null);
     }
 
     protected void ReportPutOff(int count, string reason)
