@@ -22,7 +22,8 @@ internal sealed class DataFolder : IDisposable
         try
         {
             // Held by the open file, so a killed DevHost leaves no stale lock.
-            return new DataFolder(path, new FileStream(System.IO.Path.Combine(path, LockName), FileMode.OpenOrCreate, FileAccess.Write, FileShare.None));
+            var file = System.IO.Path.Combine(path, LockName);
+            return new DataFolder(path, new FileStream(file, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None));
         }
         catch (IOException)
         {
@@ -35,7 +36,7 @@ internal sealed class DataFolder : IDisposable
     {
         foreach (var folder in Directory.EnumerateDirectories(Path))
         {
-            await ServerFolder.EndOrphanAsync(folder, progress, cancellationToken);
+            await ServerFolder.KillOrphanAsync(folder, progress, cancellationToken);
             Directory.Delete(folder, recursive: true);
             progress.Report($"deleted {folder}");
         }

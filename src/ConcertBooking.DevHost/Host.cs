@@ -5,10 +5,10 @@ using MySqlConnector;
 
 namespace ConcertBooking.DevHost;
 
-/// <summary>Something a person must change; the message says what, in one sentence.</summary>
+/// <summary>A problem that the user must fix; the message says how, in one sentence.</summary>
 internal sealed class HostException(string message) : Exception(message);
 
-/// <summary>From nothing to a running service: servers, schema, demo data, the service, and an orderly end.</summary>
+/// <summary>The development host: starts servers, schema, demo data and the service, and stops them in order.</summary>
 internal sealed class Host(Screen screen)
 {
     public const string Help = """
@@ -32,8 +32,8 @@ internal sealed class Host(Screen screen)
     private const string FrameworkLogLevel = "Logging__LogLevel__Microsoft.AspNetCore";
     private const int Port = 3001, ManagementPort = 3081;
 
-    // The service itself promises to be gone in 10 s.
-    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(15);
+    // The service itself stops within 10 s.
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(15);
 
     public async Task<int> RunAsync(bool demo, bool fresh, CancellationToken cancellationToken)
     {
@@ -79,7 +79,7 @@ internal sealed class Host(Screen screen)
         settings["ASPNETCORE_ENVIRONMENT"] = "Development";
         settings["ASPNETCORE_URLS"] = $"http://127.0.0.1:{Port}";
         settings["Management__Port"] = ManagementPort.ToString(CultureInfo.InvariantCulture);
-        // The framework's lines for every request would bury the service's own; who wants them says so.
+        // The framework's lines for every request would hide the service's own; the variable enables them.
         if (Environment.GetEnvironmentVariable(FrameworkLogLevel) is null)
         {
             settings[FrameworkLogLevel] = "Warning";
@@ -106,7 +106,7 @@ internal sealed class Host(Screen screen)
         finally
         {
             screen.Write("Stopping");
-            await service.StopAsync(StopPatience, CancellationToken.None);
+            await service.StopAsync(StopTimeout, CancellationToken.None);
         }
     }
 
@@ -117,7 +117,7 @@ internal sealed class Host(Screen screen)
         try
         {
             var exitCode = await service.WaitForExitAsync(cancellationToken);
-            throw new HostException($"The service ended by itself with exit code {exitCode}.");
+            throw new HostException($"The service ended unexpectedly with exit code {exitCode}.");
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -135,7 +135,7 @@ internal sealed class Host(Screen screen)
         }
         catch (Exception exception) when (exception is HostException or HttpRequestException)
         {
-            screen.Write($"The journey broke off: {exception.Message}\nThe service's last lines:");
+            screen.Write($"The journey failed: {exception.Message}\nThe service's last lines:");
             foreach (var line in service.Output.TakeLast(30))
             {
                 screen.Write($"  | {line}");

@@ -7,20 +7,20 @@ namespace ConcertBooking.DevHost;
 /// <summary>A seat that was free a moment ago.</summary>
 internal sealed record Seat(string Queue, long ConcertId, long ScheduleId, int SeatNo, long Price);
 
-/// <summary>A visitor's way from signing in to a confirmed seat, shown step by step.</summary>
+/// <summary>The booking journey of one user, from sign-in to a confirmed seat, printed step by step.</summary>
 internal sealed class Journey(Uri address, Screen screen)
 {
     private const string Queue = "main";
 
-    private static readonly TimeSpan QueuePatience = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan QueueTimeout = TimeSpan.FromMinutes(5);
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(30) };
 
     private string? _accessToken, _queueToken;
 
-    /// <exception cref="HostException">An answer was not what the contract promises.</exception>
+    /// <exception cref="HostException">A response does not match the contract.</exception>
     public async Task WalkAsync(CancellationToken cancellationToken)
     {
-        // A visitor of his own each time: an earlier one may have left the queue's limits or his points behind.
+        // A new user each time: an earlier one may still have a place, holds or points.
         var userId = Random.Shared.Next(1_000_000, 2_000_000_000);
         var signIn = await CallAsync("POST", "/dev/sign-in", new JsonObject { ["userId"] = userId, ["admin"] = false }, cancellationToken);
         _accessToken = Text(signIn, "accessToken");
@@ -42,7 +42,7 @@ internal sealed class Journey(Uri address, Screen screen)
         }
     }
 
-    /// <returns>The first free seat of a concert of the main queue; null when all are taken.</returns>
+    /// <returns>The first available seat of a concert of the main queue; null when all are taken.</returns>
     public async Task<Seat?> FindSeatAsync(CancellationToken cancellationToken, bool show = false)
     {
         var concerts = await CallAsync("GET", "/v1/concerts", null, cancellationToken, show);
@@ -66,7 +66,7 @@ internal sealed class Journey(Uri address, Screen screen)
     private async Task EnterAsync(CancellationToken cancellationToken)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        deadline.CancelAfter(QueuePatience);
+        deadline.CancelAfter(QueueTimeout);
         var place = await CallAsync("POST", "/v1/queue/tokens", new JsonObject { ["queue"] = Queue }, deadline.Token);
         _queueToken = Text(place, "token");
         while (Text(place, "status") != "ACTIVE")
@@ -114,7 +114,7 @@ internal sealed class Journey(Uri address, Screen screen)
             throw new HostException($"{method} {path} answered {(int)answer.StatusCode} {Short(text)}");
         }
 
-        return JsonNode.Parse(text) ?? throw new HostException($"{method} {path} answered nothing");
+        return JsonNode.Parse(text) ?? throw new HostException($"{method} {path} answered without a body");
     }
 
     private static string Short(string text) => text.Length <= 300 ? text : $"{text[..297]}...";

@@ -1,6 +1,6 @@
 namespace ConcertBooking.DevHost;
 
-/// <summary>Lines on the screen, from several threads.</summary>
+/// <summary>Thread-safe console output.</summary>
 internal sealed class Screen(TextWriter output) : IProgress<string>
 {
     private readonly Lock _gate = new();

@@ -1,6 +1,6 @@
 namespace ConcertBooking.Servers;
 
-/// <summary>A program that a Debian package brings.</summary>
+/// <summary>A Debian package and the programs it installs.</summary>
 internal sealed record AptPackage(string Name, string[] Programs);
 
 /// <summary>Installs missing servers on Debian and Ubuntu, as root.</summary>
@@ -12,7 +12,7 @@ internal static class Apt
     public static readonly AptPackage MariaDbClient = new("mariadb-client", ["mysqldump"]);
     public static readonly AptPackage Redis = new("redis-server", ["redis-server"]);
 
-    // One package manager at a time, and one look at the package lists.
+    // One apt-get at a time, and one update of the package lists.
     private static readonly SemaphoreSlim Gate = new(1);
     private static bool _listsRead;
 
@@ -26,7 +26,8 @@ internal static class Apt
     public static string Hint(AptPackage package) => IsDebian ? $" (sudo apt-get install --no-install-recommends {package.Name})" : "";
 
     /// <returns>Where the program is; null when it is missing and cannot be installed here.</returns>
-    public static async Task<string?> FindOrInstallAsync(AptPackage package, IProgress<string>? progress, CancellationToken cancellationToken)
+    public static async Task<string?> FindOrInstallAsync(
+        AptPackage package, IProgress<string>? progress, CancellationToken cancellationToken)
     {
         if (Programs.Find(package.Programs) is { } found)
         {
@@ -48,7 +49,8 @@ internal static class Apt
             Gate.Release();
         }
         return Programs.Find(package.Programs)
-            ?? throw new ServerNotFoundException($"apt-get installed {package.Name}, but {package.Programs[0]} is still nowhere to be found.");
+            ?? throw new ServerNotFoundException(
+                $"apt-get installed {package.Name}, but {package.Programs[0]} is still not found.");
     }
 
     private static async Task InstallAsync(AptPackage package, IProgress<string>? progress, CancellationToken cancellationToken)
@@ -64,8 +66,8 @@ internal static class Apt
         var isOurs = await ForbidServiceStartAsync(cancellationToken);
         try
         {
-            // Ended half-way it would leave a package database that somebody has to repair.
-            await using var patience = cancellationToken.Register(() => progress?.Report("Waiting for apt-get to finish."));
+            // Killed half-way it would leave a broken package database.
+            await using var notice = cancellationToken.Register(() => progress?.Report("Waiting for apt-get to finish."));
             await RunAsync(["install", "--yes", "--no-install-recommends", package.Name], progress, CancellationToken.None);
         }
         finally
@@ -77,14 +79,17 @@ internal static class Apt
             }
         }
 
-        // Nor at the next boot: only the program was wanted.
+        // Nor at the next boot: only the program is needed.
         if (package == Redis && Directory.Exists("/run/systemd/system") && Programs.Find("systemctl") is { } systemctl)
         {
             await Programs.RunAsync(systemctl, ["--quiet", "disable", "redis-server"], cancellationToken: cancellationToken);
         }
     }
 
-    /// <summary>Debian starts a service as soon as its package is there, unless this file says no. One that exists is obeyed as it is.</summary>
+    /// <summary>
+    /// Debian starts a service as soon as its package is installed, unless this file forbids it. An existing file is left
+    /// unchanged.
+    /// </summary>
     private static async Task<bool> ForbidServiceStartAsync(CancellationToken cancellationToken)
     {
         if (File.Exists(PolicyFile) || OperatingSystem.IsWindows())

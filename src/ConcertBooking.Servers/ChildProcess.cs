@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 
 namespace ConcertBooking.Servers;
 
-/// <summary>A process of ours: output kept, signals, and an end that comes even when ours comes first.</summary>
+/// <summary>A child process: captured output, signals, and a watchdog that ends it even when this process dies first.</summary>
 internal sealed partial class ChildProcess : IAsyncDisposable
 {
     private static readonly string? Setsid = Programs.Find("setsid");
@@ -33,7 +33,10 @@ internal sealed partial class ChildProcess : IAsyncDisposable
 
     /// <param name="environment">Added to this process's own; null as a value removes one.</param>
     public static ChildProcess Start(
-        string program, IEnumerable<string> arguments, IEnumerable<KeyValuePair<string, string?>>? environment = null, OutputLog? log = null)
+        string program,
+        IEnumerable<string> arguments,
+        IEnumerable<KeyValuePair<string, string?>>? environment = null,
+        OutputLog? log = null)
     {
         var start = new ProcessStartInfo(program)
         {
@@ -63,7 +66,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
     }
 
     /// <summary>
-    /// A session of its own keeps the terminal's Ctrl-C from the child: it is for us to end things in order.
+    /// A session of its own keeps the terminal's Ctrl-C from the child: this process ends things in order.
     /// setsid replaces itself with the program, so the process id stays the program's.
     /// </summary>
     public static ProcessStartInfo InOwnSession(ProcessStartInfo start)
@@ -99,13 +102,13 @@ internal sealed partial class ChildProcess : IAsyncDisposable
         _ = SendSignal(Id, signal);
         if (signal == Signals.Kill && Setsid is not null)
         {
-            _ = SendSignal(-Id, signal); // and whatever it started
+            _ = SendSignal(-Id, signal); // and its own children
         }
     }
 
     /// <summary>
     /// Freezes the process and returns when it is frozen: one thread takes the signal and stops the others, which on a
-    /// busy machine go on working until it is that thread's turn.
+    /// busy machine go on working until that thread is scheduled.
     /// </summary>
     public async Task PauseAsync(CancellationToken cancellationToken = default)
     {
@@ -116,11 +119,11 @@ internal sealed partial class ChildProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>MB of memory that the process occupies. Linux only.</summary>
+    /// <summary>MB of resident memory. Linux only.</summary>
     public long ResidentMegabytes => Megabytes("VmRSS:");
 
-    /// <summary>What of it is of no file: the system cannot take it back.</summary>
-    public long OwnMegabytes => Megabytes("RssAnon:");
+    /// <summary>MB of anonymous memory, which the system cannot reclaim. Linux only.</summary>
+    public long AnonymousMegabytes => Megabytes("RssAnon:");
 
     private long Megabytes(string field) => long.Parse(
         File.ReadLines($"/proc/{Id}/status").Single(line => line.StartsWith(field, StringComparison.Ordinal))
@@ -143,7 +146,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
     public Task WaitForExitAsync(CancellationToken cancellationToken = default) => _exit.WaitAsync(cancellationToken);
 
     /// <summary>SIGTERM, time to finish, then SIGKILL.</summary>
-    public async Task StopAsync(TimeSpan patience, CancellationToken cancellationToken = default)
+    public async Task StopAsync(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         Signal(Signals.Terminate);
         // A frozen process does not see the signal until it goes on.
@@ -154,7 +157,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
 
         try
         {
-            await _exit.WaitAsync(patience, cancellationToken);
+            await _exit.WaitAsync(timeout, cancellationToken);
         }
         catch (TimeoutException)
         {

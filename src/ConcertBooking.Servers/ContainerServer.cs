@@ -6,18 +6,18 @@ using DotNet.Testcontainers.Containers;
 
 namespace ConcertBooking.Servers;
 
-/// <summary>What to start in a container, and how to tell that it answers.</summary>
+/// <summary>What to start in a container, and how to probe that it answers.</summary>
 internal sealed record ContainerPlan(
     string Name, IContainer Container, string ConnectionString, Func<CancellationToken, Task> ProbeAsync)
 {
-    /// <summary>Keeps the data when the container is gone; null: they go with it.</summary>
+    /// <summary>Keeps the data when the container is removed; null: they are removed with it.</summary>
     public string? Volume { get; init; }
 }
 
 /// <summary>A server in a container of its own, reachable on a fixed port of this machine.</summary>
-public sealed class ContainerServer : Server
+internal sealed class ContainerServer : Server
 {
-    private static readonly TimeSpan StartPatience = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromMinutes(2);
 
     private readonly DockerClient _docker;
     private readonly ContainerPlan _plan;
@@ -35,7 +35,7 @@ public sealed class ContainerServer : Server
     /// <summary>Where published ports are: this machine, unless the Docker engine is elsewhere.</summary>
     internal static string Host { get; private set; } = "127.0.0.1";
 
-    /// <returns>The running server; null, with a line that says why, when no container can be had.</returns>
+    /// <returns>The running server; null, with the reason reported as progress, when it cannot be started.</returns>
     internal static async Task<Server?> TryStartAsync(
         string image, Func<int, ContainerPlan> plan, IProgress<string>? progress, CancellationToken cancellationToken)
     {
@@ -50,7 +50,7 @@ public sealed class ContainerServer : Server
         try
         {
             using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            deadline.CancelAfter(StartPatience);
+            deadline.CancelAfter(StartTimeout);
             await server.CreateAsync(deadline.Token);
             await server.WaitAsync(deadline.Token);
             server.KeepVolume();
@@ -58,7 +58,8 @@ public sealed class ContainerServer : Server
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
         {
-            progress?.Report($"{image} did not start in a container ({exception.Message.ReplaceLineEndings(" ").Trim()}); looking elsewhere.");
+            var reason = exception.Message.ReplaceLineEndings(" ").Trim();
+            progress?.Report($"{image} did not start in a container ({reason}); looking elsewhere.");
             await server.DisposeAsync();
             return null;
         }
@@ -95,7 +96,7 @@ public sealed class ContainerServer : Server
     {
         if (_plan.Volume is not null && _answered)
         {
-            await StopAsync(); // time to write everything down
+            await StopAsync(); // time to flush the data
         }
 
         await _plan.Container.DisposeAsync();
@@ -112,7 +113,7 @@ public sealed class ContainerServer : Server
 
     /// <summary>
     /// Never gives up before the engine has answered with the container's id: cancelling that request would not keep
-    /// the engine from making the container, and nobody would know it to remove it.
+    /// the engine from creating the container, and without its id it could not be removed.
     /// </summary>
     private async Task CreateAsync(CancellationToken cancellationToken)
     {
@@ -145,7 +146,7 @@ public sealed class ContainerServer : Server
         }
     }
 
-    // Half a database in a new volume would be taken for a whole one at the next start.
+    // A partial database in a new volume would be mistaken for a complete one at the next start.
     private async Task DropVolumeAsync()
     {
         await _docker.TryRemoveVolumeAsync(_plan.Volume!, CancellationToken.None);
@@ -173,9 +174,10 @@ public sealed class ContainerServer : Server
             }
             catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
             {
-                if (waited.Elapsed > StartPatience)
+                if (waited.Elapsed > StartTimeout)
                 {
-                    throw new InvalidOperationException($"{Description} does not answer after {StartPatience.TotalSeconds:0} s.", exception);
+                    throw new InvalidOperationException(
+                        $"{Description} does not answer after {StartTimeout.TotalSeconds:0} s.", exception);
                 }
             }
             await Task.Delay(100, cancellationToken);

@@ -10,7 +10,7 @@ using Testcontainers.Redis;
 
 namespace ConcertBooking.Servers;
 
-/// <summary>The containers, each with a fixed port on loopback so that it comes back where it was.</summary>
+/// <summary>Builds the containers, each with a fixed port on loopback, so that it keeps its address after a restart.</summary>
 internal static class Containers
 {
     public const string MySqlVolume = "mysql-9", RedisVolume = "redis-8";
@@ -65,7 +65,7 @@ internal static class Containers
     {
         builder = builder
             .WithLogger(NullLogger.Instance)
-            // ContainerServer asks from outside and more often; the modules' own waits cost seconds.
+            // ContainerServer probes from outside and more often; the modules' own waits cost seconds.
             .WithWaitStrategy(Wait.ForUnixContainer().AddCustomWaitStrategy(new NoWait()))
             .WithPortBinding(port, containerPort)
             .WithCreateParameterModifier(parameters =>

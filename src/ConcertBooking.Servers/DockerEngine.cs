@@ -16,14 +16,14 @@ internal static class DockerEngine
     private const string ReaperImage = "testcontainers/ryuk:0.14.0";
 
     // A firewall that drops packets would otherwise hold a pull for minutes.
-    private static readonly TimeSpan PullSilence = TimeSpan.FromSeconds(8), PullLimit = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan PullIdleTimeout = TimeSpan.FromSeconds(8), PullTimeout = TimeSpan.FromMinutes(15);
 
     private static readonly Lazy<Task<DockerClient?>> Client = new(ConnectAsync);
 
     /// <summary>Null when there is no engine.</summary>
     public static Task<DockerClient?> ClientAsync() => Client.Value;
 
-    /// <returns>Whether the image is here, pulled if need be.</returns>
+    /// <returns>Whether the image is available; it is pulled if necessary.</returns>
     public static async Task<bool> HasImageAsync(
         this DockerClient docker, string image, IProgress<string>? progress, CancellationToken cancellationToken)
     {
@@ -70,8 +70,8 @@ internal static class DockerEngine
     {
         progress?.Report($"docker pull {image}");
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var limit = new Timer(_ => deadline.Cancel(), null, PullLimit, Timeout.InfiniteTimeSpan);
-        deadline.CancelAfter(PullSilence);
+        using var limit = new Timer(_ => deadline.Cancel(), null, PullTimeout, Timeout.InfiniteTimeSpan);
+        deadline.CancelAfter(PullIdleTimeout);
         string? error = null;
         try
         {
@@ -82,7 +82,7 @@ internal static class DockerEngine
                 new Synchronous<JSONMessage>(message =>
                 {
                     error ??= message.Error?.Message;
-                    deadline.CancelAfter(PullSilence);
+                    deadline.CancelAfter(PullIdleTimeout);
                 }),
                 deadline.Token);
         }
@@ -102,7 +102,7 @@ internal static class DockerEngine
             return true;
         }
 
-        progress?.Report($"{image} is not here and cannot be pulled ({error.ReplaceLineEndings(" ").Trim()}): looking elsewhere.");
+        progress?.Report($"{image} is not available and cannot be pulled ({error.ReplaceLineEndings(" ").Trim()}): looking elsewhere.");
         return false;
     }
 
@@ -112,8 +112,9 @@ internal static class DockerEngine
         {
             using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(5));
             await AgreeOnVersionAsync(deadline.Token);
-            // The first look at these settings tries every place an engine may be at, without a limit of its own.
-            var endpoint = await Task.Run(() => TestcontainersSettings.OS.DockerEndpointAuthConfig, deadline.Token).WaitAsync(deadline.Token);
+            // The first access to these settings tries every possible endpoint of an engine, without a timeout of its own.
+            var endpoint = await Task.Run(() => TestcontainersSettings.OS.DockerEndpointAuthConfig, deadline.Token)
+                .WaitAsync(deadline.Token);
             if (endpoint is null)
             {
                 return null;
@@ -136,7 +137,10 @@ internal static class DockerEngine
         }
     }
 
-    /// <summary>Testcontainers asks for a fixed API version, which an engine older than Docker 25 refuses; this finds the engine's own.</summary>
+    /// <summary>
+    /// Testcontainers requests a fixed API version, which an engine older than Docker 25 refuses; this selects the
+    /// engine's own.
+    /// </summary>
     private static async Task AgreeOnVersionAsync(CancellationToken cancellationToken)
     {
         const string VersionSetting = "DOCKER_API_VERSION";
@@ -158,7 +162,8 @@ internal static class DockerEngine
         };
         using var http = new HttpClient(handler);
         using var answer = await http.GetAsync(new Uri("http://docker/_ping"), cancellationToken);
-        if (Header(answer.Headers, "Api-Version") is { } text && System.Version.TryParse(text, out var version) && version < new System.Version(1, 44))
+        if (Header(answer.Headers, "Api-Version") is { } text
+            && System.Version.TryParse(text, out var version) && version < new System.Version(1, 44))
         {
             Environment.SetEnvironmentVariable(VersionSetting, text);
         }
@@ -167,7 +172,7 @@ internal static class DockerEngine
     private static string? Header(HttpResponseHeaders headers, string name) =>
         headers.TryGetValues(name, out var values) ? values.FirstOrDefault() : null;
 
-    /// <summary>Without its image the reaper would fail every start; our own watchdog does its work then.</summary>
+    /// <summary>Without its image the reaper would fail every start; it is disabled then, and our watchdog does its work.</summary>
     private static async Task PrepareReaperAsync(DockerClient docker, CancellationToken cancellationToken)
     {
         if (!TestcontainersSettings.ResourceReaperEnabled)

@@ -4,7 +4,7 @@ using Confluent.Kafka;
 namespace ConcertBooking.Servers;
 
 /// <summary>Finds or starts a Kafka: a real one where there is Docker, else librdkafka's mock cluster.</summary>
-public static class KafkaServers
+internal static class KafkaServers
 {
     /// <summary>The connection setting that names the bootstrap servers.</summary>
     public const string Setting = "ConnectionStrings__Kafka";
@@ -15,15 +15,15 @@ public static class KafkaServers
     public static Task<Server> StartAsync(
         ServerOptions options, IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
-        var ways = new ServerWays(
+        var sources = new ServerSources(
             "Kafka",
             Setting,
             UseNamedAsync,
             token => ContainerServer.TryStartAsync(Image, port => Plan(port, options), progress, token),
             token => StartMockAsync(options, token),
             "No Kafka.");
-        // Containers are asked for where they can be had, but there is no need to insist on this image: the mock always works.
-        return ServerFinder.FindAsync(ways with { HasSubstitute = true }, options, progress, cancellationToken);
+        // Containers are preferred, but this image is not required: the mock always works.
+        return ServerFinder.FindAsync(sources with { AlwaysStartsLocally = true }, options, progress, cancellationToken);
     }
 
     private static ContainerPlan Plan(int port, ServerOptions options)
@@ -32,7 +32,7 @@ public static class KafkaServers
         return new ContainerPlan("Kafka", Containers.Kafka(Image, port, options), address, token => ProbeAsync(address, token));
     }
 
-    // Tests freeze their Kafka, which takes a process of its own; the DevHost needs no other process for it.
+    // Tests freeze their Kafka, which needs a process of its own; the DevHost runs it in its own process.
     private static async Task<Server?> StartMockAsync(ServerOptions options, CancellationToken cancellationToken) =>
         options.Persistent ? new MockKafka() : await MockKafkaProcess.StartNewAsync(cancellationToken);
 

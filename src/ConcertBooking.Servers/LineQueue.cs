@@ -2,7 +2,7 @@ using System.Threading.Channels;
 
 namespace ConcertBooking.Servers;
 
-/// <summary>The lines a process answers with, one after the other.</summary>
+/// <summary>Queue of the lines that a process prints in reply to commands.</summary>
 internal sealed class LineQueue
 {
     private readonly Channel<string> _lines = Channel.CreateUnbounded<string>();

@@ -3,10 +3,10 @@ using System.Net.Sockets;
 namespace ConcertBooking.Servers;
 
 /// <summary>
-/// librdkafka's mock cluster inside this process. Stopping or killing it closes its connections and refuses new
-/// ones; port and messages stay, as they would with a broker that comes back.
+/// librdkafka's mock cluster inside this process. Stopping or killing it closes its connections and refuses new ones; port and
+/// messages are kept, as with a broker that is restarted.
 /// </summary>
-public sealed partial class MockKafka : Server
+internal sealed partial class MockKafka : Server
 {
     private const int Broker = 1;
 
@@ -17,7 +17,7 @@ public sealed partial class MockKafka : Server
     public MockKafka()
     {
         _cluster = Librdkafka.NewCluster(_client, brokers: 1);
-        Librdkafka.SetController(_cluster, Broker); // else it names none, and whoever wants to create a topic waits for one
+        Librdkafka.SetController(_cluster, Broker); // otherwise it has none, and clients that create a topic wait for one
         ConnectionString = Librdkafka.BootstrapServers(_cluster);
     }
 
@@ -26,11 +26,19 @@ public sealed partial class MockKafka : Server
     public override string Description =>
         $"librdkafka's mock cluster in this process, {ConnectionString}: real protocol, messages in memory only";
 
-    public override Task StartAsync(CancellationToken cancellationToken = default) => Check(Librdkafka.SetUp(_cluster, Broker));
+    public override Task StartAsync(CancellationToken cancellationToken = default)
+    {
+        ThrowOnError(Librdkafka.SetUp(_cluster, Broker));
+        return Task.CompletedTask;
+    }
 
     public override Task StopAsync(CancellationToken cancellationToken = default) => KillAsync(cancellationToken);
 
-    public override Task KillAsync(CancellationToken cancellationToken = default) => Check(Librdkafka.SetDown(_cluster, Broker));
+    public override Task KillAsync(CancellationToken cancellationToken = default)
+    {
+        ThrowOnError(Librdkafka.SetDown(_cluster, Broker));
+        return Task.CompletedTask;
+    }
 
     public override Task PauseAsync(CancellationToken cancellationToken = default) =>
         Task.FromException(new NotSupportedException("A mock cluster inside this process cannot be paused without this process."));
@@ -48,6 +56,11 @@ public sealed partial class MockKafka : Server
         return ValueTask.CompletedTask;
     }
 
-    private static Task Check(int error) =>
-        error == 0 ? Task.CompletedTask : Task.FromException(new SocketException(error, "librdkafka refuses to change its mock broker."));
+    private static void ThrowOnError(int error)
+    {
+        if (error != 0)
+        {
+            throw new SocketException(error, "librdkafka refuses to change its mock broker.");
+        }
+    }
 }

@@ -2,15 +2,15 @@ namespace ConcertBooking.Servers;
 
 /// <summary>
 /// The mock cluster in a process of its own, so that it can be frozen. Commands go over its standard input: down, up.
-/// The process itself lives on while the broker is "killed", because a new one would get another port.
+/// The process itself keeps running while the broker is "killed", because a new one would get another port.
 /// </summary>
-public sealed class MockKafkaProcess : Server
+internal sealed class MockKafkaProcess : Server
 {
     private readonly ChildProcess _process;
-    private readonly LineQueue _answers;
+    private readonly LineQueue _replies;
 
-    private MockKafkaProcess(ChildProcess process, LineQueue answers, string address) =>
-        (_process, _answers, ConnectionString) = (process, answers, address);
+    private MockKafkaProcess(ChildProcess process, LineQueue replies, string address) =>
+        (_process, _replies, ConnectionString) = (process, replies, address);
 
     public override string ConnectionString { get; }
 
@@ -18,13 +18,13 @@ public sealed class MockKafkaProcess : Server
 
     internal static async Task<Server> StartNewAsync(CancellationToken cancellationToken)
     {
-        var answers = new LineQueue();
+        var replies = new LineQueue();
         var process = ChildProcess.Start(
-            Programs.DotNet, ["exec", typeof(MockKafkaProcess).Assembly.Location], log: new OutputLog(answers.Add));
+            Programs.DotNet, ["exec", typeof(MockKafkaProcess).Assembly.Location], log: new OutputLog(replies.Add));
         try
         {
-            var address = await answers.TakeAsync(process, cancellationToken);
-            return new MockKafkaProcess(process, answers, address);
+            var address = await replies.TakeAsync(process, cancellationToken);
+            return new MockKafkaProcess(process, replies, address);
         }
         catch
         {
@@ -33,7 +33,7 @@ public sealed class MockKafkaProcess : Server
         }
     }
 
-    /// <summary>What the process does: print the address, then obey until its input ends.</summary>
+    /// <summary>The main loop of the process: prints the address, then executes commands until its input ends.</summary>
     internal static async Task RunAsync(TextReader input, TextWriter output, CancellationToken cancellationToken)
     {
         await using var kafka = new MockKafka();
@@ -45,11 +45,11 @@ public sealed class MockKafkaProcess : Server
         }
     }
 
-    public override Task StartAsync(CancellationToken cancellationToken = default) => TellAsync("up", cancellationToken);
+    public override Task StartAsync(CancellationToken cancellationToken = default) => SendCommandAsync("up", cancellationToken);
 
-    public override Task StopAsync(CancellationToken cancellationToken = default) => TellAsync("down", cancellationToken);
+    public override Task StopAsync(CancellationToken cancellationToken = default) => SendCommandAsync("down", cancellationToken);
 
-    public override Task KillAsync(CancellationToken cancellationToken = default) => TellAsync("down", cancellationToken);
+    public override Task KillAsync(CancellationToken cancellationToken = default) => SendCommandAsync("down", cancellationToken);
 
     public override Task PauseAsync(CancellationToken cancellationToken = default) => _process.PauseAsync(cancellationToken);
 
@@ -61,10 +61,10 @@ public sealed class MockKafkaProcess : Server
 
     public override ValueTask DisposeAsync() => _process.DisposeAsync();
 
-    private async Task TellAsync(string command, CancellationToken cancellationToken)
+    private async Task SendCommandAsync(string command, CancellationToken cancellationToken)
     {
         await _process.Input.WriteLineAsync(command.AsMemory(), cancellationToken);
         await _process.Input.FlushAsync(cancellationToken);
-        await _answers.TakeAsync(_process, cancellationToken);
+        await _replies.TakeAsync(_process, cancellationToken);
     }
 }

@@ -2,11 +2,12 @@ using System.Text.RegularExpressions;
 
 namespace ConcertBooking.Servers;
 
-/// <summary>A mysqld or mariadbd program: which of the two it is, how it makes a data folder, how it is run.</summary>
+/// <summary>A mysqld or mariadbd program: its version, how it initializes a data folder, and its arguments.</summary>
 internal sealed partial record MySqlProgram(string Path, string Version, bool IsMariaDb)
 {
     // The system tables without help texts, sys schema and GIS procedures: a third of a second instead of three.
-    private static readonly string[] MariaDbScripts = ["mysql_system_tables.sql", "mysql_performance_tables.sql", "mysql_system_tables_data.sql"];
+    private static readonly string[] MariaDbScripts =
+        ["mysql_system_tables.sql", "mysql_performance_tables.sql", "mysql_system_tables_data.sql"];
 
     public string Name => IsMariaDb ? $"MariaDB {Version}" : $"MySQL {Version}";
 
@@ -22,7 +23,7 @@ internal sealed partial record MySqlProgram(string Path, string Version, bool Is
         var version = VersionNumber().Match(text);
         if (exitCode != 0 || !version.Success)
         {
-            throw new ServerNotFoundException($"{path} does not tell a MySQL or MariaDB version: {text}");
+            throw new ServerNotFoundException($"{path} does not report a MySQL or MariaDB version: {text}");
         }
 
         return new MySqlProgram(path, version.Value, text.Contains("MariaDB", StringComparison.OrdinalIgnoreCase));
@@ -47,8 +48,13 @@ internal sealed partial record MySqlProgram(string Path, string Version, bool Is
         string[] common = ["--no-defaults", .. UserArguments, $"--datadir={unfinished}"];
         var (exitCode, log) = IsMariaDb
             ? await Programs.RunAsync(
-                Path, [.. common, "--bootstrap", "--skip-name-resolve", "--skip-log-bin", "--enforce-storage-engine=", "--max-allowed-packet=8M"],
-                input: await MariaDbSystemTablesAsync(cancellationToken), cancellationToken: cancellationToken)
+                Path,
+                [
+                    .. common, "--bootstrap", "--skip-name-resolve", "--skip-log-bin", "--enforce-storage-engine=",
+                    "--max-allowed-packet=8M",
+                ],
+                input: await MariaDbSystemTablesAsync(cancellationToken),
+                cancellationToken: cancellationToken)
             : await Programs.RunAsync(Path, [.. common, "--initialize-insecure", "--skip-log-bin"], cancellationToken: cancellationToken);
         if (exitCode != 0)
         {
@@ -77,12 +83,14 @@ internal sealed partial record MySqlProgram(string Path, string Version, bool Is
         "--skip-log-bin",
         .. (string[])(IsMariaDb ? [] : ["--mysqlx=OFF"]),
         .. (string[])(options.Persistent ? [] : ["--innodb-flush-log-at-trx-commit=2"]),
-        .. (string[])(options.TlsFolder is { } tls ? [$"--ssl-ca={tls}/ca.pem", $"--ssl-cert={tls}/server.pem", $"--ssl-key={tls}/server.key"] : []),
+        .. (string[])(options.TlsFolder is { } tls
+            ? [$"--ssl-ca={tls}/ca.pem", $"--ssl-cert={tls}/server.pem", $"--ssl-key={tls}/server.key"]
+            : []),
         .. options.MySqlArguments,
     ];
 
     /// <summary>
-    /// What mariadb-install-db feeds to the server, without that script: it needs programs of the client package.
+    /// The input that mariadb-install-db sends to the server, without that script: it needs programs of the client package.
     /// </summary>
     private async Task<string> MariaDbSystemTablesAsync(CancellationToken cancellationToken)
     {

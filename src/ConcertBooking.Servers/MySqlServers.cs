@@ -3,7 +3,7 @@ using MySqlConnector;
 namespace ConcertBooking.Servers;
 
 /// <summary>Finds or starts a MySQL (or MariaDB) with the service's database in it.</summary>
-public static class MySqlServers
+internal static class MySqlServers
 {
     /// <summary>The connection setting that names a server.</summary>
     public const string Setting = "ConnectionStrings__MySql";
@@ -21,7 +21,7 @@ public static class MySqlServers
         ServerOptions options, IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
         var named = Environment.GetEnvironmentVariable(ProgramSetting);
-        var ways = new ServerWays(
+        var sources = new ServerSources(
             "MySQL",
             Setting,
             UseNamedAsync,
@@ -31,7 +31,7 @@ public static class MySqlServers
         {
             LocalOnly = !string.IsNullOrEmpty(named) || options.TlsFolder is not null || options.MySqlArguments.Count > 0,
         };
-        return ServerFinder.FindAsync(ways, options, progress, cancellationToken);
+        return ServerFinder.FindAsync(sources, options, progress, cancellationToken);
     }
 
     /// <summary>Creates an empty database beside the given one on a running server.</summary>
@@ -69,7 +69,8 @@ public static class MySqlServers
         }
     }
 
-    private static Task<Server?> StartContainerAsync(ServerOptions options, IProgress<string>? progress, CancellationToken cancellationToken) =>
+    private static Task<Server?> StartContainerAsync(
+        ServerOptions options, IProgress<string>? progress, CancellationToken cancellationToken) =>
         ContainerServer.TryStartAsync(
             Image,
             port => new ContainerPlan(

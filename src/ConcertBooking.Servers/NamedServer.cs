@@ -1,7 +1,7 @@
 namespace ConcertBooking.Servers;
 
-/// <summary>A server named by a connection setting in the environment. It belongs to somebody else and is never stopped.</summary>
-public sealed class NamedServer(string setting, string connectionString, string description) : Server
+/// <summary>A server named by a connection setting in the environment. It is managed externally and never stopped.</summary>
+internal sealed class NamedServer(string setting, string connectionString, string description) : Server
 {
     public override string ConnectionString => connectionString;
 
@@ -22,5 +22,5 @@ public sealed class NamedServer(string setting, string connectionString, string 
     public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private Task Refuse(string verb) => Task.FromException(new NotSupportedException(
-        $"The server named by {setting} belongs to somebody else and cannot be {verb}; unset {setting} to get a private one."));
+        $"The server named by {setting} is managed externally and cannot be {verb}; unset {setting} to get a private one."));
 }

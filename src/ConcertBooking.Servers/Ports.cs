@@ -4,16 +4,16 @@ using System.Net.Sockets;
 namespace ConcertBooking.Servers;
 
 /// <summary>Free ports on loopback.</summary>
-public static class Ports
+internal static class Ports
 {
-    // Below the range outgoing connections draw from: a client that knocks at a server which is down could
-    // otherwise be given the server's own port, and keep it from coming back.
+    // Below the ephemeral range: a client that connects to a server which is down could otherwise get the server's own port as
+    // its local port, and keep the server from starting again.
     private const int First = 20_000, Last = 32_000;
 
     private static readonly Lock Gate = new();
     private static readonly HashSet<int> Given = [];
 
-    /// <summary>A port nobody listens on. The same process is never given it twice.</summary>
+    /// <summary>A port without a listener. It is returned only once per process.</summary>
     public static int Take()
     {
         lock (Gate)

@@ -12,9 +12,9 @@ internal sealed record ServerProgram(string Name, string Path, int Port, string 
 }
 
 /// <summary>A server started from a program on this machine, with a port and a data folder of its own.</summary>
-public sealed class ProcessServer : Server
+internal sealed class ProcessServer : Server
 {
-    private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(60), StopPatience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60), StopTimeout = TimeSpan.FromSeconds(30);
 
     private readonly ServerProgram _program;
     private ChildProcess? _process;
@@ -27,7 +27,7 @@ public sealed class ProcessServer : Server
         ? $"{_program.Name} (process {process.Id}, {_program.Path}, port {_program.Port})"
         : $"{_program.Name} (stopped, {_program.Path}, port {_program.Port})";
 
-    /// <summary>The process to look at from outside; 0 while it is stopped.</summary>
+    /// <summary>The process id; 0 while it is stopped.</summary>
     public int ProcessId => _process is { HasExited: false } process ? process.Id : 0;
 
     public override async Task StartAsync(CancellationToken cancellationToken = default)
@@ -59,9 +59,9 @@ public sealed class ProcessServer : Server
             }
             catch (Exception exception) when (exception is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
             {
-                if (waited.Elapsed > StartPatience)
+                if (waited.Elapsed > StartTimeout)
                 {
-                    throw Failure($"does not answer after {StartPatience.TotalSeconds:0} s", exception);
+                    throw Failure($"does not answer after {StartTimeout.TotalSeconds:0} s", exception);
                 }
             }
             await Task.Delay(50, cancellationToken);
@@ -69,7 +69,7 @@ public sealed class ProcessServer : Server
     }
 
     public override Task StopAsync(CancellationToken cancellationToken = default) =>
-        _process?.StopAsync(StopPatience, cancellationToken) ?? Task.CompletedTask;
+        _process?.StopAsync(StopTimeout, cancellationToken) ?? Task.CompletedTask;
 
     public override Task KillAsync(CancellationToken cancellationToken = default) => _process?.KillAsync() ?? Task.CompletedTask;
 

@@ -65,7 +65,7 @@ internal static class Programs
         }
         catch (IOException)
         {
-            // It ended before it read everything; its exit code and output tell why.
+            // It ended before it read everything; its exit code and output show why.
         }
         await child.WaitForExitAsync(cancellationToken);
         return (child.ExitCode, child.Log);

@@ -4,7 +4,7 @@ using StackExchange.Redis;
 namespace ConcertBooking.Servers;
 
 /// <summary>Finds or starts a Redis.</summary>
-public static class RedisServers
+internal static class RedisServers
 {
     /// <summary>The connection setting that names a server.</summary>
     public const string Setting = "ConnectionStrings__Redis";
@@ -15,14 +15,17 @@ public static class RedisServers
     public static Task<Server> StartAsync(
         ServerOptions options, IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
-        var ways = new ServerWays(
+        var sources = new ServerSources(
             "Redis",
             Setting,
             UseNamedAsync,
             token => ContainerServer.TryStartAsync(
                 Image,
                 port => new ContainerPlan(
-                    "Redis", Containers.Redis(Image, port, options, Durability(options)), $"{ContainerServer.Host}:{port}", next => ProbeAsync(port, next))
+                    "Redis",
+                    Containers.Redis(Image, port, options, Durability(options)),
+                    $"{ContainerServer.Host}:{port}",
+                    next => ProbeAsync(port, next))
                 { Volume = Containers.VolumeName(options, Containers.RedisVolume) },
                 progress,
                 token),
@@ -31,7 +34,7 @@ public static class RedisServers
         {
             LocalOnly = options.TlsFolder is not null,
         };
-        return ServerFinder.FindAsync(ways, options, progress, cancellationToken);
+        return ServerFinder.FindAsync(sources, options, progress, cancellationToken);
     }
 
     private static async Task<Server> UseNamedAsync(string connectionString, CancellationToken cancellationToken)
@@ -40,7 +43,8 @@ public static class RedisServers
         {
             var settings = ConfigurationOptions.Parse(connectionString);
             settings.AbortOnConnectFail = true;
-            await using var redis = await ConnectionMultiplexer.ConnectAsync(settings).WaitAsync(TimeSpan.FromSeconds(15), cancellationToken);
+            await using var redis = await ConnectionMultiplexer.ConnectAsync(settings)
+                .WaitAsync(TimeSpan.FromSeconds(15), cancellationToken);
             await redis.GetDatabase().PingAsync();
             var version = redis.GetServers().FirstOrDefault(server => server.IsConnected)?.Version;
             return new NamedServer(Setting, connectionString, $"Redis {version}".TrimEnd());
@@ -51,7 +55,8 @@ public static class RedisServers
         }
     }
 
-    private static async Task<Server?> StartLocalAsync(ServerOptions options, IProgress<string>? progress, CancellationToken cancellationToken)
+    private static async Task<Server?> StartLocalAsync(
+        ServerOptions options, IProgress<string>? progress, CancellationToken cancellationToken)
     {
         if (await Apt.FindOrInstallAsync(Apt.Redis, progress, cancellationToken) is not { } path)
         {
@@ -59,7 +64,8 @@ public static class RedisServers
         }
 
         var (_, version) = await Programs.RunAsync(path, ["--version"], cancellationToken: cancellationToken);
-        var number = version.Lines().SelectMany(line => line.Split(' ')).FirstOrDefault(word => word.StartsWith("v=", StringComparison.Ordinal));
+        var number = version.Lines().SelectMany(line => line.Split(' '))
+            .FirstOrDefault(word => word.StartsWith("v=", StringComparison.Ordinal));
         var folder = await ServerFolder.OpenAsync(options.DataDirectory, "redis", progress, cancellationToken);
         var port = Ports.Take();
         var server = new ProcessServer(new ServerProgram(

@@ -1,7 +1,7 @@
 namespace ConcertBooking.Servers;
 
-/// <summary>The ways to one kind of server; a way that is closed on this machine answers null.</summary>
-internal sealed record ServerWays(
+/// <summary>The sources of one kind of server; one that is not available on this machine returns null.</summary>
+internal sealed record ServerSources(
     string Name,
     string Setting,
     Func<string, CancellationToken, Task<Server>> UseNamed,
@@ -9,53 +9,54 @@ internal sealed record ServerWays(
     Func<CancellationToken, Task<Server?>> StartLocal,
     string Advice)
 {
-    /// <summary>A program was named for the local way, so Docker is not asked.</summary>
+    /// <summary>A local program was configured, so Docker is not used.</summary>
     public bool LocalOnly { get; init; }
 
-    /// <summary>The local way always works, so a missing image is no reason to give up even when containers were asked for.</summary>
-    public bool HasSubstitute { get; init; }
+    /// <summary>The local source always works, so a missing image is no failure even when containers were requested.</summary>
+    public bool AlwaysStartsLocally { get; init; }
 }
 
-/// <summary>The order in which servers are looked for: named in the environment, containers, programs on this machine.</summary>
+/// <summary>Tries the sources of a server in order: named in the environment, containers, programs on this machine.</summary>
 internal static class ServerFinder
 {
-    /// <summary>Environment variable that forces a way: <c>containers</c> or <c>local</c>.</summary>
-    public const string WaySetting = "CONCERT_BOOKING_SERVERS";
+    /// <summary>Environment variable that forces a source: <c>containers</c> or <c>local</c>.</summary>
+    public const string SourceSetting = "CONCERT_BOOKING_SERVERS";
 
     public static async Task<Server> FindAsync(
-        ServerWays ways, ServerOptions options, IProgress<string>? progress, CancellationToken cancellationToken)
+        ServerSources sources, ServerOptions options, IProgress<string>? progress, CancellationToken cancellationToken)
     {
-        if (options.AllowNamed && Environment.GetEnvironmentVariable(ways.Setting) is { Length: > 0 } named)
+        if (options.AllowNamed && Environment.GetEnvironmentVariable(sources.Setting) is { Length: > 0 } named)
         {
-            return Report(progress, ways, await ways.UseNamed(named, cancellationToken));
+            return Report(progress, sources, await sources.UseNamed(named, cancellationToken));
         }
 
-        var forced = Environment.GetEnvironmentVariable(WaySetting);
+        var forced = Environment.GetEnvironmentVariable(SourceSetting);
         if (forced is not (null or "" or "containers" or "local"))
         {
-            throw new ServerNotFoundException($"{WaySetting} is \"{forced}\" but must be \"containers\" or \"local\", or not set.");
+            throw new ServerNotFoundException($"{SourceSetting} is \"{forced}\" but must be \"containers\" or \"local\", or not set.");
         }
 
-        if (forced != "local" && !ways.LocalOnly)
+        if (forced != "local" && !sources.LocalOnly)
         {
-            if (await ways.StartContainer(cancellationToken) is { } container)
+            if (await sources.StartContainer(cancellationToken) is { } container)
             {
-                return Report(progress, ways, container);
+                return Report(progress, sources, container);
             }
 
-            if (forced == "containers" && !ways.HasSubstitute)
+            if (forced == "containers" && !sources.AlwaysStartsLocally)
             {
                 throw new ServerNotFoundException(
-                    $"{WaySetting} asks for containers, but {ways.Name} could not be started in one: is a Docker engine running, with its images?");
+                    $"{SourceSetting} asks for containers, but {sources.Name} could not be started in one: "
+                    + "is a Docker engine running, with its images?");
             }
         }
 
-        return Report(progress, ways, await ways.StartLocal(cancellationToken) ?? throw new ServerNotFoundException(ways.Advice));
+        return Report(progress, sources, await sources.StartLocal(cancellationToken) ?? throw new ServerNotFoundException(sources.Advice));
     }
 
-    private static Server Report(IProgress<string>? progress, ServerWays ways, Server server)
+    private static Server Report(IProgress<string>? progress, ServerSources sources, Server server)
     {
-        progress?.Report($"{ways.Name}: {server.Description}");
+        progress?.Report($"{sources.Name}: {server.Description}");
         return server;
     }
 }

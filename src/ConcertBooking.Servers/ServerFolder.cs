@@ -11,7 +11,7 @@ internal sealed class ServerFolder : IAsyncDisposable
 
     public bool IsTemporary { get; }
 
-    /// <param name="kind">Sub-folder: data of one program and version mean nothing to another.</param>
+    /// <param name="kind">Sub-folder: data of one program and version cannot be used by another.</param>
     public static async Task<ServerFolder> OpenAsync(
         string? root, string kind, IProgress<string>? progress, CancellationToken cancellationToken)
     {
@@ -24,7 +24,7 @@ internal sealed class ServerFolder : IAsyncDisposable
 
         var path = System.IO.Path.Combine(System.IO.Path.GetFullPath(root), kind);
         CreatePrivate(path);
-        await EndOrphanAsync(path, progress, cancellationToken);
+        await KillOrphanAsync(path, progress, cancellationToken);
         return new ServerFolder(path, isTemporary: false);
     }
 
@@ -62,10 +62,10 @@ internal sealed class ServerFolder : IAsyncDisposable
     }
 
     /// <summary>
-    /// A server that outlived an earlier run still holds this folder, and a second one would only wait for its lock.
-    /// The folder is ours alone, so the process is too.
+    /// Kills a server of an earlier run that still uses this folder; a second one would only wait for its lock. The folder is
+    /// private, so the process is ours.
     /// </summary>
-    public static async Task EndOrphanAsync(string path, IProgress<string>? progress, CancellationToken cancellationToken)
+    public static async Task KillOrphanAsync(string path, IProgress<string>? progress, CancellationToken cancellationToken)
     {
         if (!OperatingSystem.IsLinux())
         {
@@ -95,7 +95,7 @@ internal sealed class ServerFolder : IAsyncDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return false; // gone, or somebody else's
+            return false; // ended, or of another user
         }
     }
 }

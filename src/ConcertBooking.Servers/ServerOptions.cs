@@ -1,6 +1,6 @@
 namespace ConcertBooking.Servers;
 
-/// <summary>What kind of server is wanted.</summary>
+/// <summary>Options for the servers to find or start.</summary>
 public sealed record ServerOptions
 {
     /// <summary>Folder for data that survive a restart; null: temporary data, cheap durability, deleted on dispose.</summary>
@@ -8,7 +8,7 @@ public sealed record ServerOptions
 
     /// <summary>
     /// Whether a server named by <c>ConnectionStrings__MySql</c>, <c>ConnectionStrings__Redis</c> or
-    /// <c>ConnectionStrings__Kafka</c> may be used. Tests that kill servers say false.
+    /// <c>ConnectionStrings__Kafka</c> may be used. False for tests that kill servers.
     /// </summary>
     public bool AllowNamed { get; init; } = true;
 
@@ -29,5 +29,5 @@ public sealed record ServerOptions
     internal bool Persistent => DataDirectory is not null;
 }
 
-/// <summary>No way to get a server led anywhere; the message is one sentence on what to do.</summary>
+/// <summary>No source could provide a server; the message is one sentence on what to do.</summary>
 public sealed class ServerNotFoundException(string message, Exception? inner = null) : Exception(message, inner);

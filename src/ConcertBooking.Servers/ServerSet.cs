@@ -2,7 +2,7 @@ using System.Runtime.ExceptionServices;
 
 namespace ConcertBooking.Servers;
 
-/// <summary>The three servers the service needs, found or started side by side.</summary>
+/// <summary>The three servers that the service needs, found or started in parallel.</summary>
 public sealed class ServerSet : IAsyncDisposable
 {
     private ServerSet(Server mySql, Server redis, Server kafka) => (MySql, Redis, Kafka) = (mySql, redis, kafka);
@@ -21,8 +21,8 @@ public sealed class ServerSet : IAsyncDisposable
         [KafkaServers.Setting] = Kafka.ConnectionString,
     };
 
-    /// <summary>Finds or starts all three; when one fails, the others are ended again.</summary>
-    /// <exception cref="ServerNotFoundException">A server can be had in no way; the message says what to install.</exception>
+    /// <summary>Finds or starts all three; when one fails, the others are stopped.</summary>
+    /// <exception cref="ServerNotFoundException">No source provides a server; the message says what to install.</exception>
     public static async Task<ServerSet> FindAsync(
         ServerOptions options, IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
@@ -34,7 +34,7 @@ public sealed class ServerSet : IAsyncDisposable
             Task.Run(() => KafkaServers.StartAsync(options, progress, stop.Token), stop.Token),
         ];
 
-        // What is missing is told in one go; any other failure is reason to stop the rest.
+        // Missing servers are reported together; any other failure stops the rest.
         var missing = new List<ServerNotFoundException>();
         Exception? failure = null;
         await foreach (var start in Task.WhenEach(starts).WithCancellation(CancellationToken.None))

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 
 namespace ConcertBooking.Servers;
 
-/// <summary>What a subcommand of the service printed and how it ended.</summary>
+/// <summary>The exit code and output of a subcommand of the service.</summary>
 public sealed record ServiceResult(int ExitCode, string Output, string Error);
 
 /// <summary>The service's program as a process of its own, on free ports unless the settings say otherwise.</summary>
@@ -13,7 +13,7 @@ public sealed class ServiceProcess : IAsyncDisposable
     /// <summary>Names the program to start, e.g. the native binary; unset: what this build built.</summary>
     public const string BinarySetting = "CONCERT_BOOKING_BINARY";
 
-    private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(5) };
 
     private static readonly Lazy<string> Binary = new(FindBinary);
@@ -34,11 +34,11 @@ public sealed class ServiceProcess : IAsyncDisposable
 
     public int ProcessId => _process.Id;
 
-    /// <summary>MB of memory that it occupies. Linux only.</summary>
+    /// <inheritdoc cref="ChildProcess.ResidentMegabytes"/>
     public long ResidentMegabytes => _process.ResidentMegabytes;
 
-    /// <inheritdoc cref="ChildProcess.OwnMegabytes"/>
-    public long OwnMegabytes => _process.OwnMegabytes;
+    /// <inheritdoc cref="ChildProcess.AnonymousMegabytes"/>
+    public long AnonymousMegabytes => _process.AnonymousMegabytes;
 
     public bool HasExited => _process.HasExited;
 
@@ -60,7 +60,7 @@ public sealed class ServiceProcess : IAsyncDisposable
         CancellationToken cancellationToken = default)
     {
         var environment = new Dictionary<string, string?>(settings);
-        // Container images set it, and it would quarrel with the address chosen here.
+        // Container images set it, and it would conflict with the address chosen here.
         environment.TryAdd("ASPNETCORE_HTTP_PORTS", null);
         environment.TryAdd("ASPNETCORE_URLS", $"http://127.0.0.1:{Ports.Take()}");
         environment.TryAdd("Management__Port", $"{Ports.Take()}");
@@ -118,9 +118,9 @@ public sealed class ServiceProcess : IAsyncDisposable
 
     /// <summary>SIGTERM, and SIGKILL when it still runs after that time.</summary>
     /// <returns>The exit code.</returns>
-    public async Task<int> StopAsync(TimeSpan patience, CancellationToken cancellationToken = default)
+    public async Task<int> StopAsync(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
-        await _process.StopAsync(patience, cancellationToken);
+        await _process.StopAsync(timeout, cancellationToken);
         return _process.ExitCode;
     }
 
@@ -137,7 +137,7 @@ public sealed class ServiceProcess : IAsyncDisposable
     private async Task WaitForAnswerAsync(string path, CancellationToken cancellationToken)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        deadline.CancelAfter(StartPatience);
+        deadline.CancelAfter(StartTimeout);
         var last = "no answer yet";
         try
         {
@@ -159,7 +159,7 @@ public sealed class ServiceProcess : IAsyncDisposable
                 }
                 catch (OperationCanceledException) when (!deadline.IsCancellationRequested)
                 {
-                    last = $"no answer in {Http.Timeout.TotalSeconds:0} s"; // on a busy machine it may come yet
+                    last = $"no answer in {Http.Timeout.TotalSeconds:0} s"; // on a busy machine it may still answer
                 }
                 await Task.Delay(25, deadline.Token);
             }
@@ -167,7 +167,8 @@ public sealed class ServiceProcess : IAsyncDisposable
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new InvalidOperationException(
-                $"The service does not answer {path} with 200 after {StartPatience.TotalSeconds:0} s ({last}). Its last lines:\n{_process.Log.Tail(30)}");
+                $"The service does not answer {path} with 200 after {StartTimeout.TotalSeconds:0} s ({last}). "
+                + $"Its last lines:\n{_process.Log.Tail(30)}");
         }
         throw new InvalidOperationException(
             $"The service ended at start with exit code {_process.ExitCode}. Its last lines:\n{_process.Log.Tail(30)}");
@@ -182,19 +183,20 @@ public sealed class ServiceProcess : IAsyncDisposable
                 : throw new FileNotFoundException($"{BinarySetting} names {named}, which is not a program.");
         }
 
-        // The build wrote down where it put the service's assembly; its program lies beside it.
+        // The build records where it put the service's assembly; its program lies beside it.
         var assembly = BuildFacts.Get("ServiceAssembly");
         var program = Path.ChangeExtension(assembly, OperatingSystem.IsWindows() ? ".exe" : null)!;
         return File.Exists(program)
             ? program
-            : throw new FileNotFoundException($"The service is not where it was built, {program}: build again, or name a program in {BinarySetting}.");
+            : throw new FileNotFoundException(
+                $"The service is not where it was built, {program}: build again, or name a program in {BinarySetting}.");
     }
 }
 
-/// <summary>What the build of this assembly left in its attributes.</summary>
+/// <summary>Build metadata in the attributes of this assembly.</summary>
 internal static class BuildFacts
 {
     public static string Get(string key) =>
         typeof(BuildFacts).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().FirstOrDefault(fact => fact.Key == key)?.Value
-        ?? throw new InvalidOperationException($"This build does not tell its {key}.");
+        ?? throw new InvalidOperationException($"This build does not record its {key}.");
 }

@@ -3,9 +3,9 @@ using System.Diagnostics;
 namespace ConcertBooking.Servers;
 
 /// <summary>
-/// Ends what this process started when this process dies without a chance to do so itself (kill -9, a crash).
-/// A shell reads the list from a pipe; when the pipe closes, whatever is still on the list is ended.
-/// Linux's parent-death signal would not do: it follows the thread that forked, and pool threads come and go.
+/// Watchdog that cleans up what this process started when it dies without doing so itself (kill -9, a crash). A shell reads
+/// the list from a pipe; when the pipe closes, everything still on the list is ended. Linux's parent-death signal does not
+/// work here: it follows the thread that forked, and pool threads come and go.
 /// </summary>
 internal static class Watchdog
 {
@@ -39,11 +39,11 @@ internal static class Watchdog
     private static readonly Lock Gate = new();
     private static Process? _shell;
 
-    public static void Add(WatchedKind kind, string name) => Tell('+', kind, name);
+    public static void Add(WatchedKind kind, string name) => Send('+', kind, name);
 
-    public static void Remove(WatchedKind kind, string name) => Tell('-', kind, name);
+    public static void Remove(WatchedKind kind, string name) => Send('-', kind, name);
 
-    private static void Tell(char sign, WatchedKind kind, string name)
+    private static void Send(char sign, WatchedKind kind, string name)
     {
         if (OperatingSystem.IsWindows())
         {
@@ -67,7 +67,7 @@ internal static class Watchdog
 
     private static Process Start()
     {
-        // The outputs go nowhere, or the shell would hold the terminal or pipe of a process that is gone.
+        // The outputs are discarded, or the shell would hold the terminal or pipe of a process that has ended.
         var start = new ProcessStartInfo("/bin/sh") { RedirectStandardInput = true };
         start.ArgumentList.Add("-c");
         start.ArgumentList.Add($"exec >/dev/null 2>&1\n{Script}");

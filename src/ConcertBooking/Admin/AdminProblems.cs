@@ -9,13 +9,13 @@ internal static class AdminProblems
     private static readonly string[] NotChangeable = ["Is not a member that this call changes."];
 
     /// <summary>The members that this call cannot change, by name; null when there is none.</summary>
-    public static Problem? Unknown(IPatch patch) => patch.Unknown is { Count: > 0 } unknown
+    public static Problem? UnknownMembers(IPatch patch) => patch.Unknown is { Count: > 0 } unknown
         ? Problems.InvalidRequest.With(unknown.ToDictionary(static member => member.Key, static _ => NotChangeable))
         : null;
 
     /// <summary>
-    /// Moments are kept in UTC and in milliseconds; one without a zone is taken as UTC. Rounded here, as MySQL would,
-    /// so that what is answered is what is stored, and the last moment of all does not become one that no column holds.
+    /// Times are stored in UTC with milliseconds; one without a time zone is taken as UTC. Rounded here, as MySQL would, so that
+    /// the response equals what is stored, and the last valid time is not rounded to one that no column can hold.
     /// </summary>
     public static bool TryUtc(DateTimeOffset moment, out DateTime utc)
     {

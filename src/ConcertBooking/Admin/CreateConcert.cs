@@ -9,7 +9,7 @@ namespace ConcertBooking.Admin;
 public sealed record CreateConcertRequest(
     [property: Required, StringLength(Catalogue.MaximumTitleLength, MinimumLength = 1)] string Title, string? Queue = null);
 
-/// <summary>Adds a concert. A queue named here for the first time starts with the default settings.</summary>
+/// <summary>Adds a concert. A queue that does not exist yet is created with the default settings.</summary>
 internal static class CreateConcert
 {
     public static void Map(IEndpointRouteBuilder routes) =>

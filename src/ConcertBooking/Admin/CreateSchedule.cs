@@ -31,9 +31,12 @@ public static class CreateSchedule
         }
 
         var scheduleId = await database.RunOnceAsync(
-            (connection, _) => Catalogue.AddScheduleAsync(connection, concertId, startsAt, request.Price, request.SeatCount), CancellationToken.None, MySqlLimits.Bulk);
+            (connection, _) => Catalogue.AddScheduleAsync(connection, concertId, startsAt, request.Price, request.SeatCount),
+            CancellationToken.None, MySqlLimits.Bulk);
         return scheduleId is { } id
-            ? TypedResults.Created($"/v1/schedules/{id}/seats", new ScheduleItem(id, startsAt, request.Price, request.SeatCount, request.SeatCount))
+            ? TypedResults.Created(
+                $"/v1/schedules/{id}/seats",
+                new ScheduleItem(id, startsAt, request.Price, request.SeatCount, request.SeatCount))
             : Problems.ConcertNotFound;
     }
 }

@@ -5,15 +5,15 @@ using MySqlConnector;
 namespace ConcertBooking.Admin;
 
 /// <param name="Pending">Waiting to be sent.</param>
-/// <param name="Dead">Refused by Kafka ten times.</param>
-/// <param name="OldestSeconds">The age of the oldest one waiting; 0 when none is.</param>
+/// <param name="Dead">Rejected by Kafka ten times.</param>
+/// <param name="OldestSeconds">The age of the oldest pending event; 0 when there is none.</param>
 public sealed record OutboxCounts(long Pending, long Dead, long OldestSeconds);
 
 /// <param name="Outbox">Events on their way to Kafka.</param>
-/// <param name="DeadLetters">Events that a consumer gave up and nobody has put back; null while Kafka does not answer.</param>
+/// <param name="DeadLetters">Dead letters that were not replayed; null while Kafka cannot be reached.</param>
 public sealed record EventsResponse(OutboxCounts Outbox, long? DeadLetters);
 
-/// <summary>How many events wait, and how many need a decision.</summary>
+/// <summary>Counts pending events, dead events and dead letters.</summary>
 internal static class GetEvents
 {
     public static void Map(IEndpointRouteBuilder routes) =>

@@ -2,7 +2,7 @@ using ConcertBooking.Queue.Room;
 
 namespace ConcertBooking.Admin;
 
-/// <summary>How many wait and how many are admitted, right now.</summary>
+/// <summary>Reads the settings and current counts of a queue.</summary>
 internal static class GetQueue
 {
     public static void Map(IEndpointRouteBuilder routes) =>

@@ -6,11 +6,11 @@ using Dapper;
 
 namespace ConcertBooking.Admin;
 
-/// <summary>What is not given stays as it is; a new queue needs the first two.</summary>
-/// <param name="MaxActive">Places at most; lowering it throws nobody out.</param>
-/// <param name="ActiveSeconds">Length of an admission given from now on.</param>
+/// <summary>Members that are left out keep their value; a new queue needs the first two.</summary>
+/// <param name="MaxActive">Maximum number of admitted users; lowering it ends no admission.</param>
+/// <param name="ActiveSeconds">Duration of admissions from now on.</param>
 /// <param name="AdmitPerSecond">Admissions per second at most; 0: as many as there are places.</param>
-/// <param name="ProofOfWorkBits">What entering costs; a queue that never stated it has the setting <c>Queue__ProofOfWorkBits</c>.</param>
+/// <param name="ProofOfWorkBits">Difficulty of entering; the default is the setting <c>Queue__ProofOfWorkBits</c>.</param>
 public sealed record PutQueueRequest(
     [property: Range(1, 1_000_000)] int? MaxActive = null, [property: Range(1, 86_400)] int? ActiveSeconds = null,
     [property: Range(0, 100_000)] int? AdmitPerSecond = null,
@@ -19,10 +19,10 @@ public sealed record PutQueueRequest(
 /// <param name="Queue">Its name.</param>
 /// <param name="Waiting">How many wait.</param>
 /// <param name="Active">How many are admitted.</param>
-/// <param name="MaxActive">Places at most.</param>
-/// <param name="ActiveSeconds">Length of an admission.</param>
-/// <param name="AdmitPerSecond">Not there: as many as there are places.</param>
-/// <param name="ProofOfWorkBits">Not there: the queue states none.</param>
+/// <param name="MaxActive">Maximum number of admitted users.</param>
+/// <param name="ActiveSeconds">Duration of an admission.</param>
+/// <param name="AdmitPerSecond">Maximum admissions per second; missing: no limit.</param>
+/// <param name="ProofOfWorkBits">Missing: the queue sets none.</param>
 public sealed record QueueResponse(
     string Queue, long Waiting, long Active, int MaxActive, int ActiveSeconds,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? AdmitPerSecond,
@@ -33,7 +33,7 @@ public sealed record QueueResponse(
         counts.AdmitPerSecond == 0 ? null : counts.AdmitPerSecond, queue.OwnProofOfWorkBits);
 }
 
-/// <summary>Makes a queue or changes it, on every instance at once; new places are handed out before the answer is sent.</summary>
+/// <summary>Creates or changes a queue, on all instances at once; new places are filled before the response is sent.</summary>
 internal static class PutQueue
 {
     public static void Map(IEndpointRouteBuilder routes) =>
@@ -44,7 +44,7 @@ internal static class PutQueue
             .WithBodyProblems()
             .WithProblems(Problems.QueueUnavailable);
 
-    /// <summary>The version is above the one before, whatever the clock says, and above that of a row that was lost.</summary>
+    /// <summary>The new version is greater than the previous one, whatever the clock, and than that of a row that was lost.</summary>
     private const string UpsertSql = """
         INSERT INTO queue (queue_name, max_active, active_seconds, admit_per_second, proof_of_work_bits)
           VALUES (@name, @maxActive, @activeSeconds, NULLIF(@admitPerSecond, 0), @proofOfWorkBits)

@@ -10,10 +10,10 @@ namespace ConcertBooking.Admin;
 public sealed record ReplayEventsRequest([property: Required, RegularExpression("^dead$")] string State);
 
 /// <param name="Outbox">Dead rows that are waiting to be sent again.</param>
-/// <param name="DeadLetters">Dead letters that are back on their topic; null when Kafka does not answer.</param>
+/// <param name="DeadLetters">Dead letters that were replayed to their topic; null when Kafka cannot be reached.</param>
 public sealed record ReplayEventsResponse(int Outbox, long? DeadLetters);
 
-/// <summary>Puts back what was given up, with its id and key. What an effect was made of makes none a second time.</summary>
+/// <summary>Replays dead events and dead letters, with their ids and keys; consumers deduplicate by id.</summary>
 internal static class ReplayEvents
 {
     public static void Map(IEndpointRouteBuilder routes) =>
@@ -29,9 +29,12 @@ internal static class ReplayEvents
         """;
 
     private static async Task<IResult> HandleAsync(
-        ReplayEventsRequest request, MySqlDatabase database, DeadLetters deadLetters, OutboxSignal outbox, CancellationToken cancellationToken)
+        ReplayEventsRequest request, MySqlDatabase database, DeadLetters deadLetters, OutboxSignal outbox,
+        CancellationToken cancellationToken)
     {
-        var revived = await database.RunAsync(static (connection, _) => connection.ExecuteAsync(ReviveSql, commandTimeout: MySqlLimits.StatementSeconds), cancellationToken);
+        var revived = await database.RunAsync(
+            static (connection, _) => connection.ExecuteAsync(ReviveSql, commandTimeout: MySqlLimits.StatementSeconds),
+            cancellationToken);
         outbox.Set();
         return TypedResults.Accepted((string?)null, new ReplayEventsResponse(revived, await deadLetters.ReplayAsync()));
     }

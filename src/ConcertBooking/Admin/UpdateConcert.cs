@@ -14,7 +14,7 @@ public sealed record UpdateConcertRequest(
     public Dictionary<string, JsonElement>? Unknown { get; set; }
 }
 
-/// <summary>Changes the named members of a concert; what is left out stays.</summary>
+/// <summary>Changes the given members of a concert; members that are left out keep their value.</summary>
 internal static class UpdateConcert
 {
     public static void Map(IEndpointRouteBuilder routes) =>
@@ -29,11 +29,13 @@ internal static class UpdateConcert
         UPDATE concert SET title = COALESCE(@title, title), queue_name = COALESCE(@queue, queue_name) WHERE concert_id = @concertId
         """;
 
-    private const string SelectSql = "SELECT concert_id AS ConcertId, title AS Title, queue_name AS Queue FROM concert WHERE concert_id = @concertId";
+    private const string SelectSql = """
+        SELECT concert_id AS ConcertId, title AS Title, queue_name AS Queue FROM concert WHERE concert_id = @concertId
+        """;
 
     private static async Task<IResult> HandleAsync(long concertId, UpdateConcertRequest request, MySqlDatabase database)
     {
-        if (AdminProblems.Unknown(request) is { } unknown)
+        if (AdminProblems.UnknownMembers(request) is { } unknown)
         {
             return unknown;
         }
@@ -51,8 +53,12 @@ internal static class UpdateConcert
                     await Catalogue.EnsureQueueAsync(connection, request.Queue);
                 }
 
-                await connection.ExecuteAsync(UpdateSql, new { concertId, title = request.Title, queue = request.Queue }, commandTimeout: MySqlLimits.StatementSeconds);
-                return await connection.QueryFirstOrDefaultAsync<ConcertRow>(SelectSql, new { concertId }, commandTimeout: MySqlLimits.StatementSeconds);
+                await connection.ExecuteAsync(
+                    UpdateSql,
+                    new { concertId, title = request.Title, queue = request.Queue },
+                    commandTimeout: MySqlLimits.StatementSeconds);
+                return await connection.QueryFirstOrDefaultAsync<ConcertRow>(
+                    SelectSql, new { concertId }, commandTimeout: MySqlLimits.StatementSeconds);
             },
             CancellationToken.None);
         return row is null ? Problems.ConcertNotFound : TypedResults.Ok(new ConcertItem(row.ConcertId, row.Title, row.Queue));

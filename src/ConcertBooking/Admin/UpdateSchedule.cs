@@ -7,7 +7,8 @@ using Dapper;
 namespace ConcertBooking.Admin;
 
 /// <param name="Price">Whole points; holds keep the price at which they were made.</param>
-public sealed record UpdateScheduleRequest(DateTimeOffset? StartsAt = null, [property: Range(0L, CreateSchedule.MaximumPrice)] long? Price = null) : IPatch
+public sealed record UpdateScheduleRequest(
+    DateTimeOffset? StartsAt = null, [property: Range(0L, CreateSchedule.MaximumPrice)] long? Price = null) : IPatch
 {
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Unknown { get; set; }
@@ -33,7 +34,7 @@ internal static class UpdateSchedule
 
     private static async Task<IResult> HandleAsync(long scheduleId, UpdateScheduleRequest request, MySqlDatabase database)
     {
-        if (AdminProblems.Unknown(request) is { } unknown)
+        if (AdminProblems.UnknownMembers(request) is { } unknown)
         {
             return unknown;
         }
@@ -52,8 +53,10 @@ internal static class UpdateSchedule
         var row = await database.RunAsync(
             async (connection, _) =>
             {
-                await connection.ExecuteAsync(UpdateSql, new { scheduleId, startsAt, price = request.Price }, commandTimeout: MySqlLimits.StatementSeconds);
-                return await connection.QueryFirstOrDefaultAsync<ScheduleRow>(SelectSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds);
+                await connection.ExecuteAsync(
+                    UpdateSql, new { scheduleId, startsAt, price = request.Price }, commandTimeout: MySqlLimits.StatementSeconds);
+                return await connection.QueryFirstOrDefaultAsync<ScheduleRow>(
+                    SelectSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds);
             },
             CancellationToken.None);
         return row is null ? Problems.ScheduleNotFound : TypedResults.Ok(row.ToItem());

@@ -1,13 +1,13 @@
 namespace ConcertBooking.Background;
 
-/// <summary>Keeps what goes on and on from filling the log. For one thread.</summary>
+/// <summary>Log throttle: allows a repeated message once a minute. Not thread-safe.</summary>
 internal sealed class LogThrottle(TimeProvider time)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
     private long? _last;
 
-    /// <summary>Whether to say it now.</summary>
+    /// <summary>Whether to log the message now.</summary>
     public bool IsDue()
     {
         if (_last is { } last && time.GetElapsedTime(last) < Interval)

@@ -1,14 +1,13 @@
 namespace ConcertBooking.Background;
 
 /// <summary>
-/// Background work that is done again and again. No failure of one round ends it, let alone the service: an outage
-/// is quiet, because <c>readyz</c> and its log tell of it; anything else is logged, and the next round tries again.
+/// Periodic background work. A failed round ends neither the work nor the service: an outage is logged at debug level only,
+/// because <c>readyz</c> and the health check report it; anything else is logged, and the next round tries again.
 /// </summary>
 internal abstract partial class PeriodicService(TimeSpan interval, TimeProvider time, ILogger logger) : BackgroundService
 {
     protected TimeProvider Time => time;
 
-    /// <summary>One round.</summary>
     protected abstract Task RoundAsync(CancellationToken stoppingToken);
 
     protected sealed override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -24,7 +23,7 @@ internal abstract partial class PeriodicService(TimeSpan interval, TimeProvider 
             {
                 if (exception is DatabaseUnavailableException or RedisUnavailableException)
                 {
-                    LogPutOff(logger, GetType().Name, exception.Message);
+                    LogDeferred(logger, GetType().Name, exception.Message);
                 }
                 else
                 {
@@ -35,8 +34,8 @@ internal abstract partial class PeriodicService(TimeSpan interval, TimeProvider 
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Work} put off: {Reason}")]
-    private static partial void LogPutOff(ILogger logger, string work, string reason);
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Work} deferred: {Reason}")]
+    private static partial void LogDeferred(ILogger logger, string work, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Work} failed, trying again: {Reason}")]
     private static partial void LogFailed(ILogger logger, string work, string reason);

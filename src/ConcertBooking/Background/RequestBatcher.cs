@@ -7,11 +7,14 @@ internal sealed class BatchTimeoutException() : Exception("The request waited to
 
 /// <summary>
 /// Request batcher: requests that arrive at the same time share one call. One call is in flight at a time; requests that
-/// arrive meanwhile form the next batch, in order. A single request is sent at once; in a crowd a round trip is shared.
+/// arrive meanwhile form the next batch, in order. A single request is sent at once; under load requests share a round trip.
 /// </summary>
 /// <param name="call">Returns the responses in the order of the requests.</param>
 /// <param name="maximumBatchSize">Requests in one call.</param>
-/// <param name="pause">Delay after a call before the next one. Requests that arrive in it wait for its end, so that a crowd shares fewer calls.</param>
+/// <param name="pause">
+/// Delay after a call before the next one. Requests that arrive during it wait for its end, so that under load more requests
+/// share a call.
+/// </param>
 internal sealed class RequestBatcher<TRequest, TResponse>(
     Func<IReadOnlyList<TRequest>, Task<IReadOnlyList<TResponse>>> call, int maximumBatchSize, TimeSpan pause = default)
 {
@@ -29,7 +32,7 @@ internal sealed class RequestBatcher<TRequest, TResponse>(
     }
 
     /// <exception cref="BatchTimeoutException">After 5 s.</exception>
-    /// <exception cref="Exception">Whatever the call threw; it fails all requests that are waiting, since they waited for it.</exception>
+    /// <exception cref="Exception">The exception of the call; it fails all requests that are waiting, since they waited for it.</exception>
     public Task<TResponse> EnqueueAsync(TRequest request)
     {
         var waiter = new Waiter(request);

@@ -9,7 +9,8 @@ internal static class Seed
 {
     private const long Price = 50_000;
 
-    private static readonly string[] Titles = ["Moonlight Sonata Live", "Harbour Lights Festival", "The Quiet Hour", "Strings at Dusk", "Northern Choir"];
+    private static readonly string[] Titles =
+        ["Moonlight Sonata Live", "Harbour Lights Festival", "The Quiet Hour", "Strings at Dusk", "Northern Choir"];
 
     public static async Task<int> RunAsync(IConfiguration configuration, string[] arguments)
     {

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace ConcertBooking.Commands;
 
-/// <summary>Signs an access token with <c>Auth__SigningKey</c>: the way to the first admin where no issuer does it.</summary>
+/// <summary>Signs an access token with <c>Auth__SigningKey</c>: how to get the first admin without an issuer.</summary>
 internal static class SignToken
 {
     private const int MaximumMinutes = 30 * 24 * 60;
@@ -24,13 +24,13 @@ internal static class SignToken
             };
             if (!known)
             {
-                return Refuse();
+                return ReportUsage();
             }
         }
 
         if (user == 0)
         {
-            return Refuse();
+            return ReportUsage();
         }
 
         var read = new Settings.Reader(configuration);
@@ -39,13 +39,13 @@ internal static class SignToken
             throw new SettingException("Auth__Authority", "names who signs the access tokens; get one there");
         }
 
-        var settings = AuthSettings.Load(read, development: false); // a key that is made up would open nothing
+        var settings = AuthSettings.Load(read, development: false); // a generated key would be useless
         var claim = role switch { "admin" => settings.AdminRole, "cashier" => settings.CashierRole, _ => null };
         Console.WriteLine(AccessTokenSigner.Sign(settings, user, claim, TimeProvider.System.GetUtcNow(), TimeSpan.FromMinutes(minutes)));
         return 0;
     }
 
-    private static int Refuse()
+    private static int ReportUsage()
     {
         Console.Error.WriteLine($"concert-booking: token takes --user ID, --role admin|cashier and --minutes 1-{MaximumMinutes}");
         return 2;

@@ -4,8 +4,8 @@ using MySqlConnector;
 namespace ConcertBooking.Commands;
 
 /// <summary>
-/// Checks what must be true whatever happened, against the database and Redis, and prints a line for each. Every
-/// statement counts what breaks the rule and what was looked at.
+/// Checks the invariants in the database and Redis, and prints a line for each. Every statement counts the violations and the
+/// rows checked.
 /// </summary>
 internal static class Verify
 {
@@ -48,7 +48,8 @@ internal static class Verify
             WHERE p.published_at IS NULL
             """),
         new("every seat's claim is of a reservation of that seat", """
-            SELECT COUNT(CASE WHEN r.reservation_id IS NULL OR r.schedule_id <> s.schedule_id OR r.seat_no <> s.seat_no THEN 1 END), COUNT(*)
+            SELECT COUNT(CASE WHEN r.reservation_id IS NULL OR r.schedule_id <> s.schedule_id OR r.seat_no <> s.seat_no THEN 1 END),
+                   COUNT(*)
             FROM seat s LEFT JOIN reservation r ON r.reservation_id = s.reservation_id
             WHERE s.reservation_id IS NOT NULL
             """),
@@ -62,38 +63,40 @@ internal static class Verify
     {
         var redis = RedisSettings.Load(configuration);
         var settings = MySqlSession.Settings(Settings.LoadMySql(configuration));
-        (settings.DefaultCommandTimeout, settings.MaximumPoolSize) = (MySqlLimits.VerifySeconds, AtOnce);
+        (settings.DefaultCommandTimeout, settings.MaximumPoolSize) = (MySqlLimits.VerifySeconds, MaxConcurrency);
         await using var mysql = MySqlSession.Source(settings);
-        using var free = new SemaphoreSlim(AtOnce);
-        var counts = Invariants.Select(invariant => CountAsync(mysql, free, invariant)).ToArray();
-        var broken = 0L;
+        using var slots = new SemaphoreSlim(MaxConcurrency);
+        var counts = Invariants.Select(invariant => CountAsync(mysql, slots, invariant)).ToArray();
+        var violationCount = 0L;
         for (var index = 0; index < Invariants.Length; index++)
         {
-            var (violations, looked) = await counts[index];
-            broken += Report(Invariants[index].Name, violations, looked);
+            var (violations, total) = await counts[index];
+            violationCount += Report(Invariants[index].Name, violations, total);
         }
 
-        await TellOfDeadEventsAsync(mysql);
-        broken += await VerifyQueues.RunAsync(mysql, redis);
-        Console.WriteLine(broken == 0 ? "all invariants hold" : $"{broken} violations");
-        return broken == 0 ? 0 : 1;
+        await ReportDeadEventsAsync(mysql);
+        violationCount += await VerifyQueues.RunAsync(mysql, redis);
+        Console.WriteLine(violationCount == 0 ? "all invariants hold" : $"{violationCount} violations");
+        return violationCount == 0 ? 0 : 1;
     }
 
-    /// <summary>Given up by the relay, but neither lost nor hidden: they wait for somebody to look, which breaks no invariant.</summary>
-    private static async Task TellOfDeadEventsAsync(MySqlDataSource mysql)
+    /// <summary>Dead events are not lost: they wait for an operator to replay them, which violates no invariant.</summary>
+    private static async Task ReportDeadEventsAsync(MySqlDataSource mysql)
     {
         await using var command = mysql.CreateCommand("SELECT COUNT(CASE WHEN state = 'DEAD' THEN 1 END), COUNT(*) FROM outbox");
         await using var reader = await command.ExecuteReaderAsync();
         await reader.ReadAsync();
-        Console.WriteLine($"{(reader.GetInt64(0) == 0 ? "ok  " : "note")}  waiting events that Kafka refused for good, to be replayed: {reader.GetInt64(0)} of {reader.GetInt64(1)}");
+        var (dead, all) = (reader.GetInt64(0), reader.GetInt64(1));
+        Console.WriteLine(
+            $"{(dead == 0 ? "ok  " : "note")}  waiting events that Kafka refused for good, to be replayed: {dead} of {all}");
     }
 
-    /// <summary>Statements that run side by side: a million reservations are checked in seconds.</summary>
-    private const int AtOnce = 3;
+    /// <summary>Statements that run in parallel: a million reservations are checked in seconds.</summary>
+    private const int MaxConcurrency = 3;
 
-    private static async Task<(long Violations, long Looked)> CountAsync(MySqlDataSource mysql, SemaphoreSlim free, Invariant invariant)
+    private static async Task<(long Violations, long Total)> CountAsync(MySqlDataSource mysql, SemaphoreSlim slots, Invariant invariant)
     {
-        await free.WaitAsync();
+        await slots.WaitAsync();
         try
         {
             await using var connection = await mysql.OpenConnectionAsync();
@@ -104,13 +107,14 @@ internal static class Verify
         }
         finally
         {
-            free.Release();
+            slots.Release();
         }
     }
 
-    internal static long Report(string name, long violations, long looked)
+    internal static long Report(string name, long violations, long total)
     {
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{(violations == 0 ? "ok  " : "FAIL")}  {name}: {violations} of {looked}"));
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture, $"{(violations == 0 ? "ok  " : "FAIL")}  {name}: {violations} of {total}"));
         return violations;
     }
 }

@@ -5,14 +5,14 @@ using StackExchange.Redis;
 namespace ConcertBooking.Commands;
 
 /// <summary>
-/// Whether the queues in Redis are as they must be. A queue may be over its limit by what a lowered limit left
-/// (<c>grace</c>) and by admissions that are back after a loss because a token of theirs was shown (<c>shown</c>), but not
-/// by those that a payment had used up before the loss.
+/// Checks the invariants of the queues in Redis. A queue may be over its limit by what a lowered limit left (<c>grace</c>) and by
+/// admissions restored after a data loss because their token was presented (<c>shown</c>), but not by those that a payment had
+/// used up before the loss.
 /// </summary>
 internal static class VerifyQueues
 {
-    /// <summary>Members of <c>shown</c> that are looked at in one call.</summary>
-    private const int AtOnce = 500;
+    /// <summary>Members of <c>shown</c> read in one call.</summary>
+    private const int BatchSize = 500;
 
     private const string CountLua = """
         local known = redis.call('HMGET', KEYS[2], 'maxActive', 'grace', 'skew', 'loss')
@@ -22,51 +22,51 @@ internal static class VerifyQueues
           math.max(tonumber(known[1] or 0), tonumber(known[2] or 0)), now, string.match(known[4] or '', ' (%d+) ') or '0'}
         """;
 
-    private sealed class Sums
+    private sealed class Totals
     {
-        public long Over { get; set; }
+        public long OverLimit { get; set; }
         public long Active { get; set; }
-        public long Past { get; set; }
+        public long PastEnd { get; set; }
         public long UsedUp { get; set; }
         public long Shown { get; set; }
-        public long Silent { get; set; }
+        public long Unreachable { get; set; }
         public long Queues { get; set; }
 
-        public void Add(Sums other)
+        public void Add(Totals other)
         {
-            Over += other.Over;
+            OverLimit += other.OverLimit;
             Active += other.Active;
-            Past += other.Past;
+            PastEnd += other.PastEnd;
             UsedUp += other.UsedUp;
             Shown += other.Shown;
-            Silent += other.Silent;
+            Unreachable += other.Unreachable;
         }
     }
 
-    /// <returns>How many violations there are.</returns>
+    /// <returns>The number of violations.</returns>
     public static async Task<long> RunAsync(MySqlDataSource mysql, RedisSettings settings)
     {
-        var sums = new Sums();
+        var totals = new Totals();
         try
         {
             await using var redis = await ConnectionMultiplexer.ConnectAsync(settings.Options);
             var names = await NamesAsync(mysql);
-            sums.Queues = names.Count;
+            totals.Queues = names.Count;
             await EachQueue.RunAsync(names, async name =>
             {
-                var found = new Sums();
+                var queueTotals = new Totals();
                 try
                 {
-                    await LookAsync(mysql, redis.GetDatabase(), name, settings.KeyPrefix, found);
+                    await CheckQueueAsync(mysql, redis.GetDatabase(), name, settings.KeyPrefix, queueTotals);
                 }
                 catch (Exception exception) when (RedisErrors.IsOutage(exception))
                 {
-                    found.Silent++; // in a cluster, others may answer
+                    queueTotals.Unreachable++; // in a cluster, others may answer
                 }
 
-                lock (sums)
+                lock (totals)
                 {
-                    sums.Add(found);
+                    totals.Add(queueTotals);
                 }
             });
         }
@@ -76,10 +76,10 @@ internal static class VerifyQueues
             return 1;
         }
 
-        return Verify.Report("no queue is over its maxActive, but by passes that were shown after a loss", sums.Over, sums.Active)
-            + Verify.Report("no active place is past its end", sums.Past, sums.Active)
-            + Verify.Report("no admission that was used up before a loss is active again", sums.UsedUp, sums.Shown)
-            + (sums.Silent == 0 ? 0 : Verify.Report("queues whose Redis does not answer", sums.Silent, sums.Queues));
+        return Verify.Report("no queue is over its maxActive, but by passes that were shown after a loss", totals.OverLimit, totals.Active)
+            + Verify.Report("no active place is past its end", totals.PastEnd, totals.Active)
+            + Verify.Report("no admission that was used up before a loss is active again", totals.UsedUp, totals.Shown)
+            + (totals.Unreachable == 0 ? 0 : Verify.Report("queues whose Redis does not answer", totals.Unreachable, totals.Queues));
     }
 
     private static async Task<List<string>> NamesAsync(MySqlDataSource mysql)
@@ -95,31 +95,36 @@ internal static class VerifyQueues
         return names;
     }
 
-    private static async Task LookAsync(MySqlDataSource mysql, IDatabase redis, string name, string keyPrefix, Sums sums)
+    private static async Task CheckQueueAsync(MySqlDataSource mysql, IDatabase redis, string name, string keyPrefix, Totals totals)
     {
         var queue = $"{keyPrefix}{{q:{name}}}:";
         RedisKey active = queue + "active", shown = queue + "shown";
         var reply = (RedisResult[])(await redis.ScriptEvaluateAsync(CountLua, [active, queue + "meta"], []))!;
         var (count, limit, now, lostAt) = ((long)reply[0], (long)reply[2], (double)(long)reply[3], (long)reply[4]);
-        sums.Active += count;
-        sums.Past += (long)reply[1];
-        var back = 0L;
-        SortedSetEntry[] some;
-        for (var from = 0L; (some = await redis.SortedSetRangeByRankWithScoresAsync(shown, from, from + AtOnce - 1)).Length > 0; from += AtOnce)
+        totals.Active += count;
+        totals.PastEnd += (long)reply[1];
+        var restored = 0L;
+        for (var from = 0L; ; from += BatchSize)
         {
-            var ends = await redis.SortedSetScoresAsync(active, [.. some.Select(static entry => entry.Element)]);
-            foreach (var (index, entry) in some.Index())
+            var page = await redis.SortedSetRangeByRankWithScoresAsync(shown, from, from + BatchSize - 1);
+            if (page.Length == 0)
+            {
+                break;
+            }
+
+            var ends = await redis.SortedSetScoresAsync(active, [.. page.Select(static entry => entry.Element)]);
+            foreach (var (index, entry) in page.Index())
             {
                 if (ends[index] > now)
                 {
-                    back++;
-                    sums.UsedUp += await IsUsedUpAsync(mysql, name, (long)entry.Element, (long)entry.Score, lostAt) ? 1 : 0;
+                    restored++;
+                    totals.UsedUp += await IsUsedUpAsync(mysql, name, (long)entry.Element, (long)entry.Score, lostAt) ? 1 : 0;
                 }
             }
-        }
+            }
 
-        sums.Shown += back;
-        sums.Over += Math.Max(0, count - back - limit);
+        totals.Shown += restored;
+        totals.OverLimit += Math.Max(0, count - restored - limit);
     }
 
     private static async Task<bool> IsUsedUpAsync(MySqlDataSource mysql, string queue, long userId, long issuedAt, long lostAt)

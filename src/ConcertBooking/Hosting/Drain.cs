@@ -2,20 +2,20 @@
 namespace ConcertBooking.Hosting;
 
 /// <summary>
-/// At SIGTERM readiness fails first and requests are still served for a moment, so that whoever routes here can
-/// notice; only then does Kestrel stop accepting and finish what it has.
+/// Connection draining at shutdown: at SIGTERM readiness fails first while requests are still served, so that load balancers
+/// can notice; only then does Kestrel stop accepting and complete the requests in flight.
 /// </summary>
 internal sealed class Drain(Health health, Settings settings, TimeProvider time) : IHostedLifecycleService
 {
-    /// <summary>What is still under way after the drain has this long to finish.</summary>
-    private static readonly TimeSpan Finish = TimeSpan.FromSeconds(7);
+    /// <summary>How long requests still in flight after the drain have to complete.</summary>
+    private static readonly TimeSpan FinishTimeout = TimeSpan.FromSeconds(7);
 
-    /// <summary>All of stopping, the drain included.</summary>
-    public static TimeSpan Limit(Settings settings) => settings.Drain + Finish;
+    /// <summary>The timeout of the whole shutdown, the drain included.</summary>
+    public static TimeSpan ShutdownTimeout(Settings settings) => settings.Drain + FinishTimeout;
 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
-        health.StopBeingReady();
+        health.MarkStopping();
         await Task.Delay(settings.Drain, time, cancellationToken);
     }
 

@@ -2,39 +2,39 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace ConcertBooking.Hosting;
 
-/// <summary>What one connection and one request may take of the server.</summary>
+/// <summary>Kestrel's limits on connections and requests.</summary>
 internal static class KestrelLimits
 {
     public const int MaximumBodyBytes = 16 * 1024;
 
     /// <summary>
-    /// Requests are small and come in one piece; whoever sends them byte by byte is cut off. A body of 16 KiB has
-    /// 13 s at most: the grace and then this rate.
+    /// Requests are small and arrive in one piece; a client that sends byte by byte (slowloris) is disconnected. A body of 16 KiB
+    /// has 13 s at most: the grace period and then this rate.
     /// </summary>
     private const int MinimumBytesPerSecond = 2048;
 
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan GracePeriod = TimeSpan.FromSeconds(5);
 
-    /// <summary>Longer, since clients open connections ahead of need, and may send in the moment in which one is closed.</summary>
-    private static readonly TimeSpan FirstByteWithin = TimeSpan.FromSeconds(10);
+    /// <summary>Longer, since clients open connections ahead of need, and may send while one is being closed.</summary>
+    private static readonly TimeSpan FirstByteTimeout = TimeSpan.FromSeconds(10);
 
     public static void SetLimits(this KestrelServerOptions kestrel, Settings settings)
     {
         kestrel.AddServerHeader = false;
-        // Without TLS there is no HTTP/2 but by prior knowledge, which nobody here needs.
+        // Without TLS, HTTP/2 would need prior knowledge, which no client here has.
         kestrel.ConfigureEndpointDefaults(endpoint =>
         {
             endpoint.Protocols = HttpProtocols.Http1;
-            endpoint.Use(new ConnectionLimiter(settings.Security, FirstByteWithin).Limit);
+            endpoint.Use(new ConnectionLimiter(settings.Security, FirstByteTimeout).Limit);
         });
         var limits = kestrel.Limits;
-        limits.MaxConcurrentConnections = OpenFiles.Connections(settings);
+        limits.MaxConcurrentConnections = OpenFiles.MaxConnections(settings);
         limits.MaxRequestLineSize = 8 * 1024;
         limits.MaxRequestHeaderCount = 64;
         limits.MaxRequestHeadersTotalSize = 16 * 1024;
         limits.MaxRequestBodySize = MaximumBodyBytes;
         limits.MaxRequestBufferSize = 64 * 1024;
-        limits.RequestHeadersTimeout = Grace;
-        limits.MinRequestBodyDataRate = new MinDataRate(MinimumBytesPerSecond, Grace);
+        limits.RequestHeadersTimeout = GracePeriod;
+        limits.MinRequestBodyDataRate = new MinDataRate(MinimumBytesPerSecond, GracePeriod);
     }
 }

@@ -13,15 +13,15 @@ internal sealed record ListenAddress(string Setting, string Url)
 
     public int Port => _parsed.Port;
 
-    /// <summary>Every address of this machine, which is what Kestrel takes any name but localhost to mean.</summary>
+    /// <summary>Whether it means every address of this machine, as Kestrel interprets any name but localhost.</summary>
     public bool IsAny => Host != "localhost"
         && (!IPAddress.TryParse(Host, out var address) || address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any));
 
-    /// <summary>Where a client on this machine finds it.</summary>
-    public Uri Reachable => new($"http://{(!IsAny ? Host : Host == "[::]" ? "[::1]" : "127.0.0.1")}:{Port}/");
+    /// <summary>The URL for a client on this machine.</summary>
+    public Uri LocalUri => new($"http://{(!IsAny ? Host : Host == "[::]" ? "[::1]" : "127.0.0.1")}:{Port}/");
 }
 
-/// <summary>The addresses of the API, and last the management address on the host of the first.</summary>
+/// <summary>The listen addresses: those of the API, and last the management address, on the host of the first.</summary>
 internal static class ListenAddresses
 {
     private const string UrlsSetting = "ASPNETCORE_URLS";
@@ -39,43 +39,43 @@ internal static class ListenAddresses
             throw new SettingException(UrlsSetting, "names no address");
         }
 
-        if (addresses.FirstOrDefault(address => address.Port == managementPort) is { } same)
+        if (addresses.FirstOrDefault(address => address.Port == managementPort) is { } conflict)
         {
-            throw new SettingException(ManagementSetting, $"{managementPort} is already the port of '{same.Url}'");
+            throw new SettingException(ManagementSetting, $"{managementPort} is already the port of '{conflict.Url}'");
         }
 
-        if (addresses.GroupBy(static address => address.Port).FirstOrDefault(AreTheSame) is { } twice)
+        if (addresses.GroupBy(static address => address.Port).FirstOrDefault(Conflict) is { } duplicate)
         {
-            throw new SettingException(addresses[0].Setting, $"names port {twice.Key} twice");
+            throw new SettingException(addresses[0].Setting, $"names port {duplicate.Key} twice");
         }
 
         return [.. addresses, new ListenAddress(ManagementSetting, $"http://{addresses[0].Host}:{managementPort}")];
     }
 
     /// <summary>
-    /// Whether they can be bound, asked before anything is started: a service that cannot listen has nothing to log but
-    /// this. Bound only, not listened on, so that no client meets a socket that is about to close.
+    /// Checks before anything is started that the addresses can be bound: a service that cannot listen should log nothing but
+    /// this. The sockets are bound but do not listen, so that no client connects to one that is about to close.
     /// </summary>
-    /// <exception cref="SettingException">The first one that cannot be, by its setting.</exception>
+    /// <exception cref="SettingException">The first address that cannot be bound, by its setting.</exception>
     public static void Check(IEnumerable<ListenAddress> addresses)
     {
         foreach (var address in addresses)
         {
-            if (Refusal(address) is { } refusal)
+            if (BindError(address) is { } error)
             {
-                throw new SettingException(address.Setting, $"cannot listen on '{address.Url}': {refusal.Message}");
+                throw new SettingException(address.Setting, $"cannot listen on '{address.Url}': {error.Message}");
             }
         }
     }
 
-    /// <summary>As Kestrel binds: localhost is there when one of both is, and names stand for all addresses.</summary>
-    private static SocketException? Refusal(ListenAddress address)
+    /// <summary>Binds as Kestrel does: localhost needs one of IPv4 and IPv6, and a name stands for all addresses.</summary>
+    private static SocketException? BindError(ListenAddress address)
     {
         if (address.Host == "localhost")
         {
-            var four = Bind(new IPEndPoint(IPAddress.Loopback, address.Port));
-            var six = Bind(new IPEndPoint(IPAddress.IPv6Loopback, address.Port));
-            return IsInUse(four) ? four : IsInUse(six) || four is not null ? six : null;
+            var ipv4 = Bind(new IPEndPoint(IPAddress.Loopback, address.Port));
+            var ipv6 = Bind(new IPEndPoint(IPAddress.IPv6Loopback, address.Port));
+            return IsInUse(ipv4) ? ipv4 : IsInUse(ipv6) || ipv4 is not null ? ipv6 : null;
         }
 
         if (IPAddress.TryParse(address.Host, out var one))
@@ -87,7 +87,7 @@ internal static class ListenAddresses
         return all is null || IsInUse(all) ? all : Bind(new IPEndPoint(IPAddress.Any, address.Port));
     }
 
-    private static bool IsInUse(SocketException? refusal) => refusal?.SocketErrorCode == SocketError.AddressAlreadyInUse;
+    private static bool IsInUse(SocketException? error) => error?.SocketErrorCode == SocketError.AddressAlreadyInUse;
 
     private static SocketException? Bind(IPEndPoint endpoint)
     {
@@ -102,16 +102,18 @@ internal static class ListenAddresses
             socket.Bind(endpoint);
             return null;
         }
-        catch (SocketException refusal)
+        catch (SocketException error)
         {
-            return refusal;
+            return error;
         }
     }
 
-    private static bool AreTheSame(IEnumerable<ListenAddress> ofOnePort)
+    private static bool Conflict(IEnumerable<ListenAddress> ofOnePort)
     {
         var hosts = ofOnePort.ToArray();
-        return hosts.Length > 1 && (hosts.Any(static address => address.IsAny) || hosts.DistinctBy(static address => address.Host).Count() < hosts.Length);
+        return hosts.Length > 1
+            && (hosts.Any(static address => address.IsAny)
+                || hosts.DistinctBy(static address => address.Host).Count() < hosts.Length);
     }
 
     private static string[] Split(string text) => text.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
@@ -120,7 +122,7 @@ internal static class ListenAddresses
     {
         try
         {
-            // A socket file or a pipe has no second port for management.
+            // A Unix socket or a pipe has no second port for management.
             var parsed = BindingAddress.Parse(url);
             if (parsed is { Scheme: "http", IsUnixPipe: false, IsNamedPipe: false, Port: > 0 and <= ushort.MaxValue, PathBase: "" })
             {
@@ -129,7 +131,7 @@ internal static class ListenAddresses
         }
         catch (FormatException)
         {
-            // Refused below, like those that parse but cannot be served.
+            // Reported below, like those that parse but cannot be served.
         }
 
         throw new SettingException(UrlsSetting, $"cannot listen on '{url}'; give http://host:port, separated by ;");

@@ -2,8 +2,8 @@ using Microsoft.AspNetCore.Routing.Matching;
 
 namespace ConcertBooking.Hosting;
 
-/// <summary>Endpoint metadata: on which of the two ports it is. Without it an endpoint is part of the API and on its port.</summary>
-/// <param name="Management">For operators: on the management port, and counted against no one's limits.</param>
+/// <summary>Endpoint metadata: the ports that serve it. Without it an endpoint is part of the API and on its port.</summary>
+/// <param name="Management">For operators: on the management port, and exempt from rate limits.</param>
 /// <param name="Api">On the API's port.</param>
 internal sealed record ServedOn(bool Management, bool Api)
 {
@@ -15,9 +15,9 @@ internal sealed record ServedOn(bool Management, bool Api)
 }
 
 /// <summary>
-/// Makes the port that a connection came in by part of routing: what is not on that port does not exist for it,
-/// however the path is spelled and whatever the Host header says. Goes before the choice by method, so that a verb that
-/// an endpoint does not take is 405 on its own port and 404 on the other.
+/// Matcher policy that routes by the local port of a connection: an endpoint of the other port does not exist for it, whatever
+/// the spelling of the path or the Host header. Runs before matching by method, so that a method that an endpoint does not
+/// support is 405 on its own port and 404 on the other.
 /// </summary>
 internal sealed class PortPolicy(Settings settings) : MatcherPolicy, INodeBuilderPolicy
 {

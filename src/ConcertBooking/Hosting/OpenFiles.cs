@@ -3,40 +3,43 @@ using System.Globalization;
 namespace ConcertBooking.Hosting;
 
 /// <summary>
-/// The limit of open files (<c>ulimit -n</c>), which a connection counts against. Where it is reached, the runtime
-/// ends the process ("Out of memory"), so fewer connections are taken than it would allow.
+/// The limit of open files (<c>ulimit -n</c>), which connections count against. When it is reached, the runtime ends the process
+/// ("Out of memory"), so the server accepts fewer connections than the limit would allow.
 /// </summary>
 internal static partial class OpenFiles
 {
-    /// <summary>What the process has open besides clients and MySQL: libraries, Redis, Kafka, timers; 243 were counted.</summary>
-    private const int Others = 400;
+    /// <summary>Files open besides clients and MySQL: libraries, Redis, Kafka, timers; 243 were measured.</summary>
+    private const int ReservedFiles = 400;
 
-    /// <summary>How many connections are taken: <c>Limits__MaxConnections</c>, or what the limit of open files leaves.</summary>
-    public static int Connections(Settings settings) =>
-        (int)Math.Clamp((Limit() ?? long.MaxValue) - settings.MaxPoolSize - Others, 1, settings.Security.MaxConnections);
+    /// <summary>How many connections are accepted: <c>Limits__MaxConnections</c>, or what the limit of open files leaves.</summary>
+    public static int MaxConnections(Settings settings) =>
+        (int)Math.Clamp((Limit() ?? long.MaxValue) - settings.MaxPoolSize - ReservedFiles, 1, settings.Security.MaxConnections);
 
-    /// <summary>Logs the difference, once at start.</summary>
-    public static void WarnOfFewer(Settings settings, ILogger logger)
+    /// <summary>Logs at start when fewer connections are accepted than configured.</summary>
+    public static void WarnIfReduced(Settings settings, ILogger logger)
     {
-        if (Connections(settings) is var possible && possible < settings.Security.MaxConnections)
+        if (MaxConnections(settings) is var possible && possible < settings.Security.MaxConnections)
         {
-            LogFewer(logger, settings.Security.MaxConnections, Limit(), possible);
+            LogReduced(logger, settings.Security.MaxConnections, Limit(), possible);
         }
     }
 
-    /// <summary>Null: there is none, or the system does not say.</summary>
+    /// <returns>Null when there is no limit, or the system does not report one.</returns>
     private static long? Limit()
     {
-        const string Limits = "/proc/self/limits";
+        const string Limits = "/proc/self/limits", Name = "Max open files";
+        if (!File.Exists(Limits)
+            || File.ReadLines(Limits).FirstOrDefault(static line => line.StartsWith(Name, StringComparison.Ordinal)) is not { } line)
+        {
+            return null;
+        }
 
         // "Max open files            1024                 524288               files": soft, then hard.
-        return File.Exists(Limits)
-            && File.ReadLines(Limits).FirstOrDefault(static line => line.StartsWith("Max open files", StringComparison.Ordinal)) is { } line
-            && long.TryParse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[3], NumberStyles.None, CultureInfo.InvariantCulture, out var limit)
-                ? limit : null;
+        var soft = line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[3];
+        return long.TryParse(soft, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) ? limit : null;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message =
-        "Limits__MaxConnections is {Configured}, but the limit of open files (ulimit -n) is {Limit}: {Possible} connections are taken")]
-    private static partial void LogFewer(ILogger logger, int configured, long? limit, int possible);
+        "Limits__MaxConnections is {Configured}, but the limit of open files (ulimit -n) is {Limit}: {Possible} connections are accepted")]
+    private static partial void LogReduced(ILogger logger, int configured, long? limit, int possible);
 }

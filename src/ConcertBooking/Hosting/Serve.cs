@@ -13,7 +13,7 @@ using Scalar.AspNetCore;
 
 namespace ConcertBooking.Hosting;
 
-/// <summary>The service: its parts, its pipeline and the list of its slices.</summary>
+/// <summary>The serve command: registers the services, builds the middleware pipeline and runs the host.</summary>
 internal static class Serve
 {
     private const string MetricsPath = "/metrics";
@@ -26,7 +26,7 @@ internal static class Serve
         await using var app = builder.Build();
         app.Services.CheckTracing(settings, builder.Configuration);
         Configure(app, settings);
-        OpenFiles.WarnOfFewer(settings, app.Logger);
+        OpenFiles.WarnIfReduced(settings, app.Logger);
         await app.RunAsync();
         return 0;
     }
@@ -34,10 +34,12 @@ internal static class Serve
     private static void AddServices(WebApplicationBuilder builder, Settings settings)
     {
         builder.Logging.AddLogs(settings);
-        builder.WebHost.UseUrls([.. settings.Addresses.Select(static address => address.Url)]).UseSetting(WebHostDefaults.HttpPortsKey, ""); // they are among the addresses
+        // The port settings are already among the addresses.
+        builder.WebHost.UseUrls([.. settings.Addresses.Select(static address => address.Url)])
+            .UseSetting(WebHostDefaults.HttpPortsKey, "");
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings));
         var services = builder.Services;
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = Drain.Limit(settings));
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = Drain.ShutdownTimeout(settings));
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         services.AddSingleton(settings);
         services.AddSingleton(TimeProvider.System);
@@ -72,7 +74,7 @@ internal static class Serve
         services.AddSingleton<HoldLimits>();
         if (settings.Api)
         {
-            services.AddHostedService<SweepQueues>(); // where nobody can ask, nobody's time passes
+            services.AddHostedService<SweepQueues>(); // without the API no client waits here
         }
 
         services.AddSingleton<QueuePositionBroadcaster>();
@@ -148,7 +150,7 @@ internal static class Serve
             .WithMetadata(new SecurityHeadersMiddleware.OwnScripts());
     }
 
-    /// <summary>While draining, every answer asks its client to leave, so that none is on a connection when it is closed.</summary>
+    /// <summary>While draining, every response closes its connection, so that no client still uses one at shutdown.</summary>
     private static void UseConnectionCloseWhileDraining(this WebApplication app)
     {
         var health = app.Services.GetRequiredService<Health>();

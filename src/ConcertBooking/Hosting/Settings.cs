@@ -28,15 +28,15 @@ internal sealed class Settings
     public required AuthSettings Auth { get; init; }
     public required byte[] QueueTokenSigningKey { get; init; }
 
-    /// <summary>Places of a queue whose row states none.</summary>
+    /// <summary>Places of a queue whose row sets none.</summary>
     public required int QueueMaxActive { get; init; }
     public required TimeSpan QueueActive { get; init; }
 
-    /// <summary>A waiting place is dropped when its owner has not asked for this long.</summary>
+    /// <summary>A waiting place is dropped when its client has not polled for this long.</summary>
     public required TimeSpan QueueIdle { get; init; }
     public required int QueueMaxWaiting { get; init; }
 
-    /// <summary>How long nobody is admitted after Redis lost its data, so that passes can be shown first.</summary>
+    /// <summary>How long no user is admitted after Redis lost its data, so that passes can be presented first.</summary>
     public required TimeSpan QueueSettle { get; init; }
 
     /// <summary>Admission slows while holds take longer than this.</summary>
@@ -48,11 +48,12 @@ internal sealed class Settings
     /// <summary>At SIGTERM requests are still served for this long, while readiness fails.</summary>
     public required TimeSpan Drain { get; init; }
 
-    /// <summary>Where paid seats are told of; null: nobody is.</summary>
+    /// <summary>The webhook that is notified of paid seats; null: none.</summary>
     public required string? NotificationsWebhookUrl { get; init; }
 
-    /// <summary>Where traces go (OTLP); null: there are none.</summary>
+    /// <summary>Where traces are sent (OTLP); null: none are collected.</summary>
     public required string? TraceCollector { get; init; }
+
     /// <summary>Key of the HMAC in <c>X-Signature-256</c>, which covers <c>X-Signature-Timestamp</c>.</summary>
     public required byte[] NotificationsSigningKey { get; init; }
 
@@ -123,16 +124,17 @@ internal sealed class Settings
         }
         catch (Exception malformed) when (malformed is ArgumentException or FormatException or InvalidCastException or OverflowException)
         {
-            throw new SettingException("ConnectionStrings__MySql", "is not a MySQL connection string (Server=…;Port=…;User ID=…;Password=…;Database=…)");
+            throw new SettingException(
+                "ConnectionStrings__MySql", "is not a MySQL connection string (Server=…;Port=…;User ID=…;Password=…;Database=…)");
         }
     }
 
     internal sealed class Reader(IConfiguration configuration)
     {
-        /// <summary>Without blanks around it: what comes out of a file ends with a newline.</summary>
+        /// <summary>Trimmed: a value read from a file ends with a newline.</summary>
         public string? Optional(string key) => configuration[key]?.Trim() is { Length: > 0 } value ? value : null;
 
-        /// <summary>To the byte, which others sign with as well.</summary>
+        /// <summary>Not trimmed: other parties sign with the same bytes.</summary>
         public string? OptionalSecret(string key) => configuration[key] is { Length: > 0 } value ? value : null;
 
         public string Text(string key, string fallback) => Optional(key) ?? fallback;
@@ -142,7 +144,8 @@ internal sealed class Settings
 
         public int Integer(string key, int fallback, int minimum, int maximum) =>
             Optional(key) is not { } text ? fallback
-            : int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= minimum && value <= maximum ? value
+            : int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)
+                && value >= minimum && value <= maximum ? value
             : throw new SettingException(Variable(key), $"must be a whole number from {minimum} to {maximum}");
 
         public bool Flag(string key, bool fallback) =>
@@ -157,7 +160,7 @@ internal sealed class Settings
             : Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http" ? text
             : throw new SettingException(Variable(key), "must be an absolute http or https address");
 
-        /// <summary>In Development a missing key is made up: tokens then end with the process.</summary>
+        /// <summary>In Development a missing key is generated: tokens are then valid for this process only.</summary>
         public byte[] Key(string key, bool development)
         {
             if (OptionalSecret(key) is not { } text)
@@ -172,7 +175,7 @@ internal sealed class Settings
 
         public byte[]? OptionalKey(string key) => OptionalSecret(key) is { } text ? CheckedKey(key, text) : null;
 
-        /// <summary>Parts separated by commas; none when the setting is not there.</summary>
+        /// <summary>The comma-separated values; empty when the setting is missing.</summary>
         public string[] List(string key) =>
             Text(key, "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 

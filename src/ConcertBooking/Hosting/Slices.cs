@@ -10,8 +10,7 @@ using ConcertBooking.Reservations;
 namespace ConcertBooking.Hosting;
 
 /// <summary>
-/// The one list of slices: what each routes, reads and writes as JSON, and keeps in MySQL. A new slice is its file and a
-/// line here.
+/// The list of slices: the routes, JSON context and stored procedures of each. A new slice is its file and a line here.
 /// </summary>
 internal static class Slices
 {
@@ -34,7 +33,7 @@ internal static class Slices
         new(SignIn.Map, SignInJson.Default),
     ];
 
-    /// <summary>The framework's filter for bodies would only look through their HttpContext.</summary>
+    /// <summary>Without the framework's validation filter, which would only inspect their HttpContext.</summary>
     private static readonly Slice[] WithoutBody =
     [
         new(GetPlace.Map, PlaceJson.Default),
@@ -73,7 +72,7 @@ internal static class Slices
         }
     }
 
-    /// <summary>Every slice's JSON context in one chain; a type in none of them fails natively, and in the tests.</summary>
+    /// <summary>Chains the JSON contexts of all slices; a type in none of them fails in the native binary and in the tests.</summary>
     public static void AddJson(this IServiceCollection services) => services.ConfigureHttpJsonOptions(static options =>
     {
         var json = options.SerializerOptions;

@@ -5,8 +5,8 @@ internal static class HeadRoutes
     private static readonly HttpMethodMetadata GetOrHead = new([HttpMethods.Get, HttpMethods.Head]);
 
     /// <summary>
-    /// Every GET in the group also answers HEAD, with the same headers; Kestrel leaves the body out. Routing then names
-    /// HEAD in the Allow of a 405 as well.
+    /// Every GET in the group also serves HEAD, with the same headers; Kestrel omits the body. Routing then lists HEAD in the
+    /// Allow header of a 405 as well.
     /// </summary>
     public static RouteGroupBuilder WithHead(this RouteGroupBuilder routes)
     {

@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace ConcertBooking.Http;
 
 /// <summary>
-/// The body of a PATCH. Elsewhere members that a call does not know are ignored; a change that is not made must not be
-/// answered as if it were.
+/// The body of a PATCH request. Other requests ignore unknown members; a PATCH refuses them, since a change that is not made
+/// must not be answered with success.
 /// </summary>
 internal interface IPatch
 {

@@ -8,8 +8,8 @@ internal static class MediaTypes
     private const string Json = "application/json";
 
     /// <summary>
-    /// JSON is UTF-8 (RFC 8259): another charset, or one that is none, is refused here. The framework would look for an
-    /// encoding of that name, quotes included, and fail; so it does not get to see the parameters.
+    /// Content negotiation of requests: JSON is UTF-8 (RFC 8259), so another or an invalid charset is refused here. The framework
+    /// would look up an encoding of that name, quotes included, and fail; so the parameters are removed.
     /// </summary>
     public static void UseMediaTypes(this WebApplication app) => app.Use(static (context, next) =>
     {

@@ -2,48 +2,53 @@ using Microsoft.OpenApi;
 
 namespace ConcertBooking.Http;
 
-/// <summary>Endpoint metadata: the problems a call can answer.</summary>
+/// <summary>Endpoint metadata: the problems that a route can return.</summary>
 internal sealed record ProblemCodes(Problem[] Problems);
 
-/// <summary>Endpoint metadata: a header that a call reads or, with <paramref name="Status"/>, answers.</summary>
+/// <summary>Endpoint metadata: a request header or, with <paramref name="Status"/>, a response header.</summary>
 internal sealed record HeaderUse(string Name, string Description, bool Required = false, int? Status = null);
 
-/// <summary>What the document says beyond what the framework finds by itself: problem codes, headers, credentials.</summary>
+/// <summary>The OpenAPI document: adds problem codes, headers and credentials to what the framework generates.</summary>
 internal static class OpenApi
 {
     public static RouteHandlerBuilder WithProblems(this RouteHandlerBuilder route, params Problem[] problems) =>
         route.WithMetadata(new ProblemCodes(problems));
 
-    /// <summary>What every call with a JSON body can answer.</summary>
+    /// <summary>The problems that every route with a JSON body can return.</summary>
     public static RouteHandlerBuilder WithBodyProblems(this RouteHandlerBuilder route) =>
         route.WithProblems(Problems.InvalidRequest, Problems.BodyTooLarge, Problems.UnsupportedMediaType);
 
     /// <summary>
-    /// The attributes of the body are for the document; the slice looks itself, because the framework's filter, which
-    /// reads them by reflection, would be a twentieth of the whole call.
+    /// The validation attributes of the body are for the document only; the slice validates by itself, because the framework's
+    /// filter, which reads them by reflection, would take a twentieth of the whole call.
     /// </summary>
     public static RouteHandlerBuilder ValidatedByHand(this RouteHandlerBuilder route) => route.DisableValidation();
 
     public static RouteHandlerBuilder WithAccessToken(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new CredentialUse(Credential.AccessToken)).WithProblems(Problems.Unauthorized, Problems.TooManyRequests, Problems.IssuerUnavailable, Problems.DatabaseUnavailable);
+        route.WithMetadata(new CredentialUse(Credential.AccessToken)).WithProblems(
+            Problems.Unauthorized, Problems.TooManyRequests, Problems.IssuerUnavailable, Problems.DatabaseUnavailable);
 
-    public static RouteHandlerBuilder WithAdmin(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new CredentialUse(Credential.Admin)).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.TooManyRequests, Problems.IssuerUnavailable, Problems.DatabaseUnavailable);
+    public static RouteHandlerBuilder WithAdmin(this RouteHandlerBuilder route) => route.WithRole(Credential.Admin);
 
-    public static RouteHandlerBuilder WithCashier(this RouteHandlerBuilder route) =>
-        route.WithMetadata(new CredentialUse(Credential.Cashier)).WithProblems(Problems.Unauthorized, Problems.Forbidden, Problems.TooManyRequests, Problems.IssuerUnavailable, Problems.DatabaseUnavailable);
+    public static RouteHandlerBuilder WithCashier(this RouteHandlerBuilder route) => route.WithRole(Credential.Cashier);
+
+    private static RouteHandlerBuilder WithRole(this RouteHandlerBuilder route, Credential role) =>
+        route.WithMetadata(new CredentialUse(role)).WithProblems(
+            Problems.Unauthorized, Problems.Forbidden, Problems.TooManyRequests, Problems.IssuerUnavailable,
+            Problems.DatabaseUnavailable);
 
     public static RouteHandlerBuilder WithQueueToken(this RouteHandlerBuilder route) =>
         route.WithMetadata(new CredentialUse(Credential.QueueToken))
             .WithHeader("Queue-Token", "The newest token of the caller's place.", required: true)
             .WithProblems(Problems.QueueTokenMissing, Problems.QueueTokenInvalid, Problems.QueueTokenExpired, Problems.TooManyRequests);
 
-    public static RouteHandlerBuilder WithHeader(this RouteHandlerBuilder route, string name, string description, bool required = false, int? status = null) =>
+    public static RouteHandlerBuilder WithHeader(
+        this RouteHandlerBuilder route, string name, string description, bool required = false, int? status = null) =>
         route.WithMetadata(new HeaderUse(name, description, required, status));
 
     public static IServiceCollection AddDocument(this IServiceCollection services) => services.AddOpenApi("v1", options =>
     {
-        options.ShouldInclude = static call => !HttpMethods.IsHead(call.HttpMethod ?? ""); // said once, by GET
+        options.ShouldInclude = static call => !HttpMethods.IsHead(call.HttpMethod ?? ""); // documented by GET
         options.AddDocumentTransformer(static (document, _, _) =>
         {
             document.Info.Title = "ConcertBooking";
@@ -130,7 +135,11 @@ internal static class OpenApi
             {
                 response.Headers = new Dictionary<string, IOpenApiHeader>
                 {
-                    ["Retry-After"] = new OpenApiHeader { Description = "Seconds to wait.", Schema = new OpenApiSchema { Type = JsonSchemaType.Integer } },
+                    ["Retry-After"] = new OpenApiHeader
+                    {
+                        Description = "Seconds to wait.",
+                        Schema = new OpenApiSchema { Type = JsonSchemaType.Integer },
+                    },
                 };
             }
 

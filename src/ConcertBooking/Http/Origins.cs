@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.HttpOverrides;
 
 namespace ConcertBooking.Http;
 
-/// <summary>Who a client is when it comes through known proxies, and which pages of other origins may call (CORS).</summary>
+/// <summary>Forwarded headers of known proxies, and CORS.</summary>
 internal static class Origins
 {
     public static void AddOrigins(this IServiceCollection services, SecuritySettings settings)
@@ -12,7 +12,7 @@ internal static class Origins
             services.Configure<ForwardedHeadersOptions>(options =>
             {
                 options.ForwardedHeaders = ForwardedHeaders.XForwardedFor;
-                options.ForwardLimit = null; // through as many proxies as are known
+                options.ForwardLimit = null; // any number of known proxies in a row
                 options.KnownProxies.Clear();
                 options.KnownIPNetworks.Clear();
                 foreach (var proxy in settings.KnownProxies)
@@ -27,7 +27,9 @@ internal static class Origins
             services.AddCors(options => options.AddDefaultPolicy(policy => policy
                 .WithOrigins(settings.AllowedOrigins)
                 .WithMethods("GET", "POST", "PUT", "PATCH", "DELETE")
-                .WithHeaders("Authorization", "Content-Type", "Queue-Token", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Proof-Of-Work")
+                .WithHeaders(
+                    "Authorization", "Content-Type", "Queue-Token", "Idempotency-Key", "If-None-Match", "Last-Event-ID",
+                    "Proof-Of-Work")
                 .WithExposedHeaders("Location", "ETag", "Retry-After", "Idempotency-Replayed", "Cache-Status", "Proof-Of-Work-Challenge")
                 .SetPreflightMaxAge(TimeSpan.FromHours(1))));
         }
@@ -52,8 +54,8 @@ internal static class Origins
     }
 
     /// <summary>
-    /// Who may read an answer stands in its headers, so a cache must keep one for each origin, also of answers that
-    /// nobody's page asked for. Runs after what the CORS middleware adds, which for one origin is nothing.
+    /// The response headers depend on the origin, so a cache must keep one response per origin, also of requests without an
+    /// Origin header. Runs after the CORS middleware, which adds no Vary when a single origin is allowed.
     /// </summary>
     private static Task VaryByOriginAsync(object response)
     {

@@ -4,8 +4,8 @@ using System.Buffers.Text;
 namespace ConcertBooking.Http;
 
 /// <summary>
-/// Opaque cursors: the list's letter and the sort key of the last item shown. A cursor of another list, or a
-/// damaged one, is refused; one that somebody made up only moves within what its caller may see.
+/// Cursor pagination: an opaque cursor holds the list's letter and the sort key of the last item of the page. A cursor of
+/// another list or an invalid one is refused; a forged one only moves within what its caller may see.
 /// </summary>
 internal static class Paging
 {
@@ -52,7 +52,7 @@ internal static class Paging
         return true;
     }
 
-    /// <summary>Where a list that shows the newest first starts.</summary>
+    /// <summary>The start of a list that is sorted by newest first.</summary>
     public static readonly Guid LastId = new("ffffffff-ffff-ffff-ffff-ffffffffffff");
 
     /// <summary>The last second that a TIMESTAMP can hold.</summary>

@@ -3,8 +3,7 @@ using Microsoft.Extensions.Primitives;
 namespace ConcertBooking.Http;
 
 /// <summary>
-/// The headers that keep browsers from making something else of an answer. Strict-Transport-Security is the business of
-/// the proxy that ends TLS.
+/// Adds the security headers of browsers to every response. Strict-Transport-Security is set by the proxy that terminates TLS.
 /// </summary>
 internal sealed class SecurityHeadersMiddleware(RequestDelegate next)
 {
@@ -14,10 +13,10 @@ internal sealed class SecurityHeadersMiddleware(RequestDelegate next)
     private static readonly StringValues SameOrigin = "same-origin";
     private static readonly StringValues NoContent = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-    /// <summary>The API reference is a page of our own scripts, started by one inline.</summary>
+    /// <summary>For the API reference, a page with scripts of its own, one of them inline.</summary>
     private static readonly StringValues OwnPage =
-        "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
-        + "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+        "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        + "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
     /// <summary>Endpoint metadata: a page that runs scripts of its own.</summary>
     public sealed class OwnScripts;

@@ -2,20 +2,20 @@ using Confluent.Kafka;
 
 namespace ConcertBooking.Kafka;
 
-/// <summary>The clients besides the producer; whoever asks for one owns it.</summary>
+/// <summary>The consumer and admin clients; the caller owns and disposes them.</summary>
 internal sealed partial class KafkaCluster
 {
     /// <summary>
-    /// A member of a group, sparing with memory. It commits, every second and when it leaves, the offsets that were
-    /// stored after the effect; what is fetched but not stored comes again.
+    /// Creates a consumer with small buffers. It commits, every second and when it leaves, the offsets that were stored after
+    /// the effect (at-least-once delivery); what was fetched but not stored is delivered again.
     /// </summary>
     /// <param name="group">The name of the group.</param>
-    /// <param name="revoked">Called within Consume and Close with the partitions that others have from then on.</param>
-    /// <param name="joined">Called within Consume when the group has given it its partitions.</param>
-    /// <param name="failed">Called within Consume with an error that ends it: the watch reports outages.</param>
+    /// <param name="onRevoked">Called within Consume and Close with the partitions that other members own from then on.</param>
+    /// <param name="onAssigned">Called within Consume when the group has assigned its partitions.</param>
+    /// <param name="onFatalError">Called within Consume with an error that ends the client; outages are not reported here.</param>
     /// <exception cref="KafkaLibraryException">librdkafka cannot be used.</exception>
     public IConsumer<byte[], byte[]> Consumer(
-        string group, Action<IEnumerable<TopicPartition>> revoked, Action? joined = null, Action<Error>? failed = null)
+        string group, Action<IEnumerable<TopicPartition>> onRevoked, Action? onAssigned = null, Action<Error>? onFatalError = null)
     {
         KafkaLibrary.Load();
         return new ConsumerBuilder<byte[], byte[]>(settings.Kafka.Configure(new ConsumerConfig
@@ -40,16 +40,16 @@ internal sealed partial class KafkaCluster
         {
             if (error.IsFatal)
             {
-                failed?.Invoke(error);
+                onFatalError?.Invoke(error);
             }
         })
-        .SetPartitionsAssignedHandler((_, _) => joined?.Invoke())
-        .SetPartitionsRevokedHandler((_, partitions) => revoked(partitions.Select(static partition => partition.TopicPartition)))
-        .SetPartitionsLostHandler((_, partitions) => revoked(partitions.Select(static partition => partition.TopicPartition)))
+        .SetPartitionsAssignedHandler((_, _) => onAssigned?.Invoke())
+        .SetPartitionsRevokedHandler((_, partitions) => onRevoked(partitions.Select(static partition => partition.TopicPartition)))
+        .SetPartitionsLostHandler((_, partitions) => onRevoked(partitions.Select(static partition => partition.TopicPartition)))
         .Build();
     }
 
-    /// <summary>A client that only asks.</summary>
+    /// <summary>Creates an admin client.</summary>
     /// <exception cref="KafkaLibraryException">librdkafka cannot be used.</exception>
     public IAdminClient AdminClient()
     {

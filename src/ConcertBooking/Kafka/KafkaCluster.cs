@@ -4,61 +4,64 @@ using Confluent.Kafka.Admin;
 namespace ConcertBooking.Kafka;
 
 /// <summary>
-/// The producer, whether brokers answer, and whether the topics are there. A producer that met a fatal error is
-/// replaced. Without the setting there is none: events wait in the outbox.
+/// The Kafka producer and the state of the cluster: whether brokers can be reached and the topics exist. A producer that met
+/// a fatal error is replaced. Without the setting there is none, and events wait in the outbox.
 /// </summary>
 internal sealed partial class KafkaCluster(Settings settings, TimeProvider time, ILogger<KafkaCluster> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
-    /// <summary>Brokers may answer and still refuse the producer: one that replaces another is not used before this has passed.</summary>
-    private static readonly TimeSpan Trial = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MetadataTimeout = TimeSpan.FromSeconds(2);
 
-    /// <summary>A message that is not acknowledged by then is not sent later either.</summary>
+    /// <summary>
+    /// Brokers may be reachable and still refuse the producer: one that replaces another is not used before this has passed.
+    /// </summary>
+    private static readonly TimeSpan Probation = TimeSpan.FromSeconds(2);
+
+    /// <summary>The delivery timeout: a message that is not acknowledged by then is not sent later either.</summary>
     public static readonly TimeSpan MessageTimeout = TimeSpan.FromSeconds(8);
 
     private volatile IProducer<byte[], byte[]>? _producer;
-    private volatile bool _answers;
+    private volatile bool _reachable;
     private volatile string[] _required = [];
     private volatile Dictionary<string, int> _partitions = [];
     private readonly LogThrottle _downReminder = new(time);
     private readonly LogThrottle _missingReminder = new(time);
-    private bool _upIsNews = true;
+    private bool _logUpNext = true;
     private string? _library;
 
     public bool IsConfigured => settings.Kafka.BootstrapServers.Length > 0;
 
-    /// <summary>The producer while brokers answer.</summary>
-    public IProducer<byte[], byte[]>? Producer => _answers ? _producer : null;
+    /// <summary>The producer; null while no broker can be reached.</summary>
+    public IProducer<byte[], byte[]>? Producer => _reachable ? _producer : null;
 
-    /// <summary>Whether brokers answer and have the topics that are required here.</summary>
-    public bool Up => _answers && !_required.Any(Lacks);
+    /// <summary>Whether brokers can be reached and have the topics that are required here.</summary>
+    public bool Up => _reachable && !_required.Any(IsMissing);
 
-    /// <summary>Topics to be created where they are missing; to be called before the service starts.</summary>
+    /// <summary>Declares topics, which are created where they are missing; to be called before the service starts.</summary>
     public void Require(params string[] topics) => _required = topics;
 
-    /// <summary>Whether a required topic is not there.</summary>
-    public bool Lacks(string topic) => _required.Contains(topic) && !_partitions.ContainsKey(topic);
+    /// <summary>Whether a required topic does not exist.</summary>
+    public bool IsMissing(string topic) => _required.Contains(topic) && !_partitions.ContainsKey(topic);
 
-    /// <summary>How many partitions a required topic has; of others nothing is known, so 1.</summary>
+    /// <summary>How many partitions a required topic has; 1 for other topics, of which nothing is known.</summary>
     public int Partitions(string topic) => _partitions.GetValueOrDefault(topic, 1);
 
     /// <summary>
-    /// Loading librdkafka and asking brokers for metadata both block, so they have a thread of their own; starting
+    /// Loading librdkafka and requesting metadata both block, so they have a thread of their own; starting
     /// does not wait for them.
     /// </summary>
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => !IsConfigured
         ? Task.CompletedTask
         : Task.Factory.StartNew(
-            () => KeepProducer(stoppingToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            () => RunProducers(stoppingToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     /// <summary>One producer after the other, each until its fatal error.</summary>
-    private void KeepProducer(CancellationToken stoppingToken)
+    private void RunProducers(CancellationToken stoppingToken)
     {
-        var trial = TimeSpan.Zero;
+        var probation = TimeSpan.Zero;
         while (!stoppingToken.IsCancellationRequested)
         {
-            var built = time.GetTimestamp();
+            var createdAt = time.GetTimestamp();
             KafkaSession? session = null;
             string problem;
             try
@@ -66,10 +69,10 @@ internal sealed partial class KafkaCluster(Settings settings, TimeProvider time,
                 LoadLibrary();
                 session = new KafkaSession(settings);
                 _producer = session.Producer;
-                Watch(session, trial, stoppingToken);
-                if (session.Fatal is not { } error)
+                Monitor(session, probation, stoppingToken);
+                if (session.FatalError is not { } error)
                 {
-                    return; // The host stops; the producer is disposed with it, when nobody uses it any more.
+                    return; // The host stops; the producer is disposed with it, when it is no longer used.
                 }
 
                 problem = error;
@@ -79,18 +82,18 @@ internal sealed partial class KafkaCluster(Settings settings, TimeProvider time,
                 problem = exception.Message;
             }
 
-            Notice(problem);
+            UpdateStatus(problem);
             _producer = null;
             if (session is not null)
             {
                 Task.Factory.StartNew(session.Dispose, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
             }
 
-            trial = Trial;
-            var left = Interval - time.GetElapsedTime(built);
-            if (left > TimeSpan.Zero)
+            probation = Probation;
+            var pause = Interval - time.GetElapsedTime(createdAt);
+            if (pause > TimeSpan.Zero)
             {
-                stoppingToken.WaitHandle.WaitOne(left);
+                stoppingToken.WaitHandle.WaitOne(pause);
             }
         }
     }
@@ -104,49 +107,50 @@ internal sealed partial class KafkaCluster(Settings settings, TimeProvider time,
         }
     }
 
-    /// <summary>Asks the brokers again and again, until the fatal error or the end.</summary>
-    private void Watch(KafkaSession session, TimeSpan trial, CancellationToken stoppingToken)
+    /// <summary>Polls the brokers until the producer's fatal error or the shutdown.</summary>
+    private void Monitor(KafkaSession session, TimeSpan probation, CancellationToken stoppingToken)
     {
-        long? answered = null;
-        while (!stoppingToken.IsCancellationRequested && session.Fatal is null)
+        long? reachableSince = null;
+        while (!stoppingToken.IsCancellationRequested && session.FatalError is null)
         {
             string? problem;
             try
             {
-                problem = Ask(session);
-                answered ??= problem is null ? time.GetTimestamp() : null;
+                problem = RefreshMetadata(session);
+                reachableSince ??= problem is null ? time.GetTimestamp() : null;
             }
             catch (KafkaException exception)
             {
                 problem = session.LastError ?? exception.Error.Reason;
             }
 
-            var isOnTrial = problem is null && time.GetElapsedTime(answered!.Value) < trial;
-            if (!isOnTrial)
+            var onProbation = problem is null && time.GetElapsedTime(reachableSince!.Value) < probation;
+            if (!onProbation)
             {
-                Notice(problem, session);
+                UpdateStatus(problem, session);
             }
 
-            WaitHandle.WaitAny([stoppingToken.WaitHandle, session.Changed], isOnTrial ? Trial : Interval);
+            WaitHandle.WaitAny([stoppingToken.WaitHandle, session.Changed], onProbation ? Probation : Interval);
         }
     }
 
     /// <returns>Why Kafka is down; null when it is not.</returns>
-    private string? Ask(KafkaSession session)
+    private string? RefreshMetadata(KafkaSession session)
     {
-        var metadata = session.Admin.GetMetadata(Limit);
+        var metadata = session.AdminClient.GetMetadata(MetadataTimeout);
         if (metadata.Brokers.Count == 0)
         {
             return "no broker answered";
         }
 
-        var found = metadata.Topics.Where(static topic => IsThere(topic)).ToDictionary(static topic => topic.Topic, static topic => topic.Partitions.Count);
+        var found = metadata.Topics.Where(static topic => Exists(topic))
+            .ToDictionary(static topic => topic.Topic, static topic => topic.Partitions.Count);
         var missing = _required.Where(topic => !found.ContainsKey(topic)).ToList();
         var reason = missing.Count == 0 ? "" : Create(session, missing);
         foreach (var name in missing)
         {
-            // Where brokers create topics by themselves, this makes them do it.
-            if (session.Admin.GetMetadata(name, Limit).Topics.SingleOrDefault() is { } topic && IsThere(topic))
+            // Where brokers create topics automatically, this request triggers it.
+            if (session.AdminClient.GetMetadata(name, MetadataTimeout).Topics.SingleOrDefault() is { } topic && Exists(topic))
             {
                 found[name] = topic.Partitions.Count;
             }
@@ -162,14 +166,14 @@ internal sealed partial class KafkaCluster(Settings settings, TimeProvider time,
         return null;
     }
 
-    private static bool IsThere(TopicMetadata topic) => !topic.Error.IsError && topic.Partitions.Count > 0;
+    private static bool Exists(TopicMetadata topic) => !topic.Error.IsError && topic.Partitions.Count > 0;
 
-    /// <returns>Why one was not created.</returns>
+    /// <returns>Why a topic was not created.</returns>
     private string Create(KafkaSession session, List<string> topics)
     {
         try
         {
-            session.Admin.CreateTopicsAsync(
+            session.AdminClient.CreateTopicsAsync(
                 topics.Select(topic => new TopicSpecification
                 {
                     Name = topic,
@@ -189,21 +193,21 @@ internal sealed partial class KafkaCluster(Settings settings, TimeProvider time,
         }
     }
 
-    private void Notice(string? problem, KafkaSession? session = null)
+    private void UpdateStatus(string? problem, KafkaSession? session = null)
     {
-        _answers = problem is null && session?.Fatal is null;
+        _reachable = problem is null && session?.FatalError is null;
         if (problem is null)
         {
-            if (_upIsNews)
+            if (_logUpNext)
             {
                 LogUp();
-                _upIsNews = false;
+                _logUpNext = false;
             }
         }
         else if (_downReminder.IsDue())
         {
             LogDown(problem);
-            _upIsNews = true;
+            _logUpNext = true;
         }
     }
 
@@ -222,6 +226,8 @@ internal sealed partial class KafkaCluster(Settings settings, TimeProvider time,
     [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka is down, events wait in the outbox: {Reason}")]
     private partial void LogDown(string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka has no topic {Topics}, its events wait in the outbox; create it, or allow the service to: {Reason}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Kafka has no topic {Topics}, its events wait in the outbox; create it, or allow the service to: {Reason}")]
     private partial void LogMissing(string topics, string reason);
 }

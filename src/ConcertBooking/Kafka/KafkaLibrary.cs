@@ -13,7 +13,7 @@ internal sealed class KafkaLibraryException(string reason, Exception? inner = nu
 /// </summary>
 internal static class KafkaLibrary
 {
-    /// <summary>The builds that the package brings; which of them loads depends on the system's libraries.</summary>
+    /// <summary>The builds in the package; which of them loads depends on the libraries of the system.</summary>
     private static readonly string[] Builds = ["centos8-librdkafka.so", "librdkafka.so", "alpine-librdkafka.so"];
 
     private static readonly Lock Loading = new();
@@ -47,7 +47,7 @@ internal static class KafkaLibrary
         }
     }
 
-    /// <summary>A published program has it beside itself, one that was only built in the package's folders.</summary>
+    /// <summary>In a published program the library lies beside it, in a build output in the package's runtimes folder.</summary>
     private static string Find()
     {
         var architecture = RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant();
@@ -84,14 +84,14 @@ internal static class KafkaLibrary
         }
     }
 
-    /// <summary>Asked before the binding is, which would fail by whatever call is missing.</summary>
+    /// <summary>Checked before the binding is used, which would fail on the first missing function.</summary>
     private static unsafe Version Version(nint handle)
     {
-        var version = NativeLibrary.TryGetExport(handle, "rd_kafka_version", out var ask) ? ((delegate* unmanaged<int>)ask)() : 0;
+        var version = NativeLibrary.TryGetExport(handle, "rd_kafka_version", out var function) ? ((delegate* unmanaged<int>)function)() : 0;
         return new Version(version >> 24, (version >> 16) & 0xFF, (version >> 8) & 0xFF);
     }
 
-    /// <summary>The binding asks for several names; whichever it is, it is this library.</summary>
+    /// <summary>The binding uses several names for the library; all resolve to the loaded one.</summary>
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? searchPath) =>
         name.Contains("librdkafka", StringComparison.Ordinal) ? _handle : 0;
 }

@@ -3,13 +3,13 @@ using Confluent.Kafka;
 namespace ConcertBooking.Kafka;
 
 /// <summary>
-/// A producer from its start to its fatal error, after which librdkafka sends nothing more with it: an idempotent
-/// producer that lost its place in a partition, or is not allowed to be one.
+/// The lifetime of one producer, up to its fatal error, after which librdkafka sends nothing more with it: an idempotent
+/// producer whose sequence was broken, or that is not authorized to be one.
 /// </summary>
 internal sealed class KafkaSession : IDisposable
 {
     private readonly AutoResetEvent _changed = new(false);
-    private volatile string? _fatal;
+    private volatile string? _fatalError;
     private volatile string? _lastError;
 
     public KafkaSession(Settings settings)
@@ -25,31 +25,31 @@ internal sealed class KafkaSession : IDisposable
             QueueBufferingMaxMessages = 10_000,
             QueueBufferingMaxKbytes = 16_384,
         }))
-        .SetLogHandler(static (_, _) => { }) // what matters of it is logged as up and down
-        .SetErrorHandler((_, error) => Receive(error))
+        .SetLogHandler(static (_, _) => { }) // outages are logged by KafkaCluster
+        .SetErrorHandler((_, error) => OnError(error))
         .Build();
-        Admin = new DependentAdminClientBuilder(Producer.Handle).Build();
+        AdminClient = new DependentAdminClientBuilder(Producer.Handle).Build();
     }
 
     public IProducer<byte[], byte[]> Producer { get; }
 
-    public IAdminClient Admin { get; }
+    public IAdminClient AdminClient { get; }
 
     /// <summary>Set by the fatal error, and when the last broker is lost.</summary>
     public WaitHandle Changed => _changed;
 
     /// <summary>Why the producer cannot be used any more; null while it can.</summary>
-    public string? Fatal => _fatal;
+    public string? FatalError => _fatalError;
 
-    /// <summary>What librdkafka said last of its connections: more than a call that only ran out of time.</summary>
+    /// <summary>The last connection error of librdkafka: more specific than a timeout of a call.</summary>
     public string? LastError => _lastError;
 
-    /// <summary>Of other errors nothing follows, least of all that Kafka is up: an outage reports them all the time.</summary>
-    private void Receive(Error error)
+    /// <summary>Only fatal errors change the session: during an outage librdkafka reports the others all the time.</summary>
+    private void OnError(Error error)
     {
         if (error.IsFatal)
         {
-            _fatal = error.Reason;
+            _fatalError = error.Reason;
         }
         else
         {
@@ -66,7 +66,7 @@ internal sealed class KafkaSession : IDisposable
     public void Dispose()
     {
         Producer.Flush(KafkaCluster.MessageTimeout + TimeSpan.FromSeconds(2));
-        Admin.Dispose();
+        AdminClient.Dispose();
         Producer.Dispose();
         _changed.Dispose();
     }

@@ -5,7 +5,7 @@ using Confluent.Kafka;
 
 namespace ConcertBooking.Kafka;
 
-/// <summary>Which brokers there are and how they are spoken to; part of <see cref="Settings"/>.</summary>
+/// <summary>The settings of the Kafka connection; part of <see cref="Settings"/>.</summary>
 internal sealed class KafkaSettings
 {
     private const string Protocols = "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL";
@@ -20,7 +20,7 @@ internal sealed class KafkaSettings
     /// <summary>Settings of librdkafka for TLS and SASL, which every client has.</summary>
     private IReadOnlyList<(string Name, string Value)> Security { get; init; } = [];
 
-    /// <summary>Gives a client of any kind the brokers, its name, and what TLS and SASL need: the one place for it.</summary>
+    /// <summary>Sets the brokers, the client id and the TLS and SASL settings of a client of any kind.</summary>
     public T Configure<T>(T client) where T : ClientConfig
     {
         client.BootstrapServers = BootstrapServers;
@@ -33,7 +33,7 @@ internal sealed class KafkaSettings
         return client;
     }
 
-    /// <exception cref="SettingException">The first setting that is missing or malformed: librdkafka would ask for ever.</exception>
+    /// <exception cref="SettingException">The first setting that is missing or malformed: librdkafka would retry forever.</exception>
     public static KafkaSettings Load(Settings.Reader read) => new()
     {
         BootstrapServers = LoadBrokers(read),
@@ -56,19 +56,22 @@ internal sealed class KafkaSettings
         var parts = text.Split("://");
         var address = parts[^1];
         var colon = address.IndexOf(':', address.LastIndexOf(']') + 1);
-        return (parts.Length == 1 || (parts.Length == 2 && parts[0].ToUpperInvariant() is "PLAINTEXT" or "SSL" or "SASL_PLAINTEXT" or "SASL_SSL"))
+        return (parts.Length == 1 || (parts.Length == 2 && IsProtocol(parts[0].ToUpperInvariant())))
             && address.Length > 0 && colon != 0 && !address.Contains('/', StringComparison.Ordinal)
-            && (colon < 0 || (ushort.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port > 0));
+            && (colon < 0
+                || (ushort.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port > 0));
     }
 
+    private static bool IsProtocol(string text) => text is "PLAINTEXT" or "SSL" or "SASL_PLAINTEXT" or "SASL_SSL";
+
     /// <summary>
-    /// What belongs to SASL or TLS is refused where the protocol has none: a password that nobody asks for, or a CA that nobody
-    /// is checked by, is a mistake that would go unnoticed.
+    /// Settings of SASL or TLS are refused where the protocol has none: a password that is never sent, or a CA that verifies
+    /// nothing, is a mistake that would go unnoticed.
     /// </summary>
     private static List<(string Name, string Value)> LoadSecurity(Settings.Reader read)
     {
         var protocol = read.Text("Kafka:SecurityProtocol", "PLAINTEXT").ToUpperInvariant();
-        if (protocol is not ("PLAINTEXT" or "SSL" or "SASL_PLAINTEXT" or "SASL_SSL"))
+        if (!IsProtocol(protocol))
         {
             throw new SettingException("Kafka__SecurityProtocol", $"must be {Protocols}");
         }
@@ -87,15 +90,18 @@ internal sealed class KafkaSettings
         {
             AddSasl(read, security);
         }
-        else if (read.Optional("Kafka:SaslMechanism") is not null || read.Optional("Kafka:Username") is not null || read.OptionalSecret("Kafka:Password") is not null)
+        else if (read.Optional("Kafka:SaslMechanism") is not null
+            || read.Optional("Kafka:Username") is not null
+            || read.OptionalSecret("Kafka:Password") is not null)
         {
-            throw new SettingException("Kafka__SecurityProtocol", "must be SASL_SSL or SASL_PLAINTEXT where a mechanism, a user or a password is given");
+            throw new SettingException(
+                "Kafka__SecurityProtocol", "must be SASL_SSL or SASL_PLAINTEXT where a mechanism, a user or a password is given");
         }
 
         return security;
     }
 
-    /// <summary>Without one, the CAs of the system count: librdkafka looks where distributions keep them.</summary>
+    /// <summary>Without one, the CAs of the system are trusted: librdkafka looks where distributions keep them.</summary>
     private static void AddCa(string? location, List<(string, string)> security)
     {
         if (location is null)
@@ -112,7 +118,8 @@ internal sealed class KafkaSettings
                 throw new SettingException("Kafka__CaLocation", "names a file without a certificate in PEM");
             }
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
+        catch (Exception exception) when (exception
+            is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
         {
             throw new SettingException("Kafka__CaLocation", "must name a file of certificates in PEM that can be read");
         }
@@ -128,8 +135,10 @@ internal sealed class KafkaSettings
             throw new SettingException("Kafka__SaslMechanism", "must be PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512");
         }
 
+        var username = read.Required("Kafka:Username");
+        var password = read.OptionalSecret("Kafka:Password") ?? throw new SettingException("Kafka__Password", "is missing");
         security.Add(("sasl.mechanism", mechanism));
-        security.Add(("sasl.username", read.Required("Kafka:Username")));
-        security.Add(("sasl.password", read.OptionalSecret("Kafka:Password") ?? throw new SettingException("Kafka__Password", "is missing")));
+        security.Add(("sasl.username", username));
+        security.Add(("sasl.password", password));
     }
 }

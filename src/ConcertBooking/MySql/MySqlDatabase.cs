@@ -5,12 +5,12 @@ using Polly.Retry;
 
 namespace ConcertBooking.MySql;
 
-/// <summary>MySQL did not answer in time, or not at all; the outcome of what was asked may be unknown.</summary>
+/// <summary>MySQL did not answer in time, or cannot be reached; the outcome of the work may be unknown.</summary>
 internal sealed class DatabaseUnavailableException(string message, Exception? inner = null) : Exception(message, inner);
 
 /// <summary>
-/// The one way to MySQL: a bounded pool, a deadline for each unit of work (<see cref="MySqlLimits"/>), and a retry of
-/// the whole of it when the server chose it as a deadlock's victim or the connection was lost.
+/// Access to MySQL: a bounded connection pool, a deadline for each unit of work (<see cref="MySqlLimits"/>), and a retry of
+/// the whole unit when it was the victim of a deadlock or the connection was lost.
 /// </summary>
 internal sealed partial class MySqlDatabase : IAsyncDisposable
 {
@@ -18,24 +18,25 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
     private readonly MySqlPool _probes;
     private readonly MySqlSlots _slots;
     private readonly ResiliencePipeline _retry;
-    private readonly ResiliencePipeline _retryUndone;
+    private readonly ResiliencePipeline _retryIfUndone;
     private readonly ILogger<MySqlDatabase> _logger;
 
-    /// <summary>Connections that the server takes in all.</summary>
-    private volatile int _allowed = int.MaxValue;
+    /// <summary>Connections that the server allows in all.</summary>
+    private volatile int _serverLimit = int.MaxValue;
 
     public MySqlDatabase(Settings settings, Metrics metrics, TimeProvider time, ILogger<MySqlDatabase> logger)
     {
         _logger = logger;
         _slots = new MySqlSlots(settings.MaxPoolSize, time, logger);
-        metrics.WatchPool(() => _slots.Size, () => _slots.Free);
+        metrics.ObservePool(() => _slots.Size, () => _slots.Free);
         var connection = MySqlSession.Settings(settings.MySql);
-        connection.MaximumPoolSize = 2 * (uint)settings.MaxPoolSize; // the slots are the limit; the rest is for connections that hang after their slot was given away
+        // The slots are the limit; the rest is for connections that hang after their slot was released.
+        connection.MaximumPoolSize = 2 * (uint)settings.MaxPoolSize;
         connection.ConnectionTimeout = MySqlLimits.ConnectSeconds;
         connection.DefaultCommandTimeout = MySqlLimits.StatementSeconds;
         connection.CancellationTimeout = -1; // a statement past its limit costs its connection, not a second one to kill it
-        connection.ConnectionReset = false; // saves a round trip a request; Run leaves no transaction or variable behind
-        connection.ConnectionLifeTime = 300; // a server that was replaced without a word is left in minutes
+        connection.ConnectionReset = false; // saves a round trip a request; RunAsync leaves no transaction or variable behind
+        connection.ConnectionLifeTime = 300; // bounds how long a server that was silently replaced is used
         var requests = connection.ConnectionString;
         _source = new MySqlPool(() => MySqlSession.Source(requests, MySqlLimits.SessionSql, null));
         connection.MaximumPoolSize = 1;
@@ -44,17 +45,17 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
         var probes = connection.ConnectionString;
         _probes = new MySqlPool(() => MySqlSession.Source(probes, MySqlLimits.SessionSql, ReadLimitsAsync));
         _retry = Retry(MySqlErrors.IsTransient);
-        _retryUndone = Retry(MySqlErrors.LeftNothing);
+        _retryIfUndone = Retry(MySqlErrors.HadNoEffect);
     }
 
     /// <inheritdoc cref="MySqlSlots.TakeWaitedLong"/>
     public bool TakeWaitedLong() => _slots.TakeWaitedLong();
 
-    private ResiliencePipeline Retry(Func<Exception, bool> isWorthIt) =>
+    private ResiliencePipeline Retry(Func<Exception, bool> isRetryable) =>
         new ResiliencePipelineBuilder()
             .AddRetry(new RetryStrategyOptions
             {
-                ShouldHandle = arguments => ValueTask.FromResult(arguments.Outcome.Exception is { } exception && isWorthIt(exception)),
+                ShouldHandle = arguments => ValueTask.FromResult(arguments.Outcome.Exception is { } exception && isRetryable(exception)),
                 MaxRetryAttempts = 6,
                 BackoffType = DelayBackoffType.Exponential,
                 UseJitter = true,
@@ -65,8 +66,8 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
                     var exception = arguments.Outcome.Exception!;
                     if (MySqlErrors.FaultOf(exception) is MySqlFault.ConnectionLost or MySqlFault.IdleDisconnect or MySqlFault.NotPrimary)
                     {
-                        // The others in the pool have most likely died with it, or lead to the same server.
-                        await LeaveServerAsync();
+                        // The other connections in the pool are most likely broken too, or lead to the same server.
+                        await ClearPoolsAsync();
                     }
 
                     LogRetry(exception.Message);
@@ -74,20 +75,24 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
             })
             .Build();
 
-    /// <summary>Each new connection of the probes asks, since it may have reached another server.</summary>
+    /// <summary>Runs for each new connection of the probes, since it may lead to another server.</summary>
     private async Task ReadLimitsAsync(MySqlConnection connection, CancellationToken cancellationToken)
     {
         await using var command = new MySqlCommand(
             "SELECT LEAST(@@max_connections, IF(@@max_user_connections > 0, @@max_user_connections, @@max_connections))", connection);
-        _allowed = Convert.ToInt32(await command.ExecuteScalarAsync(cancellationToken), System.Globalization.CultureInfo.InvariantCulture);
+        var limit = await command.ExecuteScalarAsync(cancellationToken);
+        _serverLimit = Convert.ToInt32(limit, System.Globalization.CultureInfo.InvariantCulture);
     }
 
     /// <summary>
-    /// Runs one unit of work on a connection of its own. The work may run more than once: it must make its ids anew
-    /// each time and hold either plain reads or one transaction that is safe to repeat after an unknown outcome.
-    /// Whoever gives up waiting, by the deadline or the token, leaves work that is under way to its end.
+    /// Runs one unit of work on a connection of its own. The work may run more than once: it must create new ids each
+    /// time and contain either plain reads or one transaction that is safe to repeat after an unknown outcome.
+    /// A caller that stops waiting, by the deadline or the token, leaves work in progress to complete.
     /// </summary>
-    /// <param name="work">Gets a token that is never cancelled: the connector would kill the statement by a second connection, and block a thread until that is open.</param>
+    /// <param name="work">
+    /// Receives a token that is never cancelled: the connector would kill the statement over a second connection, and block a
+    /// thread until that is open.
+    /// </param>
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <param name="deadline">A request's, from now, when it is not given.</param>
     /// <exception cref="DatabaseUnavailableException">No answer by the deadline, or the connection was lost again and again.</exception>
@@ -107,7 +112,7 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
     /// <exception cref="DatabaseUnavailableException">As <see cref="RunAsync"/>, or the connection was lost.</exception>
     public Task<T> RunOnceAsync<T>(
         Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
-        RunAsync(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retryUndone, cancellationToken);
+        RunAsync(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retryIfUndone, cancellationToken);
 
     private readonly record struct Unit<T>(
         MySqlDatabase Self, Func<MySqlConnection, CancellationToken, Task<T>> Work, Deadline Deadline, bool IsRead = false);
@@ -121,12 +126,12 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
         }
         catch (Exception exception) when (MySqlErrors.FaultOf(exception) is not MySqlFault.None)
         {
-            unit.Self.Doubt(MySqlErrors.FaultOf(exception));
+            unit.Self.RecordWriteFault(MySqlErrors.FaultOf(exception));
             throw new DatabaseUnavailableException(exception.Message, exception);
         }
     }
 
-    /// <summary>Asks for one number on a connection outside the pool's limit, so that a busy service still looks healthy.</summary>
+    /// <summary>Reads one number on a connection outside the pool, so that a busy service still counts as healthy.</summary>
     public async Task<int> ProbeAsync(string sql, CancellationToken cancellationToken)
     {
         await using var connection = await _probes.OpenConnectionAsync(cancellationToken);
@@ -138,7 +143,7 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
 
     private async Task<T> AttemptAsync<T>(Unit<T> unit, CancellationToken cancellationToken)
     {
-        await _slots.TakeAsync(unit.IsRead, unit.Deadline, cancellationToken);
+        await _slots.AcquireAsync(unit.IsRead, unit.Deadline, cancellationToken);
         var attempt = RunOnConnectionAsync(unit);
         try
         {
@@ -165,10 +170,10 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
         }
         catch (Exception exception) when (connection.State is not System.Data.ConnectionState.Open)
         {
-            await LeaveOldConnectionsAsync(leased);
+            await ClearOldConnectionsAsync(leased);
             if (exception is InvalidOperationException)
             {
-                // A reader that is closed after its connection broke tells no more than that.
+                // A reader that is closed after its connection broke reports no more than that.
                 throw new IOException(exception.Message, exception);
             }
 
@@ -182,15 +187,15 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
     }
 
     /// <summary>
-    /// A connection that broke or fell silent is seldom the only one: those that are idle leave the pool as well. Once
-    /// for all that fail together, since those that are opened afterwards are good.
+    /// A connection that broke or timed out is seldom the only one: the idle connections are dropped as well. Once for all
+    /// that fail together, since those opened afterwards are good.
     /// </summary>
-    private async Task LeaveOldConnectionsAsync(long leased)
+    private async Task ClearOldConnectionsAsync(long leased)
     {
-        if (leased > Interlocked.Read(ref _left))
+        if (leased > Interlocked.Read(ref _lastClear))
         {
-            LogLeft();
-            await LeaveServerAsync();
+            LogConnectionsCleared();
+            await ClearPoolsAsync();
         }
     }
 
@@ -221,6 +226,8 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Debug, Message = "Repeating a transaction: {Reason}")]
     private partial void LogRetry(string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A connection to MySQL broke or gave no answer; those that are idle are closed as well")]
-    private partial void LogLeft();
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "A connection to MySQL broke or gave no answer; the idle connections are closed as well")]
+    private partial void LogConnectionsCleared();
 }

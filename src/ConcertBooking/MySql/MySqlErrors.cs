@@ -3,46 +3,49 @@ using MySqlConnector;
 
 namespace ConcertBooking.MySql;
 
-/// <summary>What an error of MySQL, MariaDB or the way there means for the work that met it.</summary>
+/// <summary>The classes of errors of MySQL, MariaDB and the connection, by what they mean for the unit of work.</summary>
 internal enum MySqlFault
 {
     /// <summary>Not the server's state but the statement, the data or the rights: repeating it would fail again.</summary>
     None,
 
-    /// <summary>The server undid the transaction in favour of another one.</summary>
+    /// <summary>The server rolled the transaction back in favour of another one.</summary>
     Deadlock,
 
-    /// <summary>The session is over, or none could be made; what was under way may be done or not.</summary>
+    /// <summary>The session ended, or none could be opened; the outcome of work in progress is unknown.</summary>
     ConnectionLost,
 
     /// <summary>The server had closed the session for being idle, before the statement reached it: nothing was done.</summary>
     IdleDisconnect,
 
-    /// <summary>The server lives and lets nobody else in: nothing was done.</summary>
+    /// <summary>The server is up but accepts no further connections: nothing was done.</summary>
     ConnectionsExhausted,
 
-    /// <summary>The server answers but takes no writes; another one may be the primary by now. Nothing was done.</summary>
+    /// <summary>The server answers but accepts no writes; another one may be the primary by now. Nothing was done.</summary>
     NotPrimary,
 
-    /// <summary>No room for another row, on disk or in memory; the statement was undone.</summary>
+    /// <summary>No space for another row, on disk or in memory; the statement was rolled back.</summary>
     OutOfSpace,
 
-    /// <summary>A limit of time passed, here or there.</summary>
+    /// <summary>A timeout of the client or the server passed.</summary>
     TimedOut,
 }
 
-/// <summary>The one list of error numbers: those of MySQL 9 and MariaDB 10.11, and of the proxies that stand in for them.</summary>
+/// <summary>Maps error numbers to faults: those of MySQL 9 and MariaDB 10.11, and of the proxies that stand in for them.</summary>
 internal static class MySqlErrors
 {
-    /// <summary>Worth another try by work that may be repeated after an unknown outcome.</summary>
+    /// <summary>Whether work may be retried that is safe to repeat after an unknown outcome.</summary>
     public static bool IsTransient(Exception exception) =>
-        FaultOf(exception) is MySqlFault.ConnectionLost || LeftNothing(exception);
+        FaultOf(exception) is MySqlFault.ConnectionLost || HadNoEffect(exception);
 
-    /// <summary>Worth another try by any work: whatever it was, nothing of it was done.</summary>
-    public static bool LeftNothing(Exception exception) =>
+    /// <summary>Whether any work may be retried: nothing of it was done.</summary>
+    public static bool HadNoEffect(Exception exception) =>
         FaultOf(exception) is MySqlFault.Deadlock or MySqlFault.IdleDisconnect or MySqlFault.ConnectionsExhausted or MySqlFault.NotPrimary;
 
-    /// <summary>The connector lets a failed write to a connection that died in the pool through as it is, not as its own exception.</summary>
+    /// <summary>
+    /// Classifies an exception. The connector does not wrap the exception of a failed write to a connection that died in the
+    /// pool.
+    /// </summary>
     public static MySqlFault FaultOf(Exception exception)
     {
         if (exception is DatabaseUnavailableException)
@@ -57,7 +60,7 @@ internal static class MySqlErrors
 
         for (var cause = exception; cause is not null; cause = cause.InnerException)
         {
-            // A server that closes a session says so unasked, which reads as an answer out of order.
+            // A server that closes a session sends an unsolicited error packet, which reads as an answer out of order.
             if (cause is IOException or SocketException or MySqlProtocolException)
             {
                 return MySqlFault.ConnectionLost;
@@ -79,7 +82,7 @@ internal static class MySqlErrors
             or 1154 or 1155 or 1156 or 1157 or 1158 or 1159 or 1160 or 1161 // ER_NET_*: reading, writing, order, compression, time
             or 1317 // ER_QUERY_INTERRUPTED: killed, mostly together with its session
             or 1927 // ER_CONNECTION_KILLED (MariaDB, MaxScale)
-            or 2002 or 2003 or 2006 or 2013 or 2055 // CR_*: what a proxy says of the server behind it
+            or 2002 or 2003 or 2006 or 2013 or 2055 // CR_*: what a proxy reports of the server behind it
             or 3032 // ER_SERVER_OFFLINE_MODE
             or 3168 or 3169 // ER_SERVER_ISNT_AVAILABLE, ER_SESSION_WAS_KILLED
             or 9001 // ProxySQL: no connection to the hostgroup in time

@@ -3,12 +3,12 @@ using MySqlConnector;
 namespace ConcertBooking.MySql;
 
 /// <summary>
-/// A pool whose connections can be dropped. The connector clears the pools of connection strings, but not that of a
-/// data source, so the data source is replaced: idle connections close at once, those in use when they come back.
+/// A connection pool that can be cleared. The connector clears the pools of connection strings, but not that of a
+/// data source, so the data source is replaced: idle connections close at once, those in use when they are returned.
 /// </summary>
-internal sealed class MySqlPool(Func<MySqlDataSource> make) : IAsyncDisposable
+internal sealed class MySqlPool(Func<MySqlDataSource> create) : IAsyncDisposable
 {
-    private MySqlDataSource _source = make();
+    private MySqlDataSource _source = create();
 
     public async ValueTask<MySqlConnection> OpenConnectionAsync(CancellationToken cancellationToken)
     {
@@ -26,7 +26,7 @@ internal sealed class MySqlPool(Func<MySqlDataSource> make) : IAsyncDisposable
         }
     }
 
-    public ValueTask ClearAsync() => Interlocked.Exchange(ref _source, make()).DisposeAsync();
+    public ValueTask ClearAsync() => Interlocked.Exchange(ref _source, create()).DisposeAsync();
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
 }

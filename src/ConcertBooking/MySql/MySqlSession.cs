@@ -3,8 +3,8 @@ using MySqlConnector;
 namespace ConcertBooking.MySql;
 
 /// <summary>
-/// What every session states for itself, whoever opens it (service, probes and commands alike), so that no default of
-/// the server changes what a statement means.
+/// The session settings of every connection of the service, its probes and its commands, so that no default of the server
+/// changes what a statement means.
 /// </summary>
 internal static class MySqlSession
 {
@@ -15,8 +15,8 @@ internal static class MySqlSession
     public const string SqlMode = "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
 
     /// <summary>
-    /// READ COMMITTED: every statement sees what is committed when it starts, so a statement that waited for a lock
-    /// judges the present. The time zone makes TIMESTAMP columns read as UTC, and no hour come twice.
+    /// READ COMMITTED: every statement sees what is committed when it starts, so a statement that waited for a lock decides
+    /// on current data. The time zone makes TIMESTAMP columns read as UTC, and no hour come twice.
     /// </summary>
     private const string Sql = $"""
         SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
@@ -25,7 +25,7 @@ internal static class MySqlSession
 
         """;
 
-    /// <summary>What the statements of this build need of the connector.</summary>
+    /// <summary>The connection string with the options that the statements of this build need.</summary>
     public static MySqlConnectionStringBuilder Settings(string connectionString) => new(connectionString)
     {
         GuidFormat = MySqlGuidFormat.Binary16,
@@ -35,7 +35,7 @@ internal static class MySqlSession
         ApplicationName = "concert-booking",
     };
 
-    /// <summary>Connections whose sessions are set up as they are made.</summary>
+    /// <summary>A data source whose sessions are set up when they are opened.</summary>
     /// <param name="settings">Made by <see cref="Settings"/>.</param>
     /// <param name="more">Further statements for each session.</param>
     /// <param name="opened">Called with each new session.</param>
@@ -60,7 +60,7 @@ internal static class MySqlSession
     }
 
     /// <summary>Options of a connection string that would change what the service does, each with the only value that is allowed.</summary>
-    private static readonly (string Name, object Allowed, string Why)[] Fixed =
+    private static readonly (string Name, object Allowed, string Why)[] FixedOptions =
     [
         (nameof(MySqlConnectionStringBuilder.MinimumPoolSize), 0u, "connections are opened as they are needed"),
         (nameof(MySqlConnectionStringBuilder.Pooling), true, "the service pools its connections"),
@@ -86,7 +86,7 @@ internal static class MySqlSession
             return $"must not set {MaximumPoolSize}: Database__MaxPoolSize is the setting for it";
         }
 
-        foreach (var (name, allowed, why) in Fixed)
+        foreach (var (name, allowed, why) in FixedOptions)
         {
             if (settings.ContainsKey(name) && !allowed.Equals(settings[name]))
             {

@@ -2,15 +2,15 @@ using System.Diagnostics;
 
 namespace ConcertBooking.MySql;
 
-/// <summary>Who may have a connection: so many units of work at a time, and a fifth of them reads.</summary>
+/// <summary>Concurrency limiter for MySQL: one slot per unit of work, and reads get a fifth of the slots at most.</summary>
 internal sealed class MySqlSlots : IDisposable
 {
-    private static readonly TimeSpan LongWait = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan LongWaitThreshold = TimeSpan.FromMilliseconds(500);
 
     private readonly SemaphoreSlim _free;
     private readonly PoolLimit _limit;
 
-    /// <summary>What reads may take of it; the rest waits for those who hold and pay.</summary>
+    /// <summary>The slots that reads may use; the rest is reserved for writes.</summary>
     private readonly SemaphoreSlim _freeForReads;
 
     private bool _waitedLong;
@@ -22,59 +22,59 @@ internal sealed class MySqlSlots : IDisposable
         _limit = new PoolLimit(_free, size, time, logger);
     }
 
-    /// <summary>As many as the server takes.</summary>
+    /// <summary>At most as many as the server allows.</summary>
     public int Size => _limit.Size;
 
     public int Free => _free.CurrentCount;
 
-    /// <summary>Whether somebody has waited half a second or longer since this was last asked, with success or without.</summary>
+    /// <summary>Whether a unit of work has waited half a second or longer since the last call; resets it.</summary>
     public bool TakeWaitedLong() => Interlocked.Exchange(ref _waitedLong, false);
 
-    /// <inheritdoc cref="PoolLimit.Fit"/>
-    public void Fit(int connections) => _limit.Fit(connections);
+    /// <inheritdoc cref="PoolLimit.SetServerLimit"/>
+    public void SetServerLimit(int connections) => _limit.SetServerLimit(connections);
 
     /// <exception cref="DatabaseUnavailableException">None was free in time.</exception>
-    public async Task TakeAsync(bool isRead, Deadline deadline, CancellationToken cancellationToken)
+    public async Task AcquireAsync(bool isRead, Deadline deadline, CancellationToken cancellationToken)
     {
-        if (isRead && !await TakeAsync(_freeForReads, deadline, cancellationToken))
+        if (isRead && !await AcquireAsync(_freeForReads, deadline, cancellationToken))
         {
             throw new DatabaseUnavailableException("All connections for reads are in use.");
         }
 
-        var granted = false;
-        var asked = Stopwatch.GetTimestamp();
+        var acquired = false;
+        var waitStart = Stopwatch.GetTimestamp();
         try
         {
-            granted = await TakeAsync(_free, deadline, cancellationToken);
+            acquired = await AcquireAsync(_free, deadline, cancellationToken);
         }
         finally
         {
-            if (Stopwatch.GetElapsedTime(asked) >= LongWait)
+            if (Stopwatch.GetElapsedTime(waitStart) >= LongWaitThreshold)
             {
                 Volatile.Write(ref _waitedLong, true);
             }
 
-            if (isRead && !granted)
+            if (isRead && !acquired)
             {
                 _freeForReads.Release();
             }
         }
 
-        if (!granted)
+        if (!acquired)
         {
             throw new DatabaseUnavailableException("All connections to the database are in use.");
         }
     }
 
     /// <summary>
-    /// Gives a slot back when its work has ended, and by time when that never does: it is not for a server to decide
-    /// it by its silence.
+    /// Releases a slot when its work has ended, or after a timeout when that never does: an unresponsive server must not keep
+    /// it.
     /// </summary>
     public async Task ReleaseAsync(Task work, bool isRead)
     {
         if (!work.IsCompleted)
         {
-            await work.WaitAsync(MySqlLimits.Abandoned).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await work.WaitAsync(MySqlLimits.AbandonedTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         if (isRead)
@@ -98,6 +98,6 @@ internal sealed class MySqlSlots : IDisposable
         _freeForReads.Dispose();
     }
 
-    private static Task<bool> TakeAsync(SemaphoreSlim slots, Deadline deadline, CancellationToken cancellationToken) =>
-        slots.WaitAsync(deadline.Left < MySqlLimits.Slot ? deadline.Left : MySqlLimits.Slot, cancellationToken);
+    private static Task<bool> AcquireAsync(SemaphoreSlim slots, Deadline deadline, CancellationToken cancellationToken) =>
+        slots.WaitAsync(deadline.Left < MySqlLimits.SlotTimeout ? deadline.Left : MySqlLimits.SlotTimeout, cancellationToken);
 }

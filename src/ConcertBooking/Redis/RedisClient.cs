@@ -6,10 +6,13 @@ using StackExchange.Redis;
 
 namespace ConcertBooking.Redis;
 
-/// <summary>Redis did not answer within its limit, or is known not to.</summary>
+/// <summary>Redis did not answer within the timeout, or the circuit is open.</summary>
 internal sealed class RedisUnavailableException(Exception? inner = null) : Exception("Redis is unavailable.", inner);
 
-/// <summary>A Lua script and the hash by which Redis keeps it, which is asked for once: the client would look the whole text up at every call.</summary>
+/// <summary>
+/// A Lua script and the hash under which Redis caches it. The hash is asked for once: the client would look up the whole text
+/// at every call.
+/// </summary>
 internal sealed class RedisScript(string text)
 {
     public string Text { get; } = text;
@@ -18,42 +21,45 @@ internal sealed class RedisScript(string text)
 }
 
 /// <summary>
-/// The one way to Redis: scripts only, each wait bounded, each key under the prefix of this installation, and a circuit
-/// breaker so that a dead Redis costs requests nothing but the first few waits. Redis sheds load; nothing here decides
-/// who owns a seat.
+/// Client for Redis: scripts only, each call with a timeout, each key under the prefix of this installation, and a circuit
+/// breaker, so that a Redis that cannot be reached costs requests only the first few waits. Redis sheds load; nothing here
+/// decides who owns a seat.
 /// </summary>
 internal sealed class RedisClient(Settings settings, ILogger<RedisClient> logger) : IAsyncDisposable
 {
-    private static readonly TimeSpan WaitLimit = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan CallTimeout = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>What a request's wait for a script is called in its trace; scripts of nobody's request are in none.</summary>
+    /// <summary>The span of a script that a request waits for; scripts outside a request have none.</summary>
     public const string SpanName = "redis EVALSHA";
 
-    /// <summary>The breaker of a Redis that is one server at a time.</summary>
+    /// <summary>The key of the only breaker outside a cluster.</summary>
     private const int NoSlot = -1;
 
     private readonly RedisConnection _connection = new(settings.Redis, logger);
     private readonly string _prefix = settings.Redis.KeyPrefix;
 
-    /// <summary>In a cluster one for each slot in use, that is for each queue: one server that hangs must not close the queues of the others.</summary>
+    /// <summary>
+    /// In a cluster one for each slot in use, that is for each queue: one server that hangs must not close the queues of the
+    /// others.
+    /// </summary>
     private readonly ConcurrentDictionary<int, ResiliencePipeline<RedisResult>> _breakers = new();
 
     private static ResiliencePipeline<RedisResult> CreateBreaker() => new ResiliencePipelineBuilder<RedisResult>()
         .AddCircuitBreaker(new CircuitBreakerStrategyOptions<RedisResult>
         {
             ShouldHandle = static arguments => ValueTask.FromResult(RedisErrors.IsOutage(arguments.Outcome.Exception)),
-            // A Redis that is away fails every call. Some late ones among many are a busy processor, which a
+            // A Redis that cannot be reached fails every call. A few timeouts among many calls mean a busy CPU, which a
             // closed waiting room would not help.
             FailureRatio = 0.8,
-            MinimumThroughput = 4, // visitors share calls, so that a Redis that hangs fails four of them a second
+            MinimumThroughput = 4, // requests share calls, so that a Redis that hangs fails four calls a second
             SamplingDuration = TimeSpan.FromSeconds(2),
             BreakDuration = TimeSpan.FromSeconds(1),
         })
         .Build();
 
-    /// <summary>Listens to a channel until cancelled, also after the connection was lost or replaced.</summary>
-    public Task SubscribeAsync(string channel, Action<string> heard, CancellationToken cancellationToken) =>
-        _connection.SubscribeAsync(channel, heard, cancellationToken);
+    /// <summary>Subscribes to a channel until cancelled, also after the connection was lost or replaced.</summary>
+    public Task SubscribeAsync(string channel, Action<string> onMessage, CancellationToken cancellationToken) =>
+        _connection.SubscribeAsync(channel, onMessage, cancellationToken);
 
     /// <summary>Runs one script.</summary>
     /// <param name="script">All of its keys are among <paramref name="keys"/>, or begin with one of them.</param>
@@ -69,16 +75,16 @@ internal sealed class RedisClient(Settings settings, ILogger<RedisClient> logger
             return await Breaker(prefixed[0]).ExecuteAsync(
                 static async (call, token) =>
                 {
-                    var redis = (await call.Current.WaitAsync(WaitLimit, token)).GetDatabase();
-                    var hash = call.Script.Hash ??= await HashAsync(redis, call.Script.Text, call.Keys[0]).WaitAsync(WaitLimit, token);
+                    var redis = (await call.Current.WaitAsync(CallTimeout, token)).GetDatabase();
+                    var hash = call.Script.Hash ??= await HashAsync(redis, call.Script.Text, call.Keys[0]).WaitAsync(CallTimeout, token);
                     try
                     {
-                        return await redis.ScriptEvaluateAsync(hash, call.Keys, call.Arguments).WaitAsync(WaitLimit, token);
+                        return await redis.ScriptEvaluateAsync(hash, call.Keys, call.Arguments).WaitAsync(CallTimeout, token);
                     }
                     catch (RedisServerException exception) when (exception.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal))
                     {
-                        // Redis sees it for the first time, or was restarted.
-                        return await redis.ScriptEvaluateAsync(call.Script.Text, call.Keys, call.Arguments).WaitAsync(WaitLimit, token);
+                        // The script is not cached: its first call, or Redis was restarted.
+                        return await redis.ScriptEvaluateAsync(call.Script.Text, call.Keys, call.Arguments).WaitAsync(CallTimeout, token);
                     }
                 },
                 (_connection.Current, Script: script, Keys: prefixed, Arguments: arguments));
@@ -96,11 +102,14 @@ internal sealed class RedisClient(Settings settings, ILogger<RedisClient> logger
         return _breakers.GetOrAdd(slot, static _ => CreateBreaker());
     }
 
-    /// <summary>Asked of the server that will run it: another of the cluster may hang.</summary>
+    /// <summary>Computed by the server that will run the script: another of the cluster may hang.</summary>
     private static async Task<byte[]> HashAsync(IDatabase redis, string script, RedisKey key) =>
         Convert.FromHexString((string)(await redis.ScriptEvaluateAsync("return redis.sha1hex(ARGV[1])", [key], [script]))!);
 
-    /// <summary>Tries a write past the breaker, so that health sees recovery first; what it finds decides whether to connect anew.</summary>
+    /// <summary>
+    /// Tries a write, bypassing the breaker, so that the health check sees recovery first; its result decides whether to
+    /// reconnect.
+    /// </summary>
     /// <returns>What is wrong, if anything is.</returns>
     public Task<string?> ProbeAsync(CancellationToken cancellationToken) => _connection.ProbeAsync(cancellationToken);
 

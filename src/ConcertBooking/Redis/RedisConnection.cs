@@ -5,35 +5,34 @@ using StackExchange.Redis;
 namespace ConcertBooking.Redis;
 
 /// <summary>
-/// The connection in use, and when another takes its place. The client reconnects by itself when a connection breaks;
-/// it stays, however, with a server that was demoted behind its address, and with connections that deliver nothing
-/// any more. So a write is tried every second, and where it fails the client is asked to look for the primary, or a
-/// second client is connected, which replaces the first if it can do what that one cannot. One attempt runs at a time,
-/// whoever is waiting for Redis meanwhile.
+/// The connection to Redis, with failover. The client reconnects by itself when a connection breaks; it stays, however, with
+/// a server that was demoted behind its address, and with half-open connections. So a write is tried every second; where it
+/// fails, the client refreshes its configuration to find the primary, or a second client is connected, which replaces the
+/// first if it can write and that one cannot. One attempt runs at a time, however many requests wait for Redis meanwhile.
 /// </summary>
 internal sealed partial class RedisConnection : IAsyncDisposable
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Of a write of the probe. The client itself gives up after one second, or two on a busy machine.</summary>
-    private static readonly TimeSpan WriteLimit = TimeSpan.FromMilliseconds(1800);
+    /// <summary>The timeout of a probe's write. The client itself gives up after one second, or two on a busy machine.</summary>
+    private static readonly TimeSpan WriteTimeout = TimeSpan.FromMilliseconds(1800);
 
-    private static readonly TimeSpan RefreshLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan RefreshTimeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>Between attempts after a server said that it is not the primary.</summary>
+    /// <summary>Between attempts after a server reported that it is not the primary.</summary>
     private static readonly TimeSpan DemotedInterval = TimeSpan.FromSeconds(2);
 
-    /// <summary>Between other attempts, and how long Redis must have failed before the first: mostly it helps to wait.</summary>
+    /// <summary>Between other attempts, and how long Redis must have failed before the first: most outages end by themselves.</summary>
     private static readonly TimeSpan FailingInterval = TimeSpan.FromSeconds(5);
 
-    /// <summary>What is under way on a replaced connection may end: longer than any call waits.</summary>
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
+    /// <summary>Before a replaced connection is closed, so that its calls can complete: longer than any call waits.</summary>
+    private static readonly TimeSpan CloseDelay = TimeSpan.FromSeconds(2);
 
     private readonly RedisSettings _settings;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
     private volatile Link _link;
-    private Task _renewing = Task.CompletedTask;
+    private Task _reconnecting = Task.CompletedTask;
     private long _attempted;
     private long? _failingSince;
     private volatile ProbeKeys? _probeKeys;
@@ -52,13 +51,13 @@ internal sealed partial class RedisConnection : IAsyncDisposable
         options.ClientName = "concert-booking";
         if (options.EndPoints.Count > 1)
         {
-            options.ConfigCheckSeconds = 2; // whoever is promoted must be found soon
+            options.ConfigCheckSeconds = 2; // a promoted replica must be found soon
         }
 
         _link = new Link(ConnectAsync(options, _stop.Token));
     }
 
-    /// <summary>Not made yet while no Sentinel knows a primary.</summary>
+    /// <summary>Not completed while no Sentinel knows a primary.</summary>
     public Task<ConnectionMultiplexer> Current => _link.Connecting;
 
     /// <summary>Known from the first probe on.</summary>
@@ -73,7 +72,10 @@ internal sealed partial class RedisConnection : IAsyncDisposable
         public TaskCompletionSource Replaced { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    /// <summary>A connection that failed to be made heals by itself, except that Sentinel's is not made at all while no Sentinel knows a primary.</summary>
+    /// <summary>
+    /// Connects. A connection that could not be made recovers by itself, except with Sentinel: there it is not made at all
+    /// while no Sentinel knows a primary.
+    /// </summary>
     private static async Task<ConnectionMultiplexer> ConnectAsync(ConfigurationOptions options, CancellationToken cancellationToken)
     {
         while (true)
@@ -89,8 +91,8 @@ internal sealed partial class RedisConnection : IAsyncDisposable
         }
     }
 
-    /// <summary>Listens to a channel until cancelled, on whichever connection is in use.</summary>
-    public async Task SubscribeAsync(string channel, Action<string> heard, CancellationToken cancellationToken)
+    /// <summary>Subscribes to a channel until cancelled, on the connection that is in use.</summary>
+    public async Task SubscribeAsync(string channel, Action<string> onMessage, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -99,7 +101,7 @@ internal sealed partial class RedisConnection : IAsyncDisposable
             {
                 var redis = await link.Connecting.WaitAsync(cancellationToken);
                 await redis.GetSubscriber().SubscribeAsync(
-                    RedisChannel.Literal(_settings.KeyPrefix + channel), (_, message) => heard(message.ToString()));
+                    RedisChannel.Literal(_settings.KeyPrefix + channel), (_, message) => onMessage(message.ToString()));
                 await link.Replaced.Task.WaitAsync(cancellationToken);
             }
             catch (Exception exception) when (RedisErrors.IsOutage(exception))
@@ -110,8 +112,7 @@ internal sealed partial class RedisConnection : IAsyncDisposable
     }
 
     /// <summary>
-    /// Tries a write on each primary, and seeks another connection when that has failed for long enough. For one
-    /// caller, once a second.
+    /// Tries a write on each primary, and reconnects when that has failed for long enough. For a single caller, once a second.
     /// </summary>
     /// <returns>What is wrong, if anything is.</returns>
     public async Task<string?> ProbeAsync(CancellationToken cancellationToken)
@@ -128,11 +129,11 @@ internal sealed partial class RedisConnection : IAsyncDisposable
         var now = Stopwatch.GetTimestamp();
         var failing = Stopwatch.GetElapsedTime(_failingSince ??= now, now);
         var notPrimary = RedisErrors.IsNotPrimary(problem);
-        if (_renewing.IsCompleted && (notPrimary || failing >= FailingInterval)
+        if (_reconnecting.IsCompleted && (notPrimary || failing >= FailingInterval)
             && Stopwatch.GetElapsedTime(_attempted, now) >= (notPrimary ? DemotedInterval : FailingInterval))
         {
             _attempted = now;
-            _renewing = RenewAsync(link, redis, failing);
+            _reconnecting = ReconnectAsync(link, redis, failing);
         }
 
         return RedisErrors.Code(problem) is { } code ? $"it answers {code}" : "no answer to a write";
@@ -150,7 +151,7 @@ internal sealed partial class RedisConnection : IAsyncDisposable
     {
         try
         {
-            await redis.ScriptEvaluateAsync("return redis.call('SET', KEYS[1], 1, 'PX', 60000)", [key]).WaitAsync(WriteLimit);
+            await redis.ScriptEvaluateAsync("return redis.call('SET', KEYS[1], 1, 'PX', 60000)", [key]).WaitAsync(WriteTimeout);
             return null;
         }
         catch (Exception exception) when (exception is RedisException || RedisErrors.IsOutage(exception))
@@ -159,10 +160,11 @@ internal sealed partial class RedisConnection : IAsyncDisposable
         }
     }
 
-    /// <summary>One key, or in a cluster one for each primary, found by trying which slot belongs to whom.</summary>
+    /// <summary>One key, or in a cluster one for each primary, found by trying which key hashes to which primary.</summary>
     private RedisKey[] KeysToProbe(ConnectionMultiplexer redis)
     {
-        var cluster = redis.GetServers().Select(static server => server.ClusterConfiguration).FirstOrDefault(static known => known is not null);
+        var cluster = redis.GetServers().Select(static server => server.ClusterConfiguration)
+            .FirstOrDefault(static configuration => configuration is not null);
         if (_probeKeys is { } known && ReferenceEquals(known.Cluster, cluster))
         {
             return known.Keys;
@@ -178,36 +180,37 @@ internal sealed partial class RedisConnection : IAsyncDisposable
     }
 
     /// <summary>
-    /// A client that knows several servers looks for the primary among them. Where there is one address, or that did
-    /// not help, connecting anew leads to what is there now; a cluster's client is never replaced, for it serves from the other servers.
+    /// A client that knows several servers looks for the primary among them. Where there is one address, or that did not help,
+    /// a new connection leads to the server that is there now. A cluster's client is never replaced, since the other servers
+    /// still serve through it.
     /// </summary>
-    private async Task RenewAsync(Link link, ConnectionMultiplexer redis, TimeSpan failing)
+    private async Task ReconnectAsync(Link link, ConnectionMultiplexer redis, TimeSpan failing)
     {
         try
         {
             var several = _settings.Options.EndPoints.Count > 1 || _settings.Options.ServiceName is { Length: > 0 };
             if (IsCluster || (several && failing < FailingInterval))
             {
-                await redis.ConfigureAsync().WaitAsync(RefreshLimit, _stop.Token);
+                await redis.ConfigureAsync().WaitAsync(RefreshTimeout, _stop.Token);
             }
-            else if (await ConnectWorkingAsync(redis) is { } fresh)
+            else if (await ConnectIfBetterAsync(redis) is { } fresh)
             {
                 _link = new Link(Task.FromResult(fresh));
                 link.Replaced.SetResult();
-                LogRenewed(failing.TotalSeconds);
-                await Task.Delay(Grace, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                LogReconnected(failing.TotalSeconds);
+                await Task.Delay(CloseDelay, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 await redis.CloseAsync(allowCommandsToComplete: false);
                 await redis.DisposeAsync();
             }
         }
         catch (Exception exception) when (exception is RedisException or OperationCanceledException || RedisErrors.IsOutage(exception))
         {
-            // The next probe knows whether to try again.
+            // The next probe decides whether to try again.
         }
     }
 
-    /// <returns>Null when there is nothing better than what there is.</returns>
-    private async Task<ConnectionMultiplexer?> ConnectWorkingAsync(ConnectionMultiplexer redis)
+    /// <returns>A client that can write; null when there is none, or the current one can write again.</returns>
+    private async Task<ConnectionMultiplexer?> ConnectIfBetterAsync(ConnectionMultiplexer redis)
     {
         var options = _settings.Options.Clone();
         (options.AbortOnConnectFail, options.ConnectRetry) = (true, 1);
@@ -224,7 +227,7 @@ internal sealed partial class RedisConnection : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        await _renewing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _reconnecting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_link.Connecting.IsCompletedSuccessfully)
         {
             await (await _link.Connecting).DisposeAsync();
@@ -233,6 +236,8 @@ internal sealed partial class RedisConnection : IAsyncDisposable
         _stop.Dispose();
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Redis took no writes for {Seconds:0.0} s: connected anew to what its address leads to now")]
-    private partial void LogRenewed(double seconds);
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Redis accepted no writes for {Seconds:0.0} s: reconnected to the server that its address leads to now")]
+    private partial void LogReconnected(double seconds);
 }

@@ -2,8 +2,12 @@ using StackExchange.Redis;
 
 namespace ConcertBooking.Redis;
 
-/// <param name="Options">Where Redis is.</param>
-/// <param name="KeyPrefix">Begins every key and channel, so that several installations may share one Redis; it has no braces, since those of a key name its slot in a cluster.</param>
+/// <summary>How Redis is reached.</summary>
+/// <param name="Options">The connection.</param>
+/// <param name="KeyPrefix">
+/// Begins every key and channel, so that several installations may share one Redis; it has no braces, since those of a key
+/// name its slot in a cluster.
+/// </param>
 internal sealed record RedisSettings(ConfigurationOptions Options, string KeyPrefix)
 {
     private const int MaximumPrefix = 64;
@@ -15,7 +19,8 @@ internal sealed record RedisSettings(ConfigurationOptions Options, string KeyPre
         var prefix = read.Text("Redis:KeyPrefix", "");
         return prefix.Length <= MaximumPrefix && prefix.All(static c => char.IsAsciiLetterOrDigit(c) || c is ':' or '-' or '_' or '.')
             ? new RedisSettings(Parse(read.Required("ConnectionStrings:Redis")), prefix)
-            : throw new SettingException("Redis__KeyPrefix", $"must be at most {MaximumPrefix} letters, digits, colons, dashes, underscores and dots");
+            : throw new SettingException(
+                "Redis__KeyPrefix", $"must be at most {MaximumPrefix} letters, digits, colons, dashes, underscores and dots");
     }
 
     private static ConfigurationOptions Parse(string text)

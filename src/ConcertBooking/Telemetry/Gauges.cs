@@ -17,22 +17,23 @@ internal sealed class SeatsLeftRow
     public long SeatsLeft { get; set; }
 }
 
-/// <summary>Reads every 5 s what <c>/metrics</c> tells of the database, so that a scrape asks nobody.</summary>
+/// <summary>Updates the gauges that <c>/metrics</c> reports of the database every 5 s, so that a scrape runs no query.</summary>
 internal sealed class Gauges(MySqlDatabase database, Metrics metrics, TimeProvider time, ILogger<Gauges> logger)
     : PeriodicService(TimeSpan.FromSeconds(5), time, logger)
 {
-    /// <summary>Plain reads along indexes; a long outage is told as 100,000 waiting events.</summary>
+    /// <summary>Reads along indexes; the count of waiting events is capped at 100,000.</summary>
     private const string SelectSql = """
         SELECT (SELECT COUNT(*) FROM reservation WHERE status = 'HELD' AND held_expires_at <= NOW(3)) AS Overdue,
                (SELECT COUNT(*) FROM (SELECT 1 FROM outbox LIMIT 100000) AS waiting) AS Pending,
                (SELECT COUNT(*) FROM outbox WHERE state = 'DEAD') AS Dead,
-               (SELECT COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), NOW(6)) / 1e6, 0) FROM outbox WHERE state = 'PENDING') AS OldestSeconds
+               (SELECT COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), NOW(6)) / 1e6, 0)
+                  FROM outbox WHERE state = 'PENDING') AS OldestSeconds
         """;
 
     /// <summary>
-    /// The schedules of the last thousand holds, ten at most, since each is a series that every instance tells for as
-    /// long as it lives. Ids of reservations are in the order of time. An overdue hold counts until it is swept: live
-    /// is in the index, its end is not, and a schedule may have 100,000 seats.
+    /// The schedules of the last thousand holds, ten at most, since each is a time series that every instance exports until it
+    /// restarts. Ids of reservations are ordered by time. An overdue hold counts until it is swept: <c>live</c> is in the
+    /// index, the end is not, and a schedule may have 100,000 seats.
     /// </summary>
     private const string SeatsLeftSql = """
         SELECT s.schedule_id AS ScheduleId,
@@ -44,14 +45,17 @@ internal sealed class Gauges(MySqlDatabase database, Metrics metrics, TimeProvid
 
     protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
-        var row = await database.RunAsync((connection, _) => connection.QuerySingleAsync<GaugeRow>(SelectSql, commandTimeout: MySqlLimits.StatementSeconds), stoppingToken, MySqlLimits.Background);
+        var row = await database.RunAsync(
+            static (connection, _) => connection.QuerySingleAsync<GaugeRow>(SelectSql, commandTimeout: MySqlLimits.StatementSeconds),
+            stoppingToken, MySqlLimits.Background);
         metrics.HoldsOverdue = row.Overdue;
         metrics.OutboxPending = row.Pending;
         metrics.OutboxDead = row.Dead;
         metrics.OutboxOldestSeconds = row.OldestSeconds;
-        metrics.SeatsLeft = await database.RunAsync(
-            static async (connection, _) => (await connection.QueryAsync<SeatsLeftRow>(SeatsLeftSql, commandTimeout: MySqlLimits.StatementSeconds))
-                .Select(static seats => (seats.ScheduleId.ToString(CultureInfo.InvariantCulture), seats.SeatsLeft)).ToList(),
+        var schedules = await database.RunAsync(
+            static (connection, _) => connection.QueryAsync<SeatsLeftRow>(SeatsLeftSql, commandTimeout: MySqlLimits.StatementSeconds),
             stoppingToken, MySqlLimits.Background);
+        metrics.SeatsLeft = [.. schedules.Select(
+            static seats => (seats.ScheduleId.ToString(CultureInfo.InvariantCulture), seats.SeatsLeft))];
     }
 }

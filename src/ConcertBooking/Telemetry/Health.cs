@@ -4,81 +4,77 @@ using MySqlConnector;
 namespace ConcertBooking.Telemetry;
 
 public sealed record Checks(
-    [property: JsonPropertyName("mysql")] string MySql, [property: JsonPropertyName("redis")] string Redis, [property: JsonPropertyName("kafka")] string Kafka);
+    [property: JsonPropertyName("mysql")] string MySql,
+    [property: JsonPropertyName("redis")] string Redis,
+    [property: JsonPropertyName("kafka")] string Kafka);
 
 public sealed record ReadyResponse(string Status, Checks Checks);
 
 public sealed record LiveResponse(string Status);
 
 /// <summary>
-/// Knows which servers answer, and whether Redis takes writes. It asks them every second in the background, so that readyz costs nothing and the
-/// service starts without them; a change is logged once, an outage again every ten seconds.
+/// The health check: which servers can be reached, and whether Redis accepts writes. It probes them every second in the
+/// background, so that readyz costs nothing and the service starts without them. A change is logged once, an outage again
+/// every ten seconds.
 /// </summary>
 internal sealed partial class Health(
-    MySqlDatabase database, Schema schema, RedisClient redis, KafkaCluster kafka, ConsumerGroups consumers, Metrics metrics, TimeProvider time, ILogger<Health> logger)
+    MySqlDatabase database, Schema schema, RedisClient redis, KafkaCluster kafka, ConsumerGroups consumers, Metrics metrics,
+    TimeProvider time, ILogger<Health> logger)
     : PeriodicService(TimeSpan.FromSeconds(1), time, logger)
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan Reminder = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long the start waits for Redis. The first connection may take some seconds, by way of Sentinel on a busy machine.</summary>
-    private static readonly TimeSpan RedisPatience = TimeSpan.FromSeconds(5);
+    /// <summary>How often an outage that goes on is logged.</summary>
+    private static readonly TimeSpan LogInterval = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// How long the start waits for Redis. The first connection may take some seconds, through Sentinel on a busy machine.
+    /// </summary>
+    private static readonly TimeSpan RedisStartTimeout = TimeSpan.FromSeconds(5);
 
     private readonly Dependency _mysql = new("MySQL");
     private readonly Dependency _redis = new("Redis");
-    private readonly TaskCompletionSource _redisAnswered = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private volatile bool _asked;
+    private volatile bool _probed;
     private volatile bool _stopping;
 
     public bool IsStopping => _stopping;
 
-    /// <summary>From now on readyz says unready, while requests are still served.</summary>
-    public void StopBeingReady() => _stopping = true;
+    /// <summary>From now on readyz reports unready, while requests are still served.</summary>
+    public void MarkStopping() => _stopping = true;
 
     public ReadyResponse Report() => new(
-        _stopping || !_asked || !_mysql.Up ? "unready" : _redis.Up && KafkaUp ? "ready" : "degraded",
-        new Checks(Word(_mysql.Up), Word(_redis.Up), Word(KafkaUp)));
+        _stopping || !_probed || !_mysql.Up ? "unready" : _redis.Up && KafkaUp ? "ready" : "degraded",
+        new Checks(StatusText(_mysql.Up), StatusText(_redis.Up), StatusText(KafkaUp)));
 
-    /// <summary>Brokers answer, and every consumer group of this instance can take events.</summary>
-    private bool KafkaUp => kafka.Up && consumers.AllRun;
+    /// <summary>Brokers can be reached, and every consumer group of this instance can take events.</summary>
+    private bool KafkaUp => kafka.Up && consumers.AllRunning;
 
-    private static string Word(bool up) => up ? "up" : "down";
+    private static string StatusText(bool up) => up ? "up" : "down";
 
     /// <summary>
-    /// Nothing is listened to before Redis has answered once or has had its time: a proxy that looks for open ports alone
-    /// would send clients here, who would hear 503 of a waiting room that is fine.
+    /// Delays listening until Redis has answered once or its time is up: a proxy that checks for open ports alone would route
+    /// clients here, which would get 503 although the waiting room is available.
     /// </summary>
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         await base.StartAsync(cancellationToken);
-        await Task.WhenAny(_redisAnswered.Task, Task.Delay(RedisPatience, Time, cancellationToken));
+        await Task.WhenAny(_redis.FirstUp, Task.Delay(RedisStartTimeout, Time, cancellationToken));
     }
 
     protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
-        await Task.WhenAll(AskAsync(_mysql, AskMySqlAsync, stoppingToken), AskAsync(_redis, AskRedisAsync, stoppingToken));
-        _asked = true;
+        await Task.WhenAll(ProbeAsync(_mysql, ProbeMySqlAsync, stoppingToken), ProbeAsync(_redis, redis.ProbeAsync, stoppingToken));
+        _probed = true;
         metrics.Dependency("mysql", _mysql.Up);
         metrics.Dependency("redis", _redis.Up);
         metrics.Dependency("kafka", kafka.Up);
     }
 
-    private async Task<string?> AskRedisAsync(CancellationToken cancellationToken)
-    {
-        var problem = await redis.ProbeAsync(cancellationToken);
-        if (problem is null)
-        {
-            _redisAnswered.TrySetResult();
-        }
-
-        return problem;
-    }
-
     /// <summary>
-    /// MySQL is up when it takes writes and holds the schema and procedures that this build was written for. What
-    /// cannot change while a build runs is asked at first and after a failure only.
+    /// MySQL is up when it accepts writes and has the schema and procedures that this build was written for. What cannot
+    /// change while a build runs is checked at first and after a failure only.
     /// </summary>
-    private async Task<string?> AskMySqlAsync(CancellationToken cancellationToken)
+    private async Task<string?> ProbeMySqlAsync(CancellationToken cancellationToken)
     {
         try
         {
@@ -105,35 +101,36 @@ internal sealed partial class Health(
         }
     }
 
-    private async Task AskAsync(Dependency dependency, Func<CancellationToken, Task<string?>> ask, CancellationToken stoppingToken)
+    private async Task ProbeAsync(
+        Dependency dependency, Func<CancellationToken, Task<string?>> probe, CancellationToken stoppingToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
-        limit.CancelAfter(Limit);
+        limit.CancelAfter(ProbeTimeout);
         string? problem;
         try
         {
-            problem = await ask(limit.Token);
+            problem = await probe(limit.Token);
         }
         catch (OperationCanceledException)
         {
             stoppingToken.ThrowIfCancellationRequested();
-            problem = $"no answer in {Limit.TotalSeconds:0} s";
+            problem = $"no answer in {ProbeTimeout.TotalSeconds:0} s";
         }
 
         var now = Time.GetTimestamp();
         if (problem is null)
         {
-            if (!dependency.Up && dependency.LastSaid is not null)
+            if (!dependency.Up && dependency.LastLogged is not null)
             {
                 LogUp(dependency.Name);
             }
 
-            dependency.LastSaid = null;
+            dependency.LastLogged = null;
         }
-        else if (dependency.LastSaid is not { } said || Time.GetElapsedTime(said, now) >= Reminder)
+        else if (dependency.LastLogged is not { } logged || Time.GetElapsedTime(logged, now) >= LogInterval)
         {
             LogDown(dependency.Name, problem);
-            dependency.LastSaid = now;
+            dependency.LastLogged = now;
         }
 
         dependency.Up = problem is null;
@@ -141,13 +138,29 @@ internal sealed partial class Health(
 
     private sealed class Dependency(string name)
     {
+        private readonly TaskCompletionSource _firstUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private volatile bool _up;
 
         public string Name { get; } = name;
-        public bool Up { get => _up; set => _up = value; }
+
+        public bool Up
+        {
+            get => _up;
+            set
+            {
+                _up = value;
+                if (value)
+                {
+                    _firstUp.TrySetResult();
+                }
+            }
+        }
+
+        /// <summary>Completes when it has been up once.</summary>
+        public Task FirstUp => _firstUp.Task;
 
         /// <summary>When the outage was last logged; null while there is none.</summary>
-        public long? LastSaid { get; set; }
+        public long? LastLogged { get; set; }
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Dependency} is down, trying again every second: {Problem}")]
@@ -157,7 +170,7 @@ internal sealed partial class Health(
     private partial void LogUp(string dependency);
 }
 
-/// <summary>The two questions an orchestrator asks.</summary>
+/// <summary>The liveness and readiness endpoints.</summary>
 internal static class HealthRoutes
 {
     public static void Map(IEndpointRouteBuilder routes)

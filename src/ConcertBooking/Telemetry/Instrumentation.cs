@@ -6,22 +6,22 @@ using OpenTelemetry.Trace;
 
 namespace ConcertBooking.Telemetry;
 
-/// <summary>How the service tells what it does: metrics to be scraped, traces when somebody collects them, logs as JSON.</summary>
+/// <summary>Observability: metrics for Prometheus, traces when a collector is configured, logs as JSON.</summary>
 internal static class Instrumentation
 {
-    /// <summary>Spans of what no library tells by itself. Without a collector starting one costs a null check.</summary>
+    /// <summary>The spans of the service itself, beside those of libraries. Without a collector starting one costs a null check.</summary>
     public static readonly ActivitySource Source = new("ConcertBooking");
 
     /// <summary>
-    /// W3C's <c>traceparent</c> of what is being done, when somebody collects traces and takes this one. A request has an
-    /// activity for its log lines all the same, and one that the client may have called sampled.
+    /// The W3C <c>traceparent</c> of the current span, when traces are collected and this one is sampled. Without a collector a
+    /// request still has an activity for its log lines, which the client may have marked as sampled.
     /// </summary>
     public static string? TraceParent =>
         Source.HasListeners() && Activity.Current is { Recorded: true, IdFormat: ActivityIdFormat.W3C } current ? current.Id : null;
 
     /// <summary>
-    /// The room for label values a metric may have; OpenTelemetry sets it aside at the start, for 2,000 unless told. The
-    /// widest is the duration of requests: some 30 routes by what they are answered with.
+    /// The cardinality limit of a metric. OpenTelemetry allocates it at the start, for 2,000 series by default. The largest
+    /// metric is the duration of requests: some 30 routes by status code.
     /// </summary>
     private const int SeriesPerMetric = 300;
 
@@ -44,8 +44,8 @@ internal static class Instrumentation
         }
     }
 
-    /// <summary>Makes the exporter now: it reads variables of its own, and its refusal names none of them.</summary>
-    /// <exception cref="SettingException">Something is wrong with those that are set.</exception>
+    /// <summary>Creates the exporter at start: it reads variables of its own, and its exceptions name none of them.</summary>
+    /// <exception cref="SettingException">The variables that are set are invalid.</exception>
     public static void CheckTracing(this IServiceProvider services, Settings settings, IConfiguration configuration)
     {
         try
@@ -61,8 +61,8 @@ internal static class Instrumentation
     }
 
     /// <summary>
-    /// One JSON object a line, with the trace id of the request it belongs to. Messages never carry tokens, keys or
-    /// bodies. In Development a person reads them.
+    /// Structured logs: one JSON object a line, with the trace id of its request. Messages never contain tokens, keys or
+    /// bodies. In Development the console format is readable text.
     /// </summary>
     public static void AddLogs(this ILoggingBuilder logging, Settings settings)
     {
@@ -80,16 +80,20 @@ internal static class Instrumentation
         }
     }
 
-    /// <summary>Every level under <c>Logging</c>, for all providers or for one: the framework's own refusal names no setting.</summary>
-    /// <exception cref="SettingException">The first that is none.</exception>
+    /// <summary>
+    /// Checks every level under <c>Logging</c>, for all providers or for one: the framework's own exception names no setting.
+    /// </summary>
+    /// <exception cref="SettingException">The first invalid level.</exception>
     public static void CheckLogLevels(IConfigurationSection section)
     {
         foreach (var child in section.GetChildren())
         {
-            if (section.Key == "LogLevel" && child.Value is { Length: > 0 } level && !Enum.TryParse<LogLevel>(level, ignoreCase: true, out _))
+            if (section.Key == "LogLevel" && child.Value is { Length: > 0 } level
+                && !Enum.TryParse<LogLevel>(level, ignoreCase: true, out _))
             {
                 throw new SettingException(
-                    child.Path.Replace(":", "__", StringComparison.Ordinal), $"must be one of {string.Join(", ", Enum.GetNames<LogLevel>())}");
+                    child.Path.Replace(":", "__", StringComparison.Ordinal),
+                    $"must be one of {string.Join(", ", Enum.GetNames<LogLevel>())}");
             }
 
             CheckLogLevels(child);

@@ -4,9 +4,9 @@ using System.Diagnostics.Metrics;
 namespace ConcertBooking.Telemetry;
 
 /// <summary>
-/// What the service tells of itself on <c>/metrics</c>, under the contract's names. Counters are counted where things
-/// happen; gauges are values that somebody has set, so that a scrape asks nobody. Label values come from fixed lists
-/// (the codes of <see cref="Problems"/>, topics, groups) or from the first <see cref="MaximumQueues"/> queues.
+/// The metrics that <c>/metrics</c> exports. Counters are incremented where things happen; gauges are values set in the
+/// background, so that a scrape runs no query. Label values come from fixed lists (the codes of <see cref="Problems"/>,
+/// topics, groups) or from the first <see cref="MaximumQueues"/> queues.
 /// </summary>
 internal sealed class Metrics : IDisposable
 {
@@ -29,14 +29,15 @@ internal sealed class Metrics : IDisposable
         Payments = _meter.CreateCounter<long>("booking.payments", description: "Answers to pay, by result");
         _cacheRequests = _meter.CreateCounter<long>("booking.cache.requests", description: "Reads of the catalogue cache");
         _published = _meter.CreateCounter<long>("booking.events.published", description: "Events offered to Kafka");
-        _deadLetters = _meter.CreateCounter<long>("booking.dead_letters", description: "Messages that a consumer group gave up");
+        _deadLetters = _meter.CreateCounter<long>("booking.dead_letters", description: "Dead letters, by topic and consumer group");
         _admission = _meter.CreateHistogram<double>(
             "booking.queue.admission", "s", "From entering a queue to admission",
             advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600] });
 
         Gauge("booking.queue.waiting", () => Queues(static counts => counts.Waiting));
         Gauge("booking.queue.active", () => Queues(static counts => counts.Active));
-        _meter.CreateObservableGauge("booking.queue.admission_share", () => AdmissionShare, description: "1: as many as there are places; below: throttled");
+        _meter.CreateObservableGauge(
+            "booking.queue.admission_share", () => AdmissionShare, description: "1: as many as there are places; below: throttled");
         Gauge("booking.worker", () => settings.Worker ? 1 : 0);
         Gauge("booking.holds.overdue", () => HoldsOverdue);
         Gauge("booking.seats.left", () => SeatsLeft.Select(
@@ -49,50 +50,52 @@ internal sealed class Metrics : IDisposable
         Gauge("booking.consumer.up", () => _consumers.Select(
             static known => new Measurement<long>(known.Value ? 1 : 0, new KeyValuePair<string, object?>("group", known.Key))));
         Gauge("booking.consumer.lag", () => _lags.Select(static known => new Measurement<long>(
-            known.Value, new KeyValuePair<string, object?>("group", known.Key.Group), new KeyValuePair<string, object?>("topic", known.Key.Topic))));
+            known.Value,
+            new KeyValuePair<string, object?>("group", known.Key.Group),
+            new KeyValuePair<string, object?>("topic", known.Key.Topic))));
         var limit = ControlGroup.MemoryLimit(ControlGroup.Root) ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        _meter.CreateObservableGauge("booking.memory.limit", () => limit, "By", "What the container or machine allows");
+        _meter.CreateObservableGauge("booking.memory.limit", () => limit, "By", "Memory limit of the container or machine");
     }
 
     public Counter<long> Holds { get; }
 
     public Counter<long> Payments { get; }
 
-    /// <summary>The part of a queue's places that this instance lets be handed out per second; 1 is no limit.</summary>
+    /// <summary>The share of a queue's places that this instance admits per second; 1 is no limit.</summary>
     public double AdmissionShare { get; set; } = 1;
 
-    /// <summary>Of a few schedules, those most asked for lately, the seats that nobody holds or has paid, over all instances.</summary>
+    /// <summary>The available seats of the few schedules with the most recent holds, over all instances.</summary>
     public IReadOnlyList<(string Schedule, long Left)> SeatsLeft { get; set; } = [];
 
     /// <summary>HELD reservations past their end, over all instances.</summary>
     public long HoldsOverdue { get; set; }
 
-    /// <summary>Events not yet acknowledged by Kafka, those given up included.</summary>
+    /// <summary>Events not yet acknowledged by Kafka, dead ones included.</summary>
     public long OutboxPending { get; set; }
 
     /// <summary>Events that Kafka refused for good.</summary>
     public long OutboxDead { get; set; }
 
-    /// <summary>Age of the oldest event that still waits; 0 when none does.</summary>
+    /// <summary>Age of the oldest pending event; 0 when there is none.</summary>
     public double OutboxOldestSeconds { get; set; }
 
     public void CacheRequest(string cache, bool hit) =>
         _cacheRequests.Add(1, new("cache", cache), new("result", hit ? "hit" : "miss"));
 
     /// <param name="topic">One of <c>OutboxEvents</c>'s.</param>
-    /// <param name="result"><c>sent</c>, <c>failed</c> (an outage: tried again) or <c>refused</c> (this very event).</param>
-    /// <param name="count">How many; 0 lets the series begin, so that the first one counts as an increase.</param>
+    /// <param name="result"><c>sent</c>, <c>failed</c> (an outage: retried) or <c>refused</c> (this event).</param>
+    /// <param name="count">How many; 0 creates the series, so that the first event counts as an increase.</param>
     public void Published(string topic, string result, int count = 1) => _published.Add(count, new("topic", topic), new("result", result));
 
-    /// <param name="topic">Where the message was.</param>
-    /// <param name="group">Who gave it up.</param>
-    /// <param name="count">0 lets the series begin, so that the first one counts as an increase.</param>
+    /// <param name="topic">The topic of the message.</param>
+    /// <param name="group">The consumer group.</param>
+    /// <param name="count">0 creates the series, so that the first message counts as an increase.</param>
     public void DeadLetter(string topic, string group, int count = 1) => _deadLetters.Add(count, new("topic", topic), new("group", group));
 
     public void Admitted(TimeSpan waited) => _admission.Record(waited.TotalSeconds);
 
-    /// <summary>A queue that nobody has counted yet has nobody.</summary>
-    public void KnowQueue(string queue)
+    /// <summary>Creates the series of a queue, at zero until it is counted.</summary>
+    public void RegisterQueue(string queue)
     {
         if (_queues.Count < MaximumQueues)
         {
@@ -100,13 +103,14 @@ internal sealed class Metrics : IDisposable
         }
     }
 
-    /// <summary>Beyond a hundred queues an empty one makes room; beyond a hundred that are not, queues are left out.</summary>
+    /// <summary>Beyond a hundred queues an empty one is replaced; beyond a hundred queues with users, further ones are left out.</summary>
     public void Queue(string queue, long waiting, long active)
     {
         if (!_queues.ContainsKey(queue) && _queues.Count >= MaximumQueues)
         {
             if (waiting + active == 0
-                || _queues.FirstOrDefault(static known => known.Value is (0, 0)) is not { Key: { } empty } || !_queues.TryRemove(empty, out _))
+                || _queues.FirstOrDefault(static known => known.Value is (0, 0)) is not { Key: { } empty }
+                || !_queues.TryRemove(empty, out _))
             {
                 return;
             }
@@ -116,15 +120,15 @@ internal sealed class Metrics : IDisposable
     }
 
     /// <summary>Whether this instance's member of the group can take events.</summary>
-    public void Consumer(string group, bool runs) => _consumers[group] = runs;
+    public void Consumer(string group, bool isRunning) => _consumers[group] = isRunning;
 
-    /// <summary>Messages of the topic that the group, over all its members, has not finished.</summary>
+    /// <summary>Messages of the topic that the group, over all its members, has not processed.</summary>
     public void ConsumerLag(string group, string topic, long lag) => _lags[(group, topic)] = lag;
 
     public void Dependency(string dependency, bool up) => _dependencies[dependency] = up;
 
-    /// <summary>The connections of the pool: in use, and free to be used or opened.</summary>
-    public void WatchPool(Func<int> size, Func<int> free) => Gauge("booking.db.connections", () =>
+    /// <summary>Exports the connections of the pool: in use, and idle or not opened yet.</summary>
+    public void ObservePool(Func<int> size, Func<int> free) => Gauge("booking.db.connections", () =>
     {
         var idle = free();
         return
@@ -136,8 +140,8 @@ internal sealed class Metrics : IDisposable
 
     public void Dispose() => _meter.Dispose();
 
-    private IEnumerable<Measurement<long>> Queues(Func<(long Waiting, long Active), long> which) => _queues.Select(
-        queue => new Measurement<long>(which(queue.Value), new KeyValuePair<string, object?>("queue", queue.Key)));
+    private IEnumerable<Measurement<long>> Queues(Func<(long Waiting, long Active), long> select) => _queues.Select(
+        queue => new Measurement<long>(select(queue.Value), new KeyValuePair<string, object?>("queue", queue.Key)));
 
     private void Gauge(string name, Func<long> value) => _meter.CreateObservableGauge(name, value);
 
@@ -147,17 +151,17 @@ internal sealed class Metrics : IDisposable
 internal static class CountedRoutes
 {
     /// <summary>
-    /// Counts a call's answers by their result: the given word for a first success, <c>repeated</c> for the same again,
+    /// Counts the responses of a route by their result: the given name for a first success, <c>repeated</c> for a repeated one,
     /// else the problem's code.
     /// </summary>
-    public static RouteHandlerBuilder CountedAs(this RouteHandlerBuilder route, Func<Metrics, Counter<long>> which, string success) =>
+    public static RouteHandlerBuilder CountedAs(this RouteHandlerBuilder route, Func<Metrics, Counter<long>> select, string success) =>
         route.AddEndpointFilter(async (context, next) =>
         {
-            var counter = which(context.HttpContext.RequestServices.GetRequiredService<Metrics>());
+            var counter = select(context.HttpContext.RequestServices.GetRequiredService<Metrics>());
             try
             {
                 var answer = await next(context);
-                counter.Add(1, new KeyValuePair<string, object?>("result", Word(answer, success)));
+                counter.Add(1, new KeyValuePair<string, object?>("result", ResultOf(answer, success)));
                 return answer;
             }
             catch (Exception exception)
@@ -167,7 +171,7 @@ internal static class CountedRoutes
             }
         });
 
-    private static string Word(object? answer, string success) => answer switch
+    private static string ResultOf(object? answer, string success) => answer switch
     {
         Problem problem => problem.Code,
         StoredAnswer { Replayed: true } or IStatusCodeHttpResult { StatusCode: StatusCodes.Status200OK } => "repeated",

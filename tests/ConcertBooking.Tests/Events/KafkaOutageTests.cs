@@ -117,7 +117,7 @@ public sealed class KafkaOutageTests : SharedRigTests
         const int partitions = 4, stuck = 0;
         await using var kafka = new MockKafka();
         kafka.CreateTopic(Reservations, partitions);
-        kafka.TakeLeader(Reservations, stuck);
+        kafka.RemoveLeader(Reservations, stuck);
         await using var fleet = await Fleet.StartAsync(Rig, 0);
         var waiting = OutboxRows.Keys(3_000, partition: stuck, partitions);
         await OutboxRows.AddAsync(fleet.Database, Reservations, "stuck", waiting);
@@ -133,7 +133,7 @@ public sealed class KafkaOutageTests : SharedRigTests
         await Eventually.GetAsync(() => OutboxRows.LeftAsync(fleet.Database, "flowing"), left => left == 0, Whole);
         await Assert.That(await OutboxRows.LeftAsync(fleet.Database, "stuck")).IsEqualTo(waiting.Count);
         await OutageTable.ExpectAsync("Kafka partition without leader", fleet.Members[0].Instance);
-        kafka.GiveLeader(Reservations, stuck);
+        kafka.RestoreLeader(Reservations, stuck);
 
         await ExpectSentAsync(fleet, Whole);
         await OutboxRows.ExpectInOrderAsync(kafka.ConnectionString, Reservations, waiting.Count + (3 * flowing.Count));

@@ -18,7 +18,7 @@ public sealed class FootprintMeasurements : SharedRigTests
         await using var rig = await EventRig.StartAsync(Rig);
         var service = rig.Fleet.Members[0].Instance;
         var show = await rig.Fleet.Catalogue.AddShowAsync(seats: Seats);
-        var idle = (service.Process.ResidentMegabytes, service.Process.OwnMegabytes);
+        var idle = (service.Process.ResidentMegabytes, service.Process.AnonymousMegabytes);
 
         for (var seatNo = 1; seatNo <= Seats; seatNo++)
         {
@@ -33,8 +33,8 @@ public sealed class FootprintMeasurements : SharedRigTests
             (await visitor.GetAsync("/v1/points/transactions")).Expect(200);
         }
 
-        var loaded = (service.Process.ResidentMegabytes, service.Process.OwnMegabytes);
+        var loaded = (service.Process.ResidentMegabytes, service.Process.AnonymousMegabytes);
         TestContext.Current!.Output.WriteLine($"MB resident, and of these its own: {idle} before, {loaded} after {Seats * 10} requests");
-        await Assert.That(loaded.OwnMegabytes).IsLessThan(40);
+        await Assert.That(loaded.AnonymousMegabytes).IsLessThan(40);
     }
 }

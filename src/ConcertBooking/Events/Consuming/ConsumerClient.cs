@@ -26,7 +26,7 @@ internal sealed class ConsumerClient : IDisposable
     public ConsumerClient(KafkaCluster kafka, string group, int batchSize, TimeProvider time, string? problem)
     {
         (_group, _batchSize, _time, _failedAt, Problem) = (group, batchSize, time, time.GetTimestamp(), problem);
-        _consumer = kafka.Consumer(group, OnRevoked, joined: () => Problem = null, failed: OnError);
+        _consumer = kafka.Consumer(group, OnRevoked, onAssigned: () => Problem = null, onFatalError: OnError);
     }
 
     public List<ReceivedEvent> Pending { get; } = [];

@@ -9,7 +9,7 @@ namespace ConcertBooking.Events.Consuming;
 /// group that is stuck or has no member.
 /// </summary>
 internal sealed partial class ConsumerLag(KafkaCluster kafka, ConsumerGroups groups, TimeProvider time, ILogger<ConsumerLag> logger)
-    : PeriodicService(TimeSpan.FromSeconds(5), time, logger)
+    : PeriodicService(ConsumerGroups.MeasurementInterval, time, logger)
 {
     private const string Topic = OutboxEvents.PaymentsTopic;
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(5);
@@ -31,7 +31,7 @@ internal sealed partial class ConsumerLag(KafkaCluster kafka, ConsumerGroups gro
             foreach (var group in groups.Names)
             {
                 var committed = Committed(_client, group, ends);
-                groups.Measured(group, Topic, committed, ends.Values.Sum(static end => end.Next) - committed);
+                groups.RecordLag(group, Topic, committed, ends.Values.Sum(static end => end.Next) - committed);
             }
         }
         catch (Exception exception) when (exception is KafkaException or KafkaLibraryException)

@@ -68,7 +68,7 @@ internal sealed partial class ConsumerLoop(string group, int batchSize, EventDel
     /// leaves the client without partitions and without an error, for minutes. Progress of another member rules that out.
     /// </summary>
     private bool IsStalled(long busyAt) =>
-        parts.Time.GetElapsedTime(busyAt) > StandstillLimit && parts.Groups.StillFor(group) > StandstillLimit;
+        parts.Time.GetElapsedTime(busyAt) > StandstillLimit && parts.Groups.StalledFor(group) > StandstillLimit;
 
     private void Report(string? problem)
     {
@@ -82,7 +82,7 @@ internal sealed partial class ConsumerLoop(string group, int batchSize, EventDel
         }
 
         _problem = problem;
-        parts.Groups.Report(group, runs: problem is null);
+        parts.Groups.Report(group, running: problem is null);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Group} cannot consume, trying again: {Reason}")]

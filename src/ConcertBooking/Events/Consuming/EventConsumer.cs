@@ -24,7 +24,7 @@ internal abstract class EventConsumer : BackgroundService
         _loop = new ConsumerLoop(group, batchSize, delivery, parts, logger);
         if (_kafka.IsConfigured)
         {
-            parts.Groups.Expect(group, Topic);
+            parts.Groups.Register(group, Topic);
         }
     }
 

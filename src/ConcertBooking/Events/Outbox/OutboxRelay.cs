@@ -144,7 +144,7 @@ internal sealed partial class OutboxRelay : BackgroundService
     /// <returns>Whether Kafka acknowledged it; if not, the outcome states what to do.</returns>
     private async Task<bool> TrySendAsync(OutboxEvent outboxEvent, OutboxOutcome outcome)
     {
-        if (_kafka.Producer is not { } producer || _kafka.Lacks(outboxEvent.Topic))
+        if (_kafka.Producer is not { } producer || _kafka.IsMissing(outboxEvent.Topic))
         {
             outcome.Delay = Idle * 2;
             return false;

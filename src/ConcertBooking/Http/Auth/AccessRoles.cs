@@ -4,20 +4,20 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace ConcertBooking.Http.Auth;
 
-/// <summary>Reads roles where the issuer puts them: <c>Auth__RoleClaim</c> is a claim, a text or a list, or the path to one.</summary>
+/// <summary>Reads the roles of an access token: <c>Auth__RoleClaim</c> names a claim (a string or an array) or the path to one.</summary>
 internal sealed class AccessRoles(AuthSettings settings)
 {
     private readonly string[] _path = settings.RoleClaim.Split('.');
 
     /// <summary>The user of a verified token.</summary>
-    public User UserOf(long userId, JsonWebToken token)
+    public User CreateUser(long userId, JsonWebToken token)
     {
         using var claims = JsonDocument.Parse(Base64UrlEncoder.DecodeBytes(token.EncodedPayload));
         var roles = Find(claims.RootElement);
-        return new User(userId, IsAdmin: Names(roles, settings.AdminRole), IsCashier: Names(roles, settings.CashierRole));
+        return new User(userId, IsAdmin: HasRole(roles, settings.AdminRole), IsCashier: HasRole(roles, settings.CashierRole));
     }
 
-    /// <summary>A claim of that very name comes first: some issuers put an address before theirs, which has dots.</summary>
+    /// <summary>A claim of exactly that name comes first: some issuers prefix theirs with a URL, which has dots.</summary>
     private JsonElement Find(JsonElement claims)
     {
         if (claims.TryGetProperty(settings.RoleClaim, out var claim))
@@ -37,7 +37,7 @@ internal sealed class AccessRoles(AuthSettings settings)
         return claim;
     }
 
-    private static bool Names(JsonElement roles, string role) => roles.ValueKind switch
+    private static bool HasRole(JsonElement roles, string role) => roles.ValueKind switch
     {
         JsonValueKind.String => roles.ValueEquals(role),
         JsonValueKind.Array => roles.EnumerateArray().Any(one => one.ValueKind is JsonValueKind.String && one.ValueEquals(role)),

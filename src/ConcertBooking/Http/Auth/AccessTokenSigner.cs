@@ -7,17 +7,17 @@ using System.Text.Json;
 
 namespace ConcertBooking.Http.Auth;
 
-/// <summary>Signs access tokens with our own key, as this service's <see cref="AccessTokens"/> reads them.</summary>
+/// <summary>Issues access tokens (JWT, HS256) signed with our own key, for <see cref="AccessTokens"/>.</summary>
 internal static class AccessTokenSigner
 {
     private static readonly string Header = Base64Url.EncodeToString("""{"alg":"HS256","typ":"JWT"}"""u8);
 
     /// <param name="settings">With a signing key.</param>
     /// <param name="userId">Becomes <c>sub</c>.</param>
-    /// <param name="role">As the issuer would call it; null for none.</param>
-    /// <param name="now">The token's beginning.</param>
-    /// <param name="life">Until <c>exp</c>.</param>
-    public static string Sign(AuthSettings settings, long userId, string? role, DateTimeOffset now, TimeSpan life)
+    /// <param name="role">The value of the role claim; null for none.</param>
+    /// <param name="now">Becomes <c>iat</c> and <c>nbf</c>.</param>
+    /// <param name="lifetime">From <paramref name="now"/> to <c>exp</c>.</param>
+    public static string Sign(AuthSettings settings, long userId, string? role, DateTimeOffset now, TimeSpan lifetime)
     {
         var claims = new ArrayBufferWriter<byte>(256);
         using (var json = new Utf8JsonWriter(claims))
@@ -29,7 +29,7 @@ internal static class AccessTokenSigner
             WriteOptional(json, "aud", settings.Audience);
             json.WriteNumber("iat", now.ToUnixTimeSeconds());
             json.WriteNumber("nbf", now.ToUnixTimeSeconds());
-            json.WriteNumber("exp", (now + life).ToUnixTimeSeconds());
+            json.WriteNumber("exp", (now + lifetime).ToUnixTimeSeconds());
             json.WriteEndObject();
         }
 

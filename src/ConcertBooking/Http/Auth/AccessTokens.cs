@@ -7,7 +7,7 @@ using Microsoft.IdentityModel.Tokens;
 namespace ConcertBooking.Http.Auth;
 
 /// <summary>
-/// Reads the JWT of the <c>Authorization</c> header: HS256 with our own key, or signed by one of the keys that the
+/// Validates the JWT of the <c>Authorization</c> header: HS256 with our own key, or signed by one of the keys that the
 /// configured authority publishes.
 /// </summary>
 internal sealed class AccessTokens
@@ -16,7 +16,7 @@ internal sealed class AccessTokens
 
     private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(30);
 
-    /// <summary>As much as nginx takes of one header by default. A long token costs more than all else that a look does.</summary>
+    /// <summary>The default limit of nginx for one header. Validating a long token would cost more than the rest of a request.</summary>
     private const int MaximumLength = 8 * 1024;
 
     private readonly JsonWebTokenHandler _handler = new() { MapInboundClaims = false };
@@ -24,13 +24,13 @@ internal sealed class AccessTokens
 
     private readonly VerifiedTokens _verified;
 
-    /// <summary>Not in the issuer's mode: it may withdraw a key at any time.</summary>
-    private readonly bool _verifiedIsEnough;
+    /// <summary>Not with an issuer, which may withdraw a key at any time.</summary>
+    private readonly bool _usesCache;
 
     /// <summary>Null where the key is our own.</summary>
     private readonly IssuerKeys? _issuer;
 
-    /// <summary>Null where users have only the ids that tokens name.</summary>
+    /// <summary>Null where user ids come from the tokens themselves.</summary>
     private readonly UserIdentities? _identities;
     private readonly AccessRoles _roles;
     private readonly TokenRefusals _refusals;
@@ -40,7 +40,7 @@ internal sealed class AccessTokens
     {
         (_issuer, _identities, _refusals, _roles) = (issuer, identities, refusals, new AccessRoles(settings.Auth));
         _verified = new VerifiedTokens(time, ClockSkew);
-        _verifiedIsEnough = issuer is null;
+        _usesCache = issuer is null;
         _parameters = new TokenValidationParameters
         {
             RequireExpirationTime = true,
@@ -53,7 +53,7 @@ internal sealed class AccessTokens
         };
         if (issuer is not null)
         {
-            // A published key is no shared secret: only signatures that need its private half.
+            // The keys are public: only asymmetric signatures.
             _parameters.ValidAlgorithms =
             [
                 SecurityAlgorithms.RsaSha256, SecurityAlgorithms.RsaSha384, SecurityAlgorithms.RsaSha512,
@@ -63,19 +63,21 @@ internal sealed class AccessTokens
         }
         else
         {
-            // With a shared secret only its own algorithm. The key before the last rotation still reads.
+            // A shared secret: only its own algorithm. The key before the last rotation still verifies.
             _parameters.IssuerSigningKeys = [.. new[] { settings.Auth.SigningKey, settings.Auth.PreviousSigningKey }
                 .OfType<byte[]>().Select(static key => new SymmetricSecurityKey(key))];
             _parameters.ValidAlgorithms = [SecurityAlgorithms.HmacSha256];
         }
     }
 
-    /// <summary>Whether the request's token was verified lately, which says whom to serve first and nothing more.</summary>
-    public bool WasVerified(HttpContext context) => Text(context) is { IsEmpty: false } text && _verified.Find(text) is not null;
+    /// <summary>Whether the request's token was verified recently; for prioritization only.</summary>
+    public bool WasVerified(HttpContext context) => BearerToken(context) is { IsEmpty: false } text && _verified.Find(text) is not null;
 
-    /// <summary>The token as it was signed: without what was put around it, or one user could fill the memory with as many forms of one.</summary>
-    /// <returns>Empty when there is none. No copy: a crowd of long ones would be a crowd of copies.</returns>
-    private static ReadOnlySpan<char> Text(HttpContext context)
+    /// <summary>
+    /// The token without the whitespace around it: otherwise one user could fill the cache with many forms of one token.
+    /// </summary>
+    /// <returns>Empty when there is none. Not copied: many long tokens would be as many copies.</returns>
+    private static ReadOnlySpan<char> BearerToken(HttpContext context)
     {
         var headers = context.Request.Headers.Authorization;
         return headers.Count == 1 && headers[0] is { } header && header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
@@ -83,11 +85,11 @@ internal sealed class AccessTokens
             : default;
     }
 
-    /// <summary>The user that the request's token names, or the problem: there is no valid one, or nobody can say yet.</summary>
-    /// <exception cref="DatabaseUnavailableException">The issuer's subject has not been seen here, and MySQL does not answer.</exception>
+    /// <summary>The user of the request's token, or the problem: it is invalid, or cannot be validated now.</summary>
+    /// <exception cref="DatabaseUnavailableException">The subject's id is not cached, and MySQL cannot be reached.</exception>
     public async ValueTask<(User? User, Problem? Problem)> ReadAsync(HttpContext context)
     {
-        var sent = Text(context);
+        var sent = BearerToken(context);
         if (sent.IsEmpty)
         {
             return (null, Problems.Unauthorized);
@@ -98,7 +100,7 @@ internal sealed class AccessTokens
             return Refuse($"it is longer than {MaximumLength} characters");
         }
 
-        if (_verifiedIsEnough && _verified.Find(sent) is { } known)
+        if (_usesCache && _verified.Find(sent) is { } known)
         {
             return (known, null);
         }
@@ -131,7 +133,7 @@ internal sealed class AccessTokens
                 : $"its sub is missing or longer than {UserIdentities.MaximumSubjectLength} characters");
         }
 
-        var user = _roles.UserOf(_identities is null ? userId : await _identities.IdOfAsync(token.Issuer, token.Subject), token);
+        var user = _roles.CreateUser(_identities is null ? userId : await _identities.IdOfAsync(token.Issuer, token.Subject), token);
         _verified.Add(text, user, token.ValidTo);
         return (user, null);
     }
@@ -142,7 +144,7 @@ internal sealed class AccessTokens
         return (null, Problems.Unauthorized);
     }
 
-    /// <summary>Whether a user can be made of it; an issuer's may be anything, and its id is not known yet.</summary>
+    /// <summary>Whether the subject is valid; an issuer's may be any string, whose user id is not known yet.</summary>
     private bool IsSubject([NotNullWhen(true)] string? subject, out long userId)
     {
         userId = 0;
@@ -151,7 +153,7 @@ internal sealed class AccessTokens
             : long.TryParse(subject, NumberStyles.None, CultureInfo.InvariantCulture, out userId) && userId > 0;
     }
 
-    /// <summary>Null when the keys that it would need cannot be had: whether the token is valid, nobody can say.</summary>
+    /// <returns>Null when the keys are unavailable, so that the token cannot be validated.</returns>
     private async ValueTask<TokenValidationResult?> ValidateAsync(string text, CancellationToken cancellationToken)
     {
         if (_issuer is null)
@@ -164,20 +166,20 @@ internal sealed class AccessTokens
             return null;
         }
 
-        var result = await _handler.ValidateTokenAsync(text, With(keys));
+        var result = await _handler.ValidateTokenAsync(text, ParametersFor(keys));
         if (result.Exception is not SecurityTokenInvalidSignatureException)
         {
             return result;
         }
 
-        // Perhaps by a key that is new.
+        // Perhaps signed with a new key.
         var newer = await _issuer.GetNewerAsync(keys, cancellationToken);
         return newer is null ? null
             : newer == keys ? result
-            : await _handler.ValidateTokenAsync(text, With(newer));
+            : await _handler.ValidateTokenAsync(text, ParametersFor(newer));
     }
 
-    private TokenValidationParameters With(PublishedKeys keys)
+    private TokenValidationParameters ParametersFor(PublishedKeys keys)
     {
         var parameters = _parameters.Clone();
         parameters.IssuerSigningKeys = keys.Keys;
@@ -186,8 +188,8 @@ internal sealed class AccessTokens
     }
 
     /// <summary>
-    /// <c>crit</c> names header members without which the token must not be taken (RFC 7515, 4.1.11), for instance one
-    /// that binds it to a sender. None is understood here, and the library does not look.
+    /// <c>crit</c> names header members that a recipient must understand (RFC 7515, 4.1.11), for instance one that binds the
+    /// token to a sender. None is supported here, and the library does not check.
     /// </summary>
     private static bool HasCriticalExtensions(JsonWebToken token)
     {
@@ -196,5 +198,5 @@ internal sealed class AccessTokens
     }
 }
 
-/// <summary>Who is calling, by the access token.</summary>
+/// <summary>The authenticated user of a request.</summary>
 internal sealed record User(long Id, bool IsAdmin, bool IsCashier);

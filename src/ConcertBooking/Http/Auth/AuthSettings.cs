@@ -1,12 +1,12 @@
 namespace ConcertBooking.Http.Auth;
 
-/// <summary>Who signs access tokens and what roles are called in them; part of <see cref="Settings"/>.</summary>
+/// <summary>The settings of authentication: the issuer or key of access tokens, and role names; part of <see cref="Settings"/>.</summary>
 internal sealed class AuthSettings
 {
-    /// <summary>Empty with an authority, which has keys of its own.</summary>
+    /// <summary>Empty with an authority, which publishes its own keys.</summary>
     public required byte[] SigningKey { get; init; }
 
-    /// <summary>The key before the last rotation: still read, never signed with. Null: there is none.</summary>
+    /// <summary>The key before the last rotation, used only for verification; null: there is none.</summary>
     public required byte[]? PreviousSigningKey { get; init; }
 
     public required string? Authority { get; init; }
@@ -30,7 +30,8 @@ internal sealed class AuthSettings
         var audience = read.Optional("Auth:Audience");
         if (authority is not null && audience is null)
         {
-            throw new SettingException("Auth__Audience", "is missing; with Auth__Authority it says which of the issuer's tokens are for this service");
+            throw new SettingException(
+                "Auth__Audience", "is missing; with Auth__Authority it says which of the issuer's tokens are for this service");
         }
 
         return new AuthSettings

@@ -3,7 +3,7 @@ using System.Buffers.Text;
 
 namespace ConcertBooking.Http.Auth;
 
-/// <summary>Base64url as clients hand it back to us: whatever is not it is refused, never an exception.</summary>
+/// <summary>Decodes base64url received from clients; invalid text is refused without an exception.</summary>
 internal static class Base64UrlText
 {
     /// <returns>False when the text is not base64url, or longer than the destination.</returns>

@@ -1,7 +1,7 @@
 
 namespace ConcertBooking.Http.Auth;
 
-/// <summary>Endpoint metadata: which credential a call needs.</summary>
+/// <summary>The credential that a route needs.</summary>
 internal enum Credential
 {
     AccessToken,
@@ -11,10 +11,11 @@ internal enum Credential
 }
 
 /// <summary>
-/// Checks the credential of a call before anything of the request is read. Who is calling comes from here alone,
-/// never from a body.
+/// Authentication and authorization: checks the credential of a request before its body is read. The caller's identity comes
+/// from here alone, never from a body.
 /// </summary>
-internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens accessTokens, QueueTokens queueTokens, DistributedRateLimiter rateLimiter)
+internal sealed class CredentialsMiddleware(
+    RequestDelegate next, AccessTokens accessTokens, QueueTokens queueTokens, DistributedRateLimiter rateLimiter)
 {
     public async Task InvokeAsync(HttpContext context)
     {
@@ -27,7 +28,7 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                     return;
                 }
 
-                if (rateLimiter.TryAcquire(RateLimitPartition.User(queueToken.UserId)) is > 0 and var wait)
+                if (rateLimiter.TryAcquire(RateLimitKey.User(queueToken.UserId)) is > 0 and var wait)
                 {
                     await (Problems.TooManyRequests with { RetryAfterSeconds = wait }).ExecuteAsync(context);
                     return;
@@ -37,7 +38,7 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                 break;
             case { } needed:
                 var (user, refusal) = await accessTokens.ReadAsync(context);
-                context.Request.Headers.Authorization = default; // a crowd with long ones would hold megabytes while it waits
+                context.Request.Headers.Authorization = default; // long tokens of waiting requests would hold megabytes
                 if (user is null)
                 {
                     if (refusal == Problems.Unauthorized)
@@ -56,7 +57,7 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
                 }
 
                 // A cashier is one account that acts for all users; its address still counts.
-                if (!user.IsCashier && rateLimiter.TryAcquire(RateLimitPartition.User(user.Id)) is > 0 and var seconds)
+                if (!user.IsCashier && rateLimiter.TryAcquire(RateLimitKey.User(user.Id)) is > 0 and var seconds)
                 {
                     await (Problems.TooManyRequests with { RetryAfterSeconds = seconds }).ExecuteAsync(context);
                     return;
@@ -72,12 +73,13 @@ internal sealed class CredentialsMiddleware(RequestDelegate next, AccessTokens a
     }
 }
 
+/// <summary>Endpoint metadata: the credential that the route needs.</summary>
 internal sealed record CredentialUse(Credential Needed);
 
 /// <summary>
-/// Who goes first (<see cref="LowPriorityScheduler"/>): a call to an endpoint marked so, with a credential that is known to be good. A
-/// pass says by itself that its user was admitted; an access token has been verified before. So those who only wait, and
-/// strangers, get their refusal in the line of everybody else, however often they call.
+/// The priority of a request (<see cref="LowPriorityScheduler"/>): high for a request to an endpoint marked so, with a credential
+/// known to be valid. A pass itself proves that its user was admitted; an access token must have been verified before. So
+/// waiting and unknown clients are refused at low priority, however often they call.
 /// </summary>
 internal sealed class RequestPriority(AccessTokens accessTokens, QueueTokens queueTokens, RedisClock clock)
 {
@@ -102,6 +104,6 @@ internal static class Credentials
     /// <summary>The caller of a route that needs either credential.</summary>
     public static long CallerId(this HttpContext context) => context.Features.Get<User>()?.Id ?? context.QueueToken().UserId;
 
-    /// <summary>The verified queue token of a route that needs one; whether it still holds a place is Redis's to say.</summary>
+    /// <summary>The verified queue token of a route that needs one; whether it still holds a place is decided by Redis.</summary>
     public static QueueToken QueueToken(this HttpContext context) => context.Features.Get<QueueCaller>()!.Token;
 }

@@ -4,7 +4,7 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace ConcertBooking.Http.Auth;
 
-/// <summary>What the issuer published at one time: its name and its keys.</summary>
+/// <summary>A snapshot of the issuer's name and signing keys (JWKS).</summary>
 internal sealed class PublishedKeys(string issuer, ICollection<SecurityKey> keys, long fetchedAt)
 {
     public string Issuer { get; } = issuer;
@@ -13,111 +13,113 @@ internal sealed class PublishedKeys(string issuer, ICollection<SecurityKey> keys
 }
 
 /// <summary>
-/// The signing keys that <c>Auth__Authority</c> publishes. They are fetched in the background, one fetch at a time for
-/// all requests, and each is bounded: an issuer that hangs costs a request <see cref="WaitLimit"/> at most, and is asked
-/// again by itself. Keys that are known go on counting while the issuer is away.
+/// Cache of the signing keys (JWKS) that <c>Auth__Authority</c> publishes. They are fetched in the background, one fetch at a time
+/// for all requests, each with a timeout: an issuer that hangs costs a request <see cref="RequestTimeout"/> at most, and the
+/// fetch is retried by itself. Known keys stay valid while the issuer cannot be reached.
 /// </summary>
 internal sealed partial class IssuerKeys : PeriodicService
 {
-    /// <summary>How soon after an unknown key the issuer is asked again: strangers' tokens must not become a flood there.</summary>
-    private static readonly TimeSpan AskedAgain = TimeSpan.FromSeconds(5);
+    /// <summary>Between two fetches for unknown keys: forged tokens must not flood the issuer.</summary>
+    private static readonly TimeSpan MinimumRefreshInterval = TimeSpan.FromSeconds(5);
 
-    /// <summary>How soon after a failure, while there is no key at all.</summary>
-    private static readonly TimeSpan TriedAgain = TimeSpan.FromSeconds(1);
+    /// <summary>Between attempts while there is no key at all.</summary>
+    private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long a key that the issuer has withdrawn may go on opening doors.</summary>
-    private static readonly TimeSpan KeysKept = TimeSpan.FromMinutes(1);
+    /// <summary>How long a key that the issuer has withdrawn may still be accepted.</summary>
+    private static readonly TimeSpan KeyLifetime = TimeSpan.FromMinutes(1);
 
-    /// <summary>The document and the keys together.</summary>
-    private static readonly TimeSpan FetchLimit = TimeSpan.FromSeconds(5);
+    /// <summary>For the discovery document and the keys together.</summary>
+    private static readonly TimeSpan FetchTimeout = TimeSpan.FromSeconds(5);
 
     /// <summary>How long a request waits for a fetch.</summary>
-    private static readonly TimeSpan WaitLimit = TimeSpan.FromMilliseconds(1500);
+    private static readonly TimeSpan RequestTimeout = TimeSpan.FromMilliseconds(1500);
 
-    private readonly string _document;
-    private readonly Documents _documents;
+    private readonly string _metadataAddress;
+    private readonly DocumentRetriever _retriever;
     private readonly Metrics _metrics;
     private readonly ILogger<IssuerKeys> _logger;
     private readonly LogThrottle _reminder;
     private readonly Lock _gate = new();
-    private volatile PublishedKeys? _known;
+    private volatile PublishedKeys? _keys;
     private Task _fetch = Task.CompletedTask;
-    private long? _endedAt;
+    private long? _lastFetchAt;
     private bool _failed;
 
     public IssuerKeys(Settings settings, Metrics metrics, TimeProvider time, ILogger<IssuerKeys> logger)
-        : base(TriedAgain, time, logger)
+        : base(RetryInterval, time, logger)
     {
-        _document = $"{settings.Auth.Authority!.TrimEnd('/')}/.well-known/openid-configuration";
-        _documents = new Documents(requireHttps: !settings.Development);
+        _metadataAddress = $"{settings.Auth.Authority!.TrimEnd('/')}/.well-known/openid-configuration";
+        _retriever = new DocumentRetriever(requireHttps: !settings.Development);
         (_metrics, _logger, _reminder) = (metrics, logger, new LogThrottle(time));
     }
 
-    /// <summary>The keys; null when there are none and the issuer does not answer.</summary>
+    /// <summary>The keys; null when none are known and the issuer cannot be reached.</summary>
     public async ValueTask<PublishedKeys?> GetAsync(CancellationToken cancellationToken)
     {
-        if (_known is null)
+        if (_keys is null)
         {
             await WaitForFetchAsync(cancellationToken);
         }
 
-        return _known;
+        return _keys;
     }
 
     /// <summary>
-    /// For a token that none of these keys signed: the issuer's newer ones; the same when it was asked a moment ago; null
-    /// when it does not answer, so that nobody knows whether the key is a new one.
+    /// For a token that none of these keys signed: the issuer's newer ones; the same when they were fetched a moment ago; null
+    /// when the issuer cannot be reached, so that it is unknown whether the key is a new one.
     /// </summary>
     public async ValueTask<PublishedKeys?> GetNewerAsync(PublishedKeys than, CancellationToken cancellationToken)
     {
-        if (_known is { } known && (known != than || Time.GetElapsedTime(known.FetchedAt) < AskedAgain))
+        if (_keys is { } known && (known != than || Time.GetElapsedTime(known.FetchedAt) < MinimumRefreshInterval))
         {
             return known;
         }
 
         await WaitForFetchAsync(cancellationToken);
-        return _known is { } now && now != than ? now : null;
+        return _keys is { } now && now != than ? now : null;
     }
 
     public override void Dispose()
     {
-        _documents.Dispose();
+        _retriever.Dispose();
         base.Dispose();
     }
 
     protected override Task RoundAsync(CancellationToken stoppingToken) =>
-        _known is { } known && Time.GetElapsedTime(known.FetchedAt) < KeysKept ? Task.CompletedTask : FetchAsync().WaitAsync(stoppingToken);
+        _keys is { } known && Time.GetElapsedTime(known.FetchedAt) < KeyLifetime
+            ? Task.CompletedTask
+            : FetchAsync().WaitAsync(stoppingToken);
 
     private async Task WaitForFetchAsync(CancellationToken cancellationToken)
     {
         try
         {
-            await FetchAsync().WaitAsync(WaitLimit, Time, cancellationToken);
+            await FetchAsync().WaitAsync(RequestTimeout, Time, cancellationToken);
         }
         catch (TimeoutException)
         {
-            // It goes on for those who come later.
+            // The fetch goes on for later requests.
         }
     }
 
-    /// <summary>The fetch under way, or a new one unless the last has just ended. It never fails.</summary>
+    /// <summary>The fetch in progress, or a new one unless the last has just ended. It never fails.</summary>
     private Task FetchAsync()
     {
         lock (_gate)
         {
-            var pause = _failed && _known is null ? TriedAgain : AskedAgain;
-            if (_fetch.IsCompleted && (_endedAt is not { } ended || Time.GetElapsedTime(ended) >= pause))
+            var pause = _failed && _keys is null ? RetryInterval : MinimumRefreshInterval;
+            if (_fetch.IsCompleted && (_lastFetchAt is not { } ended || Time.GetElapsedTime(ended) >= pause))
             {
-                _fetch = Task.Run(FetchOnceAsync);
+                _fetch = Task.Run(FetchAndReportAsync);
             }
 
             return _fetch;
         }
     }
 
-    private async Task FetchOnceAsync()
+    private async Task FetchAndReportAsync()
     {
-        var problem = await AskAsync();
+        var problem = await TryFetchAsync();
         _metrics.Dependency("issuer", problem is null);
         if (problem is null && _failed)
         {
@@ -125,29 +127,29 @@ internal sealed partial class IssuerKeys : PeriodicService
         }
         else if (problem is not null && _reminder.IsDue())
         {
-            LogAway(_logger, problem);
+            LogUnavailable(_logger, problem);
         }
 
         lock (_gate)
         {
-            (_failed, _endedAt) = (problem is not null, Time.GetTimestamp());
+            (_failed, _lastFetchAt) = (problem is not null, Time.GetTimestamp());
         }
     }
 
     /// <returns>What went wrong, or null.</returns>
-    private async Task<string?> AskAsync()
+    private async Task<string?> TryFetchAsync()
     {
-        using var limit = new CancellationTokenSource(FetchLimit, Time);
+        using var limit = new CancellationTokenSource(FetchTimeout, Time);
         try
         {
-            var found = await OpenIdConnectConfigurationRetriever.GetAsync(_document, _documents, limit.Token);
-            // None at all: those known are withdrawn, and what comes next is asked for at once.
-            _known = found.SigningKeys.Count > 0 ? new PublishedKeys(found.Issuer, found.SigningKeys, Time.GetTimestamp()) : null;
-            return _known is null ? "it publishes no signing keys" : null;
+            var found = await OpenIdConnectConfigurationRetriever.GetAsync(_metadataAddress, _retriever, limit.Token);
+            // None at all: the known keys are withdrawn, and the next request fetches again.
+            _keys = found.SigningKeys.Count > 0 ? new PublishedKeys(found.Issuer, found.SigningKeys, Time.GetTimestamp()) : null;
+            return _keys is null ? "it publishes no signing keys" : null;
         }
         catch (Exception) when (limit.IsCancellationRequested)
         {
-            return $"no answer in {FetchLimit.TotalSeconds:0} s";
+            return $"no answer in {FetchTimeout.TotalSeconds:0} s";
         }
         catch (Exception exception)
         {
@@ -155,12 +157,14 @@ internal sealed partial class IssuerKeys : PeriodicService
         }
     }
 
-    /// <summary>Documents over TLS, of a size that keys have. What awaits them ends with the token, unlike the library's own.</summary>
-    private sealed class Documents(bool requireHttps) : IDocumentRetriever, IDisposable
+    /// <summary>
+    /// Retrieves documents over TLS, with a size limit. Unlike the library's own it honours the cancellation token.
+    /// </summary>
+    private sealed class DocumentRetriever(bool requireHttps) : IDocumentRetriever, IDisposable
     {
         private const int MaximumBytes = 1024 * 1024;
 
-        private readonly HttpClient _http = new() { Timeout = FetchLimit, MaxResponseContentBufferSize = MaximumBytes };
+        private readonly HttpClient _http = new() { Timeout = FetchTimeout, MaxResponseContentBufferSize = MaximumBytes };
 
         public Task<string> GetDocumentAsync(string address, CancellationToken cancel) =>
             requireHttps && !address.StartsWith("https:", StringComparison.OrdinalIgnoreCase)
@@ -170,9 +174,11 @@ internal sealed partial class IssuerKeys : PeriodicService
         public void Dispose() => _http.Dispose();
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The issuer of access tokens (Auth__Authority) does not give its keys, trying again: {Problem}")]
-    private static partial void LogAway(ILogger logger, string problem);
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "The issuer of access tokens (Auth__Authority) cannot be reached or has no keys, trying again: {Problem}")]
+    private static partial void LogUnavailable(ILogger logger, string problem);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "The issuer of access tokens gives its keys again")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "The issuer of access tokens is back")]
     private static partial void LogBack(ILogger logger);
 }

@@ -6,9 +6,9 @@ using System.Text;
 namespace ConcertBooking.Http.Auth;
 
 /// <summary>
-/// What a queue token says. Moments are Redis's clock: <paramref name="IssuedAt"/> in µs since 1970,
-/// <paramref name="AdmittedUntil"/> in ms since 1970 and 0 while waiting. An admitted token is a pass: with its
-/// end inside, hold and pay go on while Redis is down.
+/// The content of a queue token. Times are by the clock of Redis: <paramref name="IssuedAt"/> in µs since 1970,
+/// <paramref name="AdmittedUntil"/> in ms since 1970 and 0 while waiting. A token of an admitted user is a pass: it carries
+/// its end, so that hold and pay go on while Redis is down.
 /// </summary>
 internal readonly record struct QueueToken(long UserId, string Queue, long Ticket, long IssuedAt, long AdmittedUntil);
 

@@ -8,10 +8,10 @@ public sealed record SignInRequest([property: Range(1, long.MaxValue)] long User
 
 public sealed record SignInResponse(string AccessToken);
 
-/// <summary>Development only: an access token for whoever asks. Elsewhere the path does not exist.</summary>
+/// <summary>Development only: issues an access token for any user. Elsewhere the path does not exist.</summary>
 internal static class SignIn
 {
-    private static readonly TimeSpan Life = TimeSpan.FromHours(12);
+    private static readonly TimeSpan Lifetime = TimeSpan.FromHours(12);
 
     public static void Map(IEndpointRouteBuilder routes)
     {
@@ -25,8 +25,12 @@ internal static class SignIn
         }
     }
 
-    private static Ok<SignInResponse> Handle(SignInRequest request, Settings settings, TimeProvider time) => TypedResults.Ok(new SignInResponse(
-        AccessTokenSigner.Sign(settings.Auth, request.UserId, request.Admin ? settings.Auth.AdminRole : null, time.GetUtcNow(), Life)));
+    private static Ok<SignInResponse> Handle(SignInRequest request, Settings settings, TimeProvider time)
+    {
+        var role = request.Admin ? settings.Auth.AdminRole : null;
+        return TypedResults.Ok(new SignInResponse(
+            AccessTokenSigner.Sign(settings.Auth, request.UserId, role, time.GetUtcNow(), Lifetime)));
+    }
 }
 
 [JsonSerializable(typeof(SignInRequest))]

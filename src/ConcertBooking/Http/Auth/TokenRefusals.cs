@@ -4,46 +4,46 @@ using Microsoft.IdentityModel.Tokens;
 namespace ConcertBooking.Http.Auth;
 
 /// <summary>
-/// Logs why access tokens are refused: clients only hear 401, and an operator who connects an issuer has to know. Each reason
-/// once a minute, and nothing of the token, which may be good elsewhere.
+/// Logs why access tokens are refused: clients only get 401, and an operator who connects an issuer needs the reason. Each
+/// reason once a minute, and nothing of the token, which may be valid elsewhere.
 /// </summary>
 internal sealed partial class TokenRefusals(TimeProvider time, ILogger<TokenRefusals> logger)
 {
-    private readonly ConcurrentDictionary<string, Reminder> _reminders = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, ReasonThrottle> _throttles = new(StringComparer.Ordinal);
 
-    private sealed class Reminder(TimeProvider time)
+    private sealed class ReasonThrottle(TimeProvider time)
     {
-        private readonly LogThrottle _reminder = new(time);
-        private long _others;
+        private readonly LogThrottle _throttle = new(time);
+        private long _suppressed;
 
-        /// <returns>How many were not logged since the last that was; null when it is too soon for another.</returns>
-        public long? Count()
+        /// <returns>How many were suppressed since the last one that was logged; null when this one is suppressed too.</returns>
+        public long? TryLog()
         {
-            lock (_reminder)
+            lock (_throttle)
             {
-                if (!_reminder.IsDue())
+                if (!_throttle.IsDue())
                 {
-                    _others++;
+                    _suppressed++;
                     return null;
                 }
 
-                var others = _others;
-                _others = 0;
-                return others;
+                var suppressed = _suppressed;
+                _suppressed = 0;
+                return suppressed;
             }
         }
     }
 
-    /// <param name="reason">One of a few: it is remembered.</param>
+    /// <param name="reason">One of a few fixed texts, since each is kept.</param>
     public void Report(string reason)
     {
-        if (_reminders.GetOrAdd(reason, static (_, clock) => new Reminder(clock), time).Count() is { } others)
+        if (_throttles.GetOrAdd(reason, static (_, clock) => new ReasonThrottle(clock), time).TryLog() is { } suppressed)
         {
-            LogRefused(reason, others);
+            LogRefused(reason, suppressed);
         }
     }
 
-    /// <summary>What a failed validation means, in words of our own: the library's may quote the token.</summary>
+    /// <summary>Describes a failed validation in our own words: the library's message may quote the token.</summary>
     public static string ReasonOf(Exception? failure) => failure switch
     {
         SecurityTokenExpiredException => "it has expired (exp)",
@@ -57,6 +57,8 @@ internal sealed partial class TokenRefusals(TimeProvider time, ILogger<TokenRefu
         _ => "it cannot be read",
     };
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Refused an access token: {Reason} ({Others} more for that reason since it was last logged)")]
-    private partial void LogRefused(string reason, long others);
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Refused an access token: {Reason} ({Suppressed} more for that reason since it was last logged)")]
+    private partial void LogRefused(string reason, long suppressed);
 }

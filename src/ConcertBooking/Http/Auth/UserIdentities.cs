@@ -8,71 +8,77 @@ using MySqlConnector;
 namespace ConcertBooking.Http.Auth;
 
 /// <summary>
-/// The user ids of an issuer's subjects. A subject that is a positive integer is its own id; any other gets one when it is first
-/// seen, by a row of <c>user_identity</c>. Those ids are 2^52 or more and less than 2^53: exact in every JSON reader, and no
-/// subject's own, since integers of that range are mapped like any other text.
+/// Maps an issuer's subjects to user ids. A subject that is a positive integer is its own id; any other is assigned one when it
+/// is first seen, in a row of <c>user_identity</c>. Assigned ids are at least 2^52 and less than 2^53: exact in every JSON
+/// parser, and different from every numeric subject, since integers of that range are mapped like any other text.
 /// </summary>
 internal sealed class UserIdentities
 {
-    /// <summary>OpenID Connect's limit.</summary>
+    /// <summary>The limit of OpenID Connect.</summary>
     public const int MaximumSubjectLength = 255;
 
     private const long FirstMapped = 1L << 52;
     private const long LastMapped = (1L << 53) - 1;
-    private const int IdentitiesAtOnce = 50;
+    private const int BatchSize = 50;
 
-    private readonly IdentityCache _known = new();
-    private readonly RequestBatcher<Identity, long> _unknown;
+    private readonly IdentityCache _cache = new();
+    private readonly RequestBatcher<Identity, long> _lookups;
 
-    /// <summary>A crowd of newcomers shares statements, and one connection.</summary>
-    public UserIdentities(MySqlDatabase database) => _unknown = new(
-        identities => database.RunAsync((connection, token) => FindOrAddAsync(connection, identities, token), CancellationToken.None), IdentitiesAtOnce);
+    /// <summary>Lookups are batched: many new users share statements and one connection.</summary>
+    public UserIdentities(MySqlDatabase database) => _lookups = new(
+        identities => database.RunAsync((connection, token) => FindOrAddAsync(connection, identities, token), CancellationToken.None),
+        BatchSize);
 
     private sealed record Identity(string Issuer, string Subject, byte[] Hash)
     {
         public UInt128 Key => MemoryMarshal.Read<UInt128>(Hash);
 
-        /// <summary>Made of the hash, so that a subject whose row was lost with a backup's age gets the same id again; later tries give others.</summary>
-        public long Candidate(int attempt) => FirstMapped | (BinaryPrimitives.ReadInt64BigEndian(Hash.AsSpan(8 * attempt)) & (FirstMapped - 1));
+        /// <summary>
+        /// Derived from the hash, so that a subject whose row was lost in a restore from a backup gets the same id again; a
+        /// later attempt gives another one.
+        /// </summary>
+        public long Candidate(int attempt) =>
+            FirstMapped | (BinaryPrimitives.ReadInt64BigEndian(Hash.AsSpan(8 * attempt)) & (FirstMapped - 1));
 
         public static Identity Of(string issuer, string subject) =>
             new(issuer, subject, SHA256.HashData(Encoding.UTF8.GetBytes($"{issuer}\n{subject}")));
     }
 
-    /// <exception cref="DatabaseUnavailableException">MySQL does not answer, and the subject is not known here.</exception>
-    /// <exception cref="BatchTimeoutException">The turn did not come in time.</exception>
+    /// <exception cref="DatabaseUnavailableException">The subject is not cached, and MySQL cannot be reached.</exception>
+    /// <exception cref="BatchTimeoutException">The lookup waited too long for its batch.</exception>
     public ValueTask<long> IdOfAsync(string issuer, string subject)
     {
-        if (OwnId(subject) is { } own)
+        if (NumericId(subject) is { } numeric)
         {
-            return ValueTask.FromResult(own);
+            return ValueTask.FromResult(numeric);
         }
 
         var identity = Identity.Of(issuer, subject);
-        return _known.Find(identity.Key) is { } id ? ValueTask.FromResult(id) : FindOrAddAsync(identity);
+        return _cache.Find(identity.Key) is { } id ? ValueTask.FromResult(id) : FindOrAddAsync(identity);
     }
 
-    /// <summary>As it was before any were mapped. Only the plain form: 7 and 007 are two subjects.</summary>
-    private static long? OwnId(string subject) =>
-        subject is not ['0', ..] && long.TryParse(subject, NumberStyles.None, CultureInfo.InvariantCulture, out var id) && id is < FirstMapped or > LastMapped
+    /// <summary>The id of a numeric subject. Only the canonical form: 7 and 007 are two subjects.</summary>
+    private static long? NumericId(string subject) =>
+        subject is not ['0', ..] && long.TryParse(subject, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
+            && id is < FirstMapped or > LastMapped
             ? id
             : null;
 
     private async ValueTask<long> FindOrAddAsync(Identity identity)
     {
-        var id = await MySqlLimits.Request.AwaitAsync(_unknown.EnqueueAsync(identity));
-        _known.Add(identity.Key, id);
+        var id = await MySqlLimits.Request.AwaitAsync(_lookups.EnqueueAsync(identity));
+        _cache.Add(identity.Key, id);
         return id;
     }
 
     /// <summary>
-    /// Finds the rows and adds those that are missing, each in a statement of its own: whoever adds one at the same moment, here or
-    /// at another instance, both then find the first. An id is not given when it is another subject's, or when a user has it already.
+    /// Selects the rows and inserts those that are missing, each in a statement of its own: when two instances insert the same
+    /// subject at the same moment, both then find the first row. An id is not assigned when another subject or user has it.
     /// </summary>
     private static async Task<IReadOnlyList<long>> FindOrAddAsync(
         MySqlConnection connection, IReadOnlyList<Identity> identities, CancellationToken cancellationToken)
     {
-        // In one order everywhere, so that two instances do not wait for each other.
+        // In one order everywhere, so that two instances do not deadlock.
         Identity[] missing = [.. identities.DistinctBy(static identity => identity.Key).OrderBy(static identity => identity.Key)];
         var ids = new Dictionary<UInt128, long>();
         for (var attempt = 0; ; attempt++)
@@ -86,7 +92,7 @@ internal sealed class UserIdentities
 
             if (attempt == SHA256.HashSizeInBytes / sizeof(long))
             {
-                throw new InvalidOperationException("Every user id that a subject could have is another user's.");
+                throw new InvalidOperationException("Every candidate user id of a subject is already in use.");
             }
 
             await InsertAsync(connection, missing, attempt, cancellationToken);
@@ -106,8 +112,9 @@ internal sealed class UserIdentities
         }
     }
 
-    /// <summary>The names within the SELECT are its own: on MariaDB those of the table would be ambiguous in the last clause.</summary>
-    private static async Task InsertAsync(MySqlConnection connection, Identity[] identities, int attempt, CancellationToken cancellationToken)
+    /// <summary>The SELECT uses aliases: on MariaDB the table's column names would be ambiguous in the last clause.</summary>
+    private static async Task InsertAsync(
+        MySqlConnection connection, Identity[] identities, int attempt, CancellationToken cancellationToken)
     {
         await using var command = new MySqlCommand { Connection = connection };
         var rows = identities.Select((identity, index) => $"""
@@ -131,8 +138,8 @@ internal sealed class UserIdentities
 }
 
 /// <summary>
-/// The ids found lately, by the first half of a subject's hash: two generations of 50,000, each entry of one size whatever the
-/// subject's, 6 MB in all. A full one becomes the old one, and what is asked for again moves into the new.
+/// Cache of user ids by the first half of a subject's hash: two generations of 50,000 entries of a fixed size, 6 MB in all. A
+/// full generation becomes the old one, and entries that are used again move into the new one.
 /// </summary>
 internal sealed class IdentityCache
 {

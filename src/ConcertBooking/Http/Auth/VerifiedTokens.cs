@@ -5,9 +5,8 @@ using System.Security.Cryptography;
 namespace ConcertBooking.Http.Auth;
 
 /// <summary>
-/// Access tokens that were verified lately. A client sends the same one with every call; after the first a look-up
-/// answers instead of a signature. Tokens are kept as hashes, so that an entry has the same size however long its
-/// token is: 10,000 of them take about 2 MB.
+/// Cache of verified access tokens. A client sends the same one with every request; after the first a lookup replaces the
+/// signature check. Tokens are stored as hashes, so that entries have a fixed size: 10,000 of them take about 2 MB.
 /// </summary>
 internal sealed class VerifiedTokens(TimeProvider time, TimeSpan clockSkew)
 {
@@ -20,7 +19,9 @@ internal sealed class VerifiedTokens(TimeProvider time, TimeSpan clockSkew)
     private sealed record Verified(User User, DateTime ValidTo);
 
     public User? Find(ReadOnlySpan<char> token) =>
-        _known.TryGetValue(Hash(token), out var verified) && time.GetUtcNow().UtcDateTime - clockSkew < verified.ValidTo ? verified.User : null;
+        _known.TryGetValue(Hash(token), out var verified) && time.GetUtcNow().UtcDateTime - clockSkew < verified.ValidTo
+            ? verified.User
+            : null;
 
     public void Add(ReadOnlySpan<char> token, User user, DateTime validTo)
     {

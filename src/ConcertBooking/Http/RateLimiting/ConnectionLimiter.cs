@@ -5,46 +5,46 @@ using Microsoft.AspNetCore.Connections;
 namespace ConcertBooking.Http.RateLimiting;
 
 /// <summary>
-/// Connections of one endpoint: no client address has more than its share, and a connection whose first byte does not
-/// come within seconds is closed. So whoever opens connections and sends nothing locks nobody out. Known proxies, which
-/// speak for many clients, have no share, but the same time.
+/// Connection limiter of one endpoint: a maximum per client address, and a timeout for the first byte of a connection, so that a
+/// client that opens connections and sends nothing cannot exhaust them. Known proxies, which carry many clients, have no
+/// maximum, but the same timeout.
 /// </summary>
-internal sealed class ConnectionLimiter(SecuritySettings settings, TimeSpan firstByteWithin)
+internal sealed class ConnectionLimiter(SecuritySettings settings, TimeSpan firstByteTimeout)
 {
-    private readonly ConcurrentDictionary<RateLimitPartition, int> _open = new();
+    private readonly ConcurrentDictionary<RateLimitKey, int> _open = new();
 
     public ConnectionDelegate Limit(ConnectionDelegate next) => async connection =>
     {
         var address = (connection.RemoteEndPoint as IPEndPoint)?.Address;
-        var caller = IsKnownProxy(address) ? null : (RateLimitPartition?)RateLimitPartition.Address(address);
-        if (caller is { } counted && _open.AddOrUpdate(counted, 1, static (_, open) => open + 1) > settings.MaxConnectionsPerAddress)
+        var key = IsKnownProxy(address) ? null : (RateLimitKey?)RateLimitKey.Address(address);
+        if (key is { } counted && _open.AddOrUpdate(counted, 1, static (_, open) => open + 1) > settings.MaxConnectionsPerAddress)
         {
-            Closed(counted);
+            Release(counted);
             connection.Abort();
             return;
         }
 
         try
         {
-            if (await FirstByteCameAsync(connection))
+            if (await HasFirstByteAsync(connection))
             {
                 await next(connection);
             }
         }
         finally
         {
-            if (caller is { } open)
+            if (key is { } open)
             {
-                Closed(open);
+                Release(open);
             }
         }
     };
 
-    /// <summary>Looks at the first bytes and leaves them where they are.</summary>
-    private async Task<bool> FirstByteCameAsync(ConnectionContext connection)
+    /// <summary>Waits for the first bytes without consuming them.</summary>
+    private async Task<bool> HasFirstByteAsync(ConnectionContext connection)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(connection.ConnectionClosed);
-        limit.CancelAfter(firstByteWithin);
+        limit.CancelAfter(firstByteTimeout);
         try
         {
             var read = await connection.Transport.Input.ReadAsync(limit.Token);
@@ -57,14 +57,15 @@ internal sealed class ConnectionLimiter(SecuritySettings settings, TimeSpan firs
         }
     }
 
-    private void Closed(RateLimitPartition caller)
+    private void Release(RateLimitKey key)
     {
-        if (_open.AddOrUpdate(caller, 0, static (_, open) => open - 1) <= 0)
+        if (_open.AddOrUpdate(key, 0, static (_, open) => open - 1) <= 0)
         {
-            _open.TryRemove(new(caller, 0));
+            _open.TryRemove(new(key, 0));
         }
     }
 
     private bool IsKnownProxy(IPAddress? address) =>
-        address is not null && settings.KnownProxies.Any(proxy => proxy.Contains(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address));
+        address is not null
+            && settings.KnownProxies.Any(proxy => proxy.Contains(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address));
 }

@@ -6,13 +6,13 @@ using StackExchange.Redis;
 
 namespace ConcertBooking.Http.RateLimiting;
 
-/// <summary>Whom a count is of: a user, or a client's address.</summary>
-internal readonly record struct RateLimitPartition(char Kind, UInt128 Id)
+/// <summary>The partition key of a rate limit: a user or a client address.</summary>
+internal readonly record struct RateLimitKey(char Kind, UInt128 Id)
 {
-    public static RateLimitPartition User(long userId) => new('u', (UInt128)userId);
+    public static RateLimitKey User(long userId) => new('u', (UInt128)userId);
 
-    /// <summary>One address in IPv4; in IPv6 the network of 64 bits that a customer gets as a whole.</summary>
-    public static RateLimitPartition Address(IPAddress? address)
+    /// <summary>One address in IPv4; in IPv6 the /64 network, which a customer is assigned as a whole.</summary>
+    public static RateLimitKey Address(IPAddress? address)
     {
         Span<byte> bytes = stackalloc byte[16];
         bytes.Clear();
@@ -31,90 +31,95 @@ internal readonly record struct RateLimitPartition(char Kind, UInt128 Id)
 }
 
 /// <summary>
-/// How much each user and each address may ask within ten seconds, over all instances. An instance decides by what
-/// it has counted itself and what it last heard of the others; a few times a second it tells Redis of those who come
-/// near a limit, in the background, so that no request waits for it. Without Redis each instance counts for itself.
+/// Distributed rate limiter: a sliding window of ten seconds per user and per address, over all instances. An instance decides by
+/// its own counts and the last known counts of the others; a few times a second it syncs the keys that come near a limit with
+/// Redis, in the background, so that no request waits for it. Without Redis each instance counts for itself.
 /// </summary>
-internal sealed class DistributedRateLimiter(SecuritySettings settings, RedisClient redis, RedisClock clock, TimeProvider time, ILogger<DistributedRateLimiter> logger)
+internal sealed class DistributedRateLimiter(
+    SecuritySettings settings, RedisClient redis, RedisClock clock, TimeProvider time, ILogger<DistributedRateLimiter> logger)
     : PeriodicService(TimeSpan.FromMilliseconds(250), time, logger)
 {
     private const int WindowMilliseconds = 10_000;
 
-    /// <summary>Users, and addresses, counted at once; beyond them, those who asked least are forgotten.</summary>
-    private const int MaximumCallers = 50_000;
+    /// <summary>Users, and addresses, counted at once; beyond that, those with the fewest requests are evicted.</summary>
+    private const int MaximumKeys = 50_000;
 
-    /// <summary>Whoever has used less than this part of a limit here is not worth a word to the others.</summary>
+    /// <summary>Sync threshold: a key below this part of its limit is not synced.</summary>
     private const int SyncThresholdDivisor = 8;
 
     private const int BatchSize = 500;
 
-    private sealed class Count
+    private sealed class RequestCount
     {
-        public int Own;
-        public int Sent;
-        public int Others;
+        public int Local;
+        public int Synced;
+        public int Remote;
 
-        public int Total => Volatile.Read(ref Own) + Volatile.Read(ref Others);
+        public int Total => Volatile.Read(ref Local) + Volatile.Read(ref Remote);
     }
 
-    /// <summary>Users and addresses are counted apart, so that a flood of addresses makes no user forgotten.</summary>
+    /// <summary>Users and addresses are counted apart, so that a flood of addresses evicts no user.</summary>
     private sealed class Window(long number)
     {
-        private readonly PartitionCounts _users = new();
-        private readonly PartitionCounts _addresses = new();
+        private readonly KeyedCounts _users = new();
+        private readonly KeyedCounts _addresses = new();
 
         public long Number => number;
 
-        public IEnumerable<KeyValuePair<RateLimitPartition, Count>> All => _users.All.Concat(_addresses.All);
+        public IEnumerable<KeyValuePair<RateLimitKey, RequestCount>> All => _users.All.Concat(_addresses.All);
 
-        public Count Of(RateLimitPartition caller) => Kind(caller).Of(caller);
+        public RequestCount GetOrAdd(RateLimitKey key) => CountsOf(key).GetOrAdd(key);
 
-        public Count? Find(RateLimitPartition caller) => Kind(caller).Find(caller);
+        public RequestCount? Find(RateLimitKey key) => CountsOf(key).Find(key);
 
-        private PartitionCounts Kind(RateLimitPartition caller) => caller.Kind == 'u' ? _users : _addresses;
+        private KeyedCounts CountsOf(RateLimitKey key) => key.Kind == 'u' ? _users : _addresses;
     }
 
-    private sealed class PartitionCounts
+    private sealed class KeyedCounts
     {
-        private readonly ConcurrentDictionary<RateLimitPartition, Count> _counts = new();
-        private readonly Lock _trimming = new();
+        private readonly ConcurrentDictionary<RateLimitKey, RequestCount> _counts = new();
+        private readonly Lock _evicting = new();
         private int _size;
 
-        public IEnumerable<KeyValuePair<RateLimitPartition, Count>> All => _counts;
+        public IEnumerable<KeyValuePair<RateLimitKey, RequestCount>> All => _counts;
 
-        public Count? Find(RateLimitPartition caller) => _counts.GetValueOrDefault(caller);
+        public RequestCount? Find(RateLimitKey key) => _counts.GetValueOrDefault(key);
 
-        public Count Of(RateLimitPartition caller)
+        public RequestCount GetOrAdd(RateLimitKey key)
         {
-            if (Find(caller) is { } known)
+            if (Find(key) is { } known)
             {
                 return known;
             }
 
-            var fresh = new Count();
-            var count = _counts.GetOrAdd(caller, fresh);
-            if (count == fresh && Interlocked.Increment(ref _size) > MaximumCallers)
+            var fresh = new RequestCount();
+            var count = _counts.GetOrAdd(key, fresh);
+            if (count == fresh && Interlocked.Increment(ref _size) > MaximumKeys)
             {
-                Trim();
+                Evict();
             }
 
             return count;
         }
 
-        /// <summary>Forgets the half that asked least. Those who are over a limit are in the other half, unless they are more than half.</summary>
-        private void Trim()
+        /// <summary>
+        /// Evicts the half with the fewest requests. Those over a limit are in the other half, unless they are more than
+        /// half.
+        /// </summary>
+        private void Evict()
         {
-            lock (_trimming)
+            lock (_evicting)
             {
-                if (Volatile.Read(ref _size) <= MaximumCallers)
+                if (Volatile.Read(ref _size) <= MaximumKeys)
                 {
                     return;
                 }
 
-                var quietest = _counts.Select(static entry => (entry.Value.Total, entry.Key)).OrderBy(static entry => entry.Total).Take(MaximumCallers / 2);
-                foreach (var (_, caller) in quietest.ToList())
+                var leastActive = _counts.Select(static entry => (entry.Value.Total, entry.Key))
+                    .OrderBy(static entry => entry.Total).Take(MaximumKeys / 2);
+                foreach (var (_, key) in leastActive.ToList())
                 {
-                    if (_counts.TryRemove(caller, out _))
+                    if (_counts.TryRemove(key, out _))
                     {
                         Interlocked.Decrement(ref _size);
                     }
@@ -123,14 +128,14 @@ internal sealed class DistributedRateLimiter(SecuritySettings settings, RedisCli
         }
     }
 
-    private sealed record Pair(Window Current, Window Previous);
+    private sealed record WindowPair(Window Current, Window Previous);
 
-    private Pair _windows = new(new Window(0), new Window(-1));
+    private WindowPair _windows = new(new Window(0), new Window(-1));
 
-    /// <returns>0 when the caller may go on; else the seconds to wait.</returns>
-    public int TryAcquire(RateLimitPartition caller)
+    /// <returns>0 when the request is within the limit; else the seconds to wait.</returns>
+    public int TryAcquire(RateLimitKey key)
     {
-        var limit = Limit(caller);
+        var limit = Limit(key);
         if (limit == 0)
         {
             return 0;
@@ -138,29 +143,29 @@ internal sealed class DistributedRateLimiter(SecuritySettings settings, RedisCli
 
         var now = clock.NowMilliseconds;
         var (current, previous) = WindowsAt(now / WindowMilliseconds);
-        var count = current.Of(caller);
+        var count = current.GetOrAdd(key);
 
-        // What the last window still weighs shrinks while this one grows, so that its end is no new start.
+        // Sliding window: the weight of the previous window shrinks while this one grows.
         var left = WindowMilliseconds - (int)(now % WindowMilliseconds);
-        var before = previous.Find(caller) is { } old ? (long)old.Total * left / WindowMilliseconds : 0;
+        var before = previous.Find(key) is { } old ? (long)old.Total * left / WindowMilliseconds : 0;
         if (count.Total + before >= limit)
         {
             return 1 + (left / 1000);
         }
 
-        Interlocked.Increment(ref count.Own);
+        Interlocked.Increment(ref count.Local);
         return 0;
     }
 
-    private int Limit(RateLimitPartition caller) => caller.Kind == 'u' ? settings.RatePerUser : settings.RatePerAddress;
+    private int Limit(RateLimitKey key) => key.Kind == 'u' ? settings.RatePerUser : settings.RatePerAddress;
 
-    /// <summary>The window of that number and the one before. The clock may step back a little; that is no reason to forget.</summary>
-    private Pair WindowsAt(long number)
+    /// <summary>The window of that number and the previous one. Counts are kept when the clock steps back a little.</summary>
+    private WindowPair WindowsAt(long number)
     {
         var windows = Volatile.Read(ref _windows);
         while (number > windows.Current.Number || number < windows.Current.Number - 1)
         {
-            var next = new Pair(new Window(number), number == windows.Current.Number + 1 ? windows.Current : new Window(number - 1));
+            var next = new WindowPair(new Window(number), number == windows.Current.Number + 1 ? windows.Current : new Window(number - 1));
             var found = Interlocked.CompareExchange(ref _windows, next, windows);
             windows = found == windows ? next : found;
         }
@@ -168,7 +173,7 @@ internal sealed class DistributedRateLimiter(SecuritySettings settings, RedisCli
         return windows;
     }
 
-    /// <summary>Adds to each caller's sum and tells it. All keys share a slot, for the sake of a cluster.</summary>
+    /// <summary>Adds to the total of each key and returns it. All keys share a hash slot, for a cluster.</summary>
     private static readonly RedisScript AddScript = new("""
         local totals = {}
         for i, key in ipairs(KEYS) do
@@ -181,11 +186,11 @@ internal sealed class DistributedRateLimiter(SecuritySettings settings, RedisCli
     protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
         var window = Volatile.Read(ref _windows).Current;
-        var news = window.All
-            .Where(entry => entry.Value.Own > entry.Value.Sent && entry.Value.Own * SyncThresholdDivisor >= Limit(entry.Key));
-        foreach (var batch in news.Chunk(BatchSize))
+        var unsynced = window.All
+            .Where(entry => entry.Value.Local > entry.Value.Synced && entry.Value.Local * SyncThresholdDivisor >= Limit(entry.Key));
+        foreach (var batch in unsynced.Chunk(BatchSize))
         {
-            var added = batch.Select(static entry => entry.Value.Own - entry.Value.Sent).ToArray();
+            var added = batch.Select(static entry => entry.Value.Local - entry.Value.Synced).ToArray();
             var keys = batch.Select(entry => (RedisKey)string.Create(
                 CultureInfo.InvariantCulture, $"{{rate}}:{entry.Key.Kind}:{entry.Key.Id}:{window.Number}")).ToArray();
             var totals = (RedisResult[])(await redis.EvalAsync(
@@ -193,8 +198,8 @@ internal sealed class DistributedRateLimiter(SecuritySettings settings, RedisCli
             for (var index = 0; index < batch.Length; index++)
             {
                 var count = batch[index].Value;
-                count.Sent += added[index];
-                Volatile.Write(ref count.Others, (int)totals[index] - count.Sent);
+                count.Synced += added[index];
+                Volatile.Write(ref count.Remote, (int)totals[index] - count.Synced);
             }
         }
     }
@@ -202,13 +207,19 @@ internal sealed class DistributedRateLimiter(SecuritySettings settings, RedisCli
 
 internal static class DistributedRateLimiterRoutes
 {
-    /// <summary>Counts what an address asks, what operators ask apart, before anything of it is worked on.</summary>
+    /// <summary>Limits requests per address, except on the management endpoints, before any other work.</summary>
     public static void UseAddressRateLimit(this WebApplication app)
     {
         var rateLimiter = app.Services.GetRequiredService<DistributedRateLimiter>();
         app.Use((context, next) =>
-            ServedOn.Of(context.GetEndpoint()).Management || rateLimiter.TryAcquire(RateLimitPartition.Address(context.Connection.RemoteIpAddress)) is not (> 0 and var seconds)
-                ? next(context)
-                : (Problems.TooManyRequests with { RetryAfterSeconds = seconds }).ExecuteAsync(context));
+        {
+            if (ServedOn.Of(context.GetEndpoint()).Management)
+            {
+                return next(context);
+            }
+
+            var wait = rateLimiter.TryAcquire(RateLimitKey.Address(context.Connection.RemoteIpAddress));
+            return wait == 0 ? next(context) : (Problems.TooManyRequests with { RetryAfterSeconds = wait }).ExecuteAsync(context);
+        });
     }
 }

@@ -3,29 +3,29 @@ using System.Threading.RateLimiting;
 namespace ConcertBooking.Http.RateLimiting;
 
 /// <summary>
-/// Two writes of a user at a time: hold, release, pay and charge lock the user's row, so any more of them would only wait
+/// Concurrency limiter per user: hold, release, pay and charge lock the user's row, so more than two at a time would only wait
 /// for each other, each with a connection of the pool. They wait here instead, before a connection is taken.
 /// </summary>
 internal sealed class UserWriteLimiter : IDisposable
 {
-    /// <summary>Two, not one: a repeat with a key that is still running is answered at once.</summary>
+    /// <summary>Two, not one: a repeat with an idempotency key whose request is still running is answered at once.</summary>
     private const int MaximumConcurrency = 2;
 
-    /// <summary>As long as a shared call is waited for.</summary>
-    private static readonly TimeSpan WaitLimit = TimeSpan.FromSeconds(5);
+    /// <summary>The same as the queue timeout of <see cref="RequestBatcher{TRequest, TResponse}"/>.</summary>
+    private static readonly TimeSpan QueueTimeout = TimeSpan.FromSeconds(5);
 
     private readonly PartitionedRateLimiter<long> _limiter = PartitionedRateLimiter.Create<long, long>(user =>
-        System.Threading.RateLimiting.RateLimitPartition.GetConcurrencyLimiter(
+        RateLimitPartition.GetConcurrencyLimiter(
             user, _ => new ConcurrencyLimiterOptions { PermitLimit = MaximumConcurrency, QueueLimit = int.MaxValue }));
 
     /// <summary>Marks an endpoint that writes on the caller's behalf.</summary>
     internal sealed class UserWrite;
 
-    /// <returns>The user's turn, to be disposed after the write; null when it did not come in time.</returns>
+    /// <returns>The lease, to be disposed after the write; null when it was not acquired in time.</returns>
     public async Task<RateLimitLease?> AcquireAsync(long userId, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(WaitLimit);
+        limit.CancelAfter(QueueTimeout);
         try
         {
             return await _limiter.AcquireAsync(userId, cancellationToken: limit.Token);
@@ -41,21 +41,23 @@ internal sealed class UserWriteLimiter : IDisposable
 
 internal static class UserWriteLimiterRoutes
 {
-    /// <summary>Marks the route's call as a write of its caller.</summary>
+    /// <summary>Marks the route as a write of its caller.</summary>
     public static RouteHandlerBuilder LimitedPerUser(this RouteHandlerBuilder route) =>
         route.WithMetadata(new UserWriteLimiter.UserWrite()).WithProblems(Problems.TooManyRequests);
 
-    /// <summary>Stands behind the check of credentials, which says whose write it is.</summary>
+    /// <summary>Runs after authentication, which identifies the user.</summary>
     public static void UseUserWriteLimiter(this WebApplication app)
     {
         var limiter = app.Services.GetRequiredService<UserWriteLimiter>();
         app.Use((context, next) =>
-            context.GetEndpoint()?.Metadata.GetMetadata<UserWriteLimiter.UserWrite>() is null ? next(context) : InTurnAsync(limiter, context, next));
+            context.GetEndpoint()?.Metadata.GetMetadata<UserWriteLimiter.UserWrite>() is null
+                ? next(context)
+                : LimitAsync(limiter, context, next));
     }
 
-    private static async Task InTurnAsync(UserWriteLimiter limiter, HttpContext context, RequestDelegate next)
+    private static async Task LimitAsync(UserWriteLimiter limiter, HttpContext context, RequestDelegate next)
     {
-        using var turn = await limiter.AcquireAsync(context.CallerId(), context.RequestAborted);
-        await (turn is null ? Problems.TooManyRequests.ExecuteAsync(context) : next(context));
+        using var lease = await limiter.AcquireAsync(context.CallerId(), context.RequestAborted);
+        await (lease is null ? Problems.TooManyRequests.ExecuteAsync(context) : next(context));
     }
 }

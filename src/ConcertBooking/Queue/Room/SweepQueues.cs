@@ -43,7 +43,7 @@ internal sealed class SweepQueues(
         await queues.RefreshAsync(stoppingToken);
         foreach (var queue in queues.Known)
         {
-            metrics.KnowQueue(queue.Name);
+            metrics.RegisterQueue(queue.Name);
             if (queue.IsNew && room.HasUsers(queue.Name))
             {
                 await queues.MarkEnteredAsync(queue.Name, stoppingToken);

@@ -32,7 +32,7 @@ internal sealed class WaitingRoomScripts(
                 .. arguments,
             ]))!;
         var now = (long)reply[0];
-        clock.Learn(now);
+        clock.Update(now);
         _clocks.AddOrUpdate(queue.Name, static (_, now) => now, static (_, known, now) => Math.Max(known, now), now);
         foreach (var waited in (long[])reply[1]!)
         {
