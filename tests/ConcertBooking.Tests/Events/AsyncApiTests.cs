@@ -27,7 +27,7 @@ public sealed class AsyncApiTests : SharedRigTests
         var sent = await Eventually.GetAsync(
             async () => (await KafkaTopics.ReadAllAsync(
                 Rig.Servers.Kafka.ConnectionString, "concert-booking.payments", "concert-booking.reservations")).Where(told => keys.Contains(told.Key)).ToList(),
-            found => found.Count >= 6, TimeSpan.FromSeconds(20));
+            found => found.Count >= 6);
 
         await Assert.That(sent.Select(told => (told.Topic, told.Type)).Distinct()).IsEquivalentTo(described.Keys);
         foreach (var told in sent)

@@ -11,8 +11,6 @@ public sealed class ConsumerTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";
     private const string Dead = Payments + ".dlq";
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(40);
-
     [Test]
     public async Task Consume_Paid_SoldRankedAndNotifiedOnceThoughDeliveredTwice()
     {
@@ -73,9 +71,9 @@ public sealed class ConsumerTests : SharedRigTests
         await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, poison);
         await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, garbage);
         await rig.SellAsync(show, seats: 2);
-        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 2, Soon);
+        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 2);
         // The garbage is refused by all three groups, the unknown schedule by the ranking alone.
-        var letters = await Eventually.GetAsync(() => rig.ToldAsync(Dead), found => found.Count >= 4, Soon);
+        var letters = await Eventually.GetAsync(() => rig.ToldAsync(Dead), found => found.Count >= 4);
 
         var letter = letters.Single(found => found.Id == poison.Id);
         await Assert.That(letter.Key).IsEqualTo(poison.Key);
@@ -95,7 +93,7 @@ public sealed class ConsumerTests : SharedRigTests
             "INSERT INTO concert_schedule (schedule_id, concert_id, starts_at, price, seat_count) VALUES (4711, @id, '2030-01-01', 1, 1)", ("@id", show.ConcertId));
         var replayed = (await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).Expect(202).Json;
         await Assert.That(replayed.Number("deadLetters")).IsEqualTo(4);
-        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 3, Soon);
+        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 3);
         var back = (await rig.ToldAsync(Payments)).Where(told => told.Id == poison.Id).ToList();
         await Assert.That(back).Count().IsEqualTo(2);
         await Assert.That(back[1].Headers.Keys).IsEquivalentTo([.. poison.Headers.Keys, "x-replay-group"]);
@@ -105,7 +103,7 @@ public sealed class ConsumerTests : SharedRigTests
 
         // The garbage comes back as dead letters; a repeat puts back those alone.
         await Eventually.GetAsync(
-            async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json.Number("deadLetters"), dead => dead >= 3, Soon);
+            async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json.Number("deadLetters"), dead => dead >= 3);
         await Assert.That(await rig.RankedAsync(show)).IsEqualTo(3);
         await Assert.That((await rig.ToldAsync(Dead)).Count(found => found.Id == poison.Id)).IsEqualTo(1);
     }
@@ -116,19 +114,19 @@ public sealed class ConsumerTests : SharedRigTests
         await using var rig = await EventRig.StartAsync(Rig);
         var show = await rig.Fleet.Catalogue.AddShowAsync();
         await rig.SellAsync(show, seats: 2);
-        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 2, Soon);
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 2);
 
         await rig.Webhook.StopAsync();
         await rig.SellAsync(show, seats: 4, from: 3);
         await ExpectSalesAsync(rig, 6);
         // Its tries are used up, and it says so.
         await Eventually.TrueAsync(
-            () => rig.Fleet.Members[0].Instance.Process.Output.Any(line => line.Contains("notifications waits with", StringComparison.Ordinal)), Soon);
+            () => rig.Fleet.Members[0].Instance.Process.Output.Any(line => line.Contains("notifications waits with", StringComparison.Ordinal)));
         rig.Webhook.Answer = static _ => 500;
         rig.Webhook.Start();
-        await Eventually.TrueAsync(() => rig.Webhook.Received.Count > 8, Soon);
+        await Eventually.TrueAsync(() => rig.Webhook.Received.Count > 8);
         rig.Webhook.Answer = static _ => 200;
-        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 6, Soon);
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 6);
 
         await Assert.That(await rig.ToldAsync(Dead)).IsEmpty();
         await Assert.That(rig.Webhook.Taken.Select(taken => taken.EventId).Distinct().Count()).IsEqualTo(6);
@@ -143,9 +141,9 @@ public sealed class ConsumerTests : SharedRigTests
 
         await rig.SellAsync(show, seats: 6);
 
-        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 5, Soon);
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 5);
         await rig.SellAsync(show, seats: 1, from: 7);
-        var letter = (await Eventually.GetAsync(() => rig.ToldAsync(Dead), found => found.Count > 0, Soon)).Single();
+        var letter = (await Eventually.GetAsync(() => rig.ToldAsync(Dead), found => found.Count > 0)).Single();
         await Assert.That(letter.Value).Contains("\"seatNo\":2,");
         await Assert.That(letter.Headers["x-exception"]).Contains("500");
         await Assert.That(letter.Headers["x-consumer-group"]).IsEqualTo("concert-booking.notifications");
@@ -158,19 +156,19 @@ public sealed class ConsumerTests : SharedRigTests
         var (show, other) = (await rig.Fleet.Catalogue.AddShowAsync(seats: 2), await rig.Fleet.Catalogue.AddShowAsync());
         await rig.SellAsync(show, seats: 2);
         await rig.SellAsync(other, seats: 3);
-        await Eventually.TrueAsync(async () => await rig.RankedAsync(show) == 2 && await rig.RankedAsync(other) == 3, Soon);
+        await Eventually.TrueAsync(async () => await rig.RankedAsync(show) == 2 && await rig.RankedAsync(other) == 3);
         var before = (await rig.Fleet[0].GetAsync("/v1/rankings/sold-out")).Expect(200).Text;
 
         await rig.Redis.KillAsync();
         (await rig.Fleet[0].GetAsync("/v1/rankings/sold-out?limit=7")).ExpectProblem(503, "rankings_unavailable");
         await rig.Redis.StartAsync();
         await Eventually.TrueAsync(
-            async () => (await rig.Fleet[0].GetAsync("/readyz")).Json.GetProperty("checks").Value("redis") == "up", TimeSpan.FromSeconds(20));
-        await Eventually.TrueAsync(async () => await rig.RankedAsync(show) == 2 && await rig.RankedAsync(other) == 3, Soon);
-        await Eventually.TrueAsync(async () => (await rig.Fleet.NewVisitor().EnterAsync(other.Queue)) is { Status: 201 } entered && entered.Value("status") == "ACTIVE", Soon);
+            async () => (await rig.Fleet[0].GetAsync("/readyz")).Json.GetProperty("checks").Value("redis") == "up");
+        await Eventually.TrueAsync(async () => await rig.RankedAsync(show) == 2 && await rig.RankedAsync(other) == 3);
+        await Eventually.TrueAsync(async () => (await rig.Fleet.NewVisitor().EnterAsync(other.Queue)) is { Status: 201 } entered && entered.Value("status") == "ACTIVE");
         await rig.SellAsync(other, seats: 1, from: 4);
 
-        await Eventually.GetAsync(() => rig.RankedAsync(other), ranked => ranked == 4, Soon);
+        await Eventually.GetAsync(() => rig.RankedAsync(other), ranked => ranked == 4);
         var reply = (await rig.Fleet[0].GetAsync("/v1/rankings/concerts?limit=1")).Expect(200);
         await Assert.That(reply.Json.GetProperty("items").EnumerateArray().Single().Number("concertId")).IsEqualTo(other.ConcertId);
         await Assert.That((await rig.Fleet[0].GetAsync("/v1/rankings/sold-out")).Expect(200).Text).IsEqualTo(before);
@@ -210,11 +208,11 @@ public sealed class ConsumerTests : SharedRigTests
     private static async Task ExpectAsync(EventRig rig, Show show, int seats, int? inAll = null)
     {
         await ExpectSalesAsync(rig, inAll ?? seats);
-        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == seats, Soon);
-        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() >= (inAll ?? seats), Soon);
+        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == seats);
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() >= (inAll ?? seats));
     }
 
-    private static Task<long> ExpectSalesAsync(EventRig rig, int seats) => Eventually.GetAsync(rig.SeatsSoldAsync, sold => sold == seats, Soon);
+    private static Task<long> ExpectSalesAsync(EventRig rig, int seats) => Eventually.GetAsync(rig.SeatsSoldAsync, sold => sold == seats);
 
     private static string Payment(long scheduleId, long concertId) =>
         $$"""

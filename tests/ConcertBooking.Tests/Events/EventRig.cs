@@ -72,10 +72,10 @@ internal sealed class EventRig : IAsyncDisposable
     public async Task ExpectEffectsOnceAsync(Show show, int payments)
     {
         var patience = TimeSpan.FromSeconds(60);
-        await Eventually.GetAsync(SeatsSoldAsync, sold => sold >= payments, patience);
+        await Eventually.GetAsync(SeatsSoldAsync, sold => sold >= payments);
         await Eventually.GetAsync(
-            async () => (Seats: await RankedAsync(show), State: await ConsumersAsync()), ranked => ranked.Seats >= payments, patience, $"{payments} are ranked");
-        await Eventually.TrueAsync(() => Webhook.Taken.Select(taken => taken.EventId).Distinct().Count() >= payments, patience);
+            async () => (Seats: await RankedAsync(show), State: await ConsumersAsync()), ranked => ranked.Seats >= payments, what: $"{payments} are ranked");
+        await Eventually.TrueAsync(() => Webhook.Taken.Select(taken => taken.EventId).Distinct().Count() >= payments);
         await Assert.That(await SeatsSoldAsync()).IsEqualTo(payments);
         await Assert.That(await RankedAsync(show)).IsEqualTo(payments);
         await Assert.That(Webhook.Taken.Select(taken => taken.EventId).Distinct().Count()).IsEqualTo(payments);
@@ -98,8 +98,7 @@ internal sealed class EventRig : IAsyncDisposable
             var metrics = (await Fleet.Members[0].Instance.Management.GetAsync("/metrics")).Text;
             return string.Join('\n', metrics.Split('\n').Where(static line => line.StartsWith("booking_consumer_lag{", StringComparison.Ordinal)));
         },
-        static lags => lags.Split('\n') is { Length: 3 } lines && lines.All(static line => line.Split(' ')[1] == "0"),
-        TimeSpan.FromSeconds(60), what: "no group is behind");
+        static lags => lags.Split('\n') is { Length: 3 } lines && lines.All(static line => line.Split(' ')[1] == "0"), what: "no group is behind");
 
     public async ValueTask DisposeAsync()
     {

@@ -11,8 +11,6 @@ public sealed class KafkaSecurityTests : SharedRigTests
 {
     private const string User = "booking";
     private const string Password = "tell-nobody-of-this";
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
-
     /// <summary>An event goes out by the producer and has its effect by every consumer; the lag is asked by a client of its own.</summary>
     [Test]
     [Arguments("SSL")]
@@ -107,7 +105,7 @@ public sealed class KafkaSecurityTests : SharedRigTests
     private static async Task ExpectDownAsync(Fleet fleet)
     {
         await OutageTable.ExpectAsync("Kafka gone", fleet.Members[0].Instance);
-        await Eventually.TrueAsync(() => Lines(fleet, "Kafka is down").Any(), Soon);
+        await Eventually.TrueAsync(() => Lines(fleet, "Kafka is down").Any());
     }
 
     private static IEnumerable<string> Lines(Fleet fleet, string text) =>

@@ -61,7 +61,7 @@ public sealed class OutboxTests : SharedRigTests
 
         await alone.Database.LetHoldPassAsync(reservationId);
         await next.HeldAsync(show);
-        await Eventually.GetAsync(() => alone.Database.StatusAsync(reservationId), status => status == "EXPIRED", TimeSpan.FromSeconds(2));
+        await Eventually.GetAsync(() => alone.Database.StatusAsync(reservationId), status => status == "EXPIRED");
 
         var expired = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.expired.v1");
         await TellsOfAsync(expired, reservationId, visitor, show, seatNo: 1);

@@ -14,7 +14,7 @@ public sealed class PublishTests : SharedRigTests
         var reservationId = await visitor.HeldAsync(show);
         var paymentId = (await visitor.PayAsync(reservationId)).Expect(201).Value("paymentId");
 
-        await Eventually.TrueAsync(async () => (await Rig.Database.EventTypesAsync(reservationId)).Count == 0, TimeSpan.FromSeconds(10));
+        await Eventually.TrueAsync(async () => (await Rig.Database.EventTypesAsync(reservationId)).Count == 0);
         var published = await KafkaTopics.ReadAllAsync(
             Rig.Servers.Kafka.ConnectionString, "concert-booking.reservations", "concert-booking.payments");
         var events = published.Where(told => told.Key == reservationId).ToList();

@@ -9,8 +9,6 @@ public sealed class UnreadableTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";
     private const int Garbage = 700;
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(90);
-
     [Test]
     public async Task Consume_SevenHundredUnreadableThenSales_DeadLettersAndEveryEffect()
     {
@@ -25,7 +23,7 @@ public sealed class UnreadableTests : SharedRigTests
         await OutageTable.ExpectAsync("Unreadable messages", rig.Fleet.Members[0].Instance);
 
         await Eventually.GetAsync(
-            async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json.Number("deadLetters"), static dead => dead == 3 * (Garbage + 1), Soon);
+            async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json.Number("deadLetters"), static dead => dead == 3 * (Garbage + 1));
         await rig.ExpectNoLagAsync();
         var letters = (await rig.ToldAsync($"{Payments}.dlq")).Where(letter => letter.Id == large.Id).ToList();
         await Assert.That(letters.Select(letter => letter.Headers["x-consumer-group"]).Order())
@@ -60,11 +58,11 @@ public sealed class UnreadableTests : SharedRigTests
         var show = await rig.Fleet.Catalogue.AddShowAsync(seats: 100);
         rig.Webhook.Answer = static body => body.Contains("\"userId\":1,", StringComparison.Ordinal) ? 422 : 200;
         await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, [.. Enumerable.Range(1, 86).Select(seat => Payment(show, seat))]);
-        await Eventually.TrueAsync(() => rig.Webhook.Received.Count > 20, Soon);
+        await Eventually.TrueAsync(() => rig.Webhook.Received.Count > 20);
 
         await rig.SellAsync(show, seats: 1, from: 90);
 
-        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 1, Soon);
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 1);
         await rig.ExpectNoLagAsync();
     }
 

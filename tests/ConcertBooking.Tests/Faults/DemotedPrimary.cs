@@ -9,7 +9,7 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>A MySQL that answers but takes no writes is left when there is another one, and reported until it does.</summary>
 public sealed class DemotedPrimary : FaultTests
 {
-    private static readonly TimeSpan Whole = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Whole = Eventually.Promised(seconds: 15);
 
     /// <summary>As after a switchover behind one address: the old primary goes on answering those who are connected to it.</summary>
     [Test]

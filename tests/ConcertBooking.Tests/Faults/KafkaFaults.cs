@@ -11,7 +11,7 @@ public sealed class KafkaFaults : FaultTests
     private const string Payments = "concert-booking.payments";
     private const string Reservations = "concert-booking.reservations";
     private const int Buyers = 4;
-    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Promised = Eventually.Promised(seconds: 15);
 
     [Test]
     public async Task Kafka_AbsentThenGoneThenHung_PaymentsGoOnAndEveryEventArrives()
@@ -19,8 +19,7 @@ public sealed class KafkaFaults : FaultTests
         await using var rig = await EventRig.StartAsync(Rig);
         var show = await rig.Fleet.Catalogue.AddShowAsync(seats: 100_000);
         var seat = 0;
-        await SellForAsync(TimeSpan.FromSeconds(5)); // warms up
-        var normal = await SellForAsync(TimeSpan.FromSeconds(15));
+        await SellForAsync(TimeSpan.FromSeconds(5));
         await ExpectAllToldAsync(rig);
 
         await rig.Kafka.KillAsync();
@@ -28,7 +27,7 @@ public sealed class KafkaFaults : FaultTests
         await rig.Fleet.Members[0].StartAsync(); // Kafka is absent from the start
         await SellForAsync(TimeSpan.FromSeconds(5));
         var memory = Memory();
-        var without = await SellForAsync(TimeSpan.FromSeconds(60));
+        await SellForAsync(TimeSpan.FromSeconds(60));
         var memoryAfter = Memory();
         // In a minute and some seconds; once a minute at most, and the instance began without.
         var logged = rig.Fleet.Members[0].Instance.Process.Output.Where(static line => line.Contains("Kafka answers", StringComparison.Ordinal)
@@ -38,35 +37,24 @@ public sealed class KafkaFaults : FaultTests
         await ExpectAllToldAsync(rig);
 
         await rig.Kafka.PauseAsync();
-        var hung = await SellForAsync(TimeSpan.FromSeconds(20));
+        await SellForAsync(TimeSpan.FromSeconds(20));
         await rig.Kafka.ResumeAsync();
         await ExpectAllToldAsync(rig);
 
-        Tell($"pay p99 {normal.Part(0.99):0.0} ms with Kafka, {without.Part(0.99):0.0} ms without, {hung.Part(0.99):0.0} ms while it hangs ({normal.Count}, {without.Count}, {hung.Count} payments)");
         Tell($"resident {memory} MB, after a minute without Kafka {memoryAfter} MB");
-        // Twice the normal value; a busy machine of the tests gets 50 ms more.
-        await Assert.That(without.Part(0.99)).IsLessThan((2 * normal.Part(0.99)) + 50);
-        await Assert.That(hung.Part(0.99)).IsLessThan((2 * normal.Part(0.99)) + 50);
         await Assert.That(memoryAfter - memory).IsLessThan(64);
         await rig.ExpectEffectsOnceAsync(show, seat);
 
-        async Task<List<double>> SellForAsync(TimeSpan time)
+        async Task SellForAsync(TimeSpan time)
         {
             var started = Stopwatch.GetTimestamp();
-            var sold = await Task.WhenAll(Enumerable.Range(0, Buyers).Select(async _ =>
+            await Task.WhenAll(Enumerable.Range(0, Buyers).Select(async _ =>
             {
-                var latencies = new List<double>();
                 while (Stopwatch.GetElapsedTime(started) < time)
                 {
-                    var visitor = await rig.Fleet.NewVisitorAsync(show, points: show.Price);
-                    var reservationId = await visitor.HeldAsync(show, Interlocked.Increment(ref seat));
-                    var asked = Stopwatch.GetTimestamp();
-                    (await visitor.PayAsync(reservationId)).Expect(201);
-                    latencies.Add(Stopwatch.GetElapsedTime(asked).TotalMilliseconds);
+                    await rig.SellAsync(show, seats: 1, from: Interlocked.Increment(ref seat));
                 }
-                return latencies;
             }));
-            return [.. sold.SelectMany(static latencies => latencies)];
         }
 
         long Memory() => rig.Fleet.Members[0].Instance.Process.ResidentMegabytes;
@@ -99,7 +87,7 @@ public sealed class KafkaFaults : FaultTests
         await Assert.That(await rig.Database.EventTypesAsync(reservationId)).Contains("payment.completed.v1");
 
         await rig.Fleet.Members[0].StartAsync();
-        await Eventually.TrueAsync(async () => (await rig.Database.EventTypesAsync(reservationId)).Count == 0, TimeSpan.FromSeconds(60));
+        await Eventually.TrueAsync(async () => (await rig.Database.EventTypesAsync(reservationId)).Count == 0);
 
         var told = (await rig.ToldAsync(Payments)).Where(told => told.Key == reservationId).ToList();
         await Assert.That(told.Count).IsGreaterThan(1);
@@ -123,7 +111,7 @@ public sealed class KafkaFaults : FaultTests
         // It has claimed what it could not send, and sends it when the others have long sent it again.
         await rig.Fleet.Members[0].Instance.Process.PauseAsync();
         await rig.Kafka.ResumeAsync();
-        await Eventually.TrueAsync(async () => await rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox") == 0, TimeSpan.FromSeconds(75));
+        await Eventually.TrueAsync(async () => await rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox") == 0);
         await rig.Fleet.Members[0].Instance.Process.ResumeAsync();
         await rig.SellAsync(show, seats: 10, from: 71);
 

@@ -5,8 +5,6 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>What must not cost anybody a place in line, nor give one to somebody else. Each on a Redis of its own.</summary>
 public sealed class LineFaults : SharedRigTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
     [Test, Category("Long"), Explicit]
     public async Task Line_NobodyCouldAskForLongerThanTheIdleTime_IsKept()
     {
@@ -20,11 +18,11 @@ public sealed class LineFaults : SharedRigTests
         // Redis is unreachable, its data intact.
         redis.Proxy.Refuse = true;
         redis.Proxy.Cut();
-        await Eventually.GetAsync(line[0].PlaceAsync, reply => reply.Status == 503, Patience);
+        await Eventually.GetAsync(line[0].PlaceAsync, reply => reply.Status == 503);
         await Task.Delay(TimeSpan.FromSeconds(IdleSeconds + 1));
         redis.Proxy.Refuse = false;
         var newcomer = fleet.NewVisitor();
-        await Eventually.GetAsync(() => newcomer.EnterAsync(show.Queue), reply => reply.Status == 201, Patience);
+        await Eventually.GetAsync(() => newcomer.EnterAsync(show.Queue), reply => reply.Status == 201);
         await ExpectOrderAsync([.. line, newcomer]);
 
         // All instances are down.
@@ -35,7 +33,7 @@ public sealed class LineFaults : SharedRigTests
 
         // Whoever does not ask although he could is dropped as ever.
         await Eventually.GetAsync(
-            async () => (await AskAsync(newcomer)).Expect(200), place => place.Number("position") == 1, Patience);
+            async () => (await AskAsync(newcomer)).Expect(200), place => place.Number("position") == 1);
         (await AskAsync(line[0])).ExpectProblem(410, "queue_token_expired");
     }
 
@@ -90,7 +88,7 @@ public sealed class LineFaults : SharedRigTests
 
         // The line moves again, one for one.
         (await line[0].LeaveAsync()).Expect(204);
-        await Eventually.GetAsync(() => AskAsync(line[Places]), place => place.Expect(200).Value("status") == "ACTIVE", Patience);
+        await Eventually.GetAsync(() => AskAsync(line[Places]), place => place.Expect(200).Value("status") == "ACTIVE");
         await ExpectOrderAsync([late, newcomer]);
         await fleet.VerifyAsync();
     }
@@ -138,8 +136,7 @@ public sealed class LineFaults : SharedRigTests
         var admitted = await EnterAsync(fleet, show, Places);
         var line = await EnterAsync(fleet, show, 3);
         await Eventually.TrueAsync(
-            async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM queue WHERE queue_name = @queue AND entered_at IS NOT NULL", ("@queue", show.Queue)) == 1,
-            Patience);
+            async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM queue WHERE queue_name = @queue AND entered_at IS NOT NULL", ("@queue", show.Queue)) == 1);
 
         await fleet.Members[0].KillAsync();
         await redis.Server.KillAsync();
@@ -147,7 +144,7 @@ public sealed class LineFaults : SharedRigTests
         await fleet.Members[0].StartAsync();
 
         var newcomer = fleet.NewVisitor();
-        var entered = await Eventually.GetAsync(() => newcomer.EnterAsync(show.Queue), reply => reply.Status == 201, Patience);
+        var entered = await Eventually.GetAsync(() => newcomer.EnterAsync(show.Queue), reply => reply.Status == 201);
         await Assert.That(entered.Value("status")).IsEqualTo("WAITING");
         foreach (var visitor in Enumerable.Reverse(line).Concat(admitted))
         {
@@ -187,12 +184,12 @@ public sealed class LineFaults : SharedRigTests
         (await AskAsync(visitor)).Expect(200);
         await Eventually.GetAsync(
             async () => (await Task.WhenAll(line.Select(AskAsync))).Count(place => place.Expect(200).Value("status") == "ACTIVE"),
-            active => active == line.Count, Patience);
+            active => active == line.Count);
         await fleet.VerifyAsync();
     }
 
     /// <summary>On a busy machine Redis may be late: 503, and the same call again finds the same place.</summary>
-    private static Task<Reply> AskAsync(Visitor visitor) => Eventually.GetAsync(visitor.PlaceAsync, reply => reply.Status != 503, Patience);
+    private static Task<Reply> AskAsync(Visitor visitor) => Eventually.GetAsync(visitor.PlaceAsync, reply => reply.Status != 503);
 
     private static async Task<Visitor[]> EnterAsync(Fleet fleet, Show show, int count)
     {

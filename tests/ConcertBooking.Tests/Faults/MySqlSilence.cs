@@ -10,10 +10,9 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>A MySQL that keeps a connection waiting: locked tables, a stopped server, a network that swallows what is sent.</summary>
 public sealed class MySqlSilence : FaultTests
 {
-    /// <summary>The promise is 2 s; the rest is for a busy machine between the service and the test's clock.</summary>
-    private static readonly TimeSpan Promise = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan Promise = Eventually.Promised(seconds: 2);
 
-    private static readonly TimeSpan ComeBack = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ComeBack = Eventually.Promised(seconds: 10);
 
     [Test]
     public async Task TablesLocked_EveryCallHears503InTime_AndIsBackWithTheTables()
@@ -110,7 +109,7 @@ public sealed class MySqlSilence : FaultTests
 
             // As many at once as there are slots: none was lost.
             await Eventually.TrueAsync(
-                async () => (await CrowdAsync(fleet, show)).All(answer => answer.Reply.Status < 500), TimeSpan.FromSeconds(15), what: "all connections are back");
+                async () => (await CrowdAsync(fleet, show)).All(answer => answer.Reply.Status < 500), what: "all connections are back");
 
             Task WithinAsync(Func<Task<Reply>> ask, int status) =>
                 Eventually.GetAsync(ask, reply => reply.Status == status, ComeBack - silent.Elapsed, what: $"{status} again");

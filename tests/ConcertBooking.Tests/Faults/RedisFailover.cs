@@ -10,7 +10,7 @@ public sealed class RedisFailover : FaultTests
 {
     private const int Places = 20;
     private const int Line = 60;
-    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Promised = Eventually.Promised(seconds: 15);
 
     [Test, Category("Long"), Explicit]
     public async Task Failover_UnderSentinel_TheLineGoesOnInItsOrder()
@@ -42,7 +42,7 @@ public sealed class RedisFailover : FaultTests
         using var stop = new CancellationTokenSource();
         var handedOn = new ConcurrentQueue<long>();
         var load = LoadAsync(visitors, handedOn, stop.Token);
-        await Eventually.TrueAsync(() => handedOn.Count > 10, TimeSpan.FromSeconds(10));
+        await Eventually.TrueAsync(() => handedOn.Count > 10);
 
         var primary = await redis.PrimaryOfAsync($"{{q:{show.Queue}}}:waiting");
         await primary.KillAsync();

@@ -7,8 +7,7 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>A Redis that answers a PING and does not serve: demoted, unable to write, loading, or on a dead connection.</summary>
 public sealed class RedisRefuses : FaultTests
 {
-    private static readonly TimeSpan Noticed = TimeSpan.FromSeconds(20);
-    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Promised = Eventually.Promised(seconds: 15);
 
     [Test]
     public async Task Redis_DemotedBehindItsAddress_IsLeftForTheNewPrimary()
@@ -38,7 +37,7 @@ public sealed class RedisRefuses : FaultTests
         await stop.CancelAsync();
         await Task.WhenAll(load);
         (await active.LeaveAsync()).Expect(204);
-        await Eventually.GetAsync(waiting.PlaceAsync, place => place.Status == 200 && place.Value("status") == "ACTIVE", Noticed);
+        await Eventually.GetAsync(waiting.PlaceAsync, place => place.Status == 200 && place.Value("status") == "ACTIVE");
     }
 
     [Test]
@@ -118,11 +117,10 @@ public sealed class RedisRefuses : FaultTests
 
     private static Task ExpectLoggedAsync(Fleet fleet, string code) => Eventually.TrueAsync(
         () => fleet.Members[0].Instance.Process.Output.Any(
-            line => line.Contains("Redis is down", StringComparison.Ordinal) && line.Contains(code, StringComparison.Ordinal)),
-        Noticed);
+            line => line.Contains("Redis is down", StringComparison.Ordinal) && line.Contains(code, StringComparison.Ordinal)));
 
     private static async Task ExpectClosedAsync(Fleet fleet, Show show) => await Eventually.GetAsync(
-        () => fleet.NewVisitor().EnterAsync(show.Queue), entered => entered.Code == "queue_unavailable", Noticed);
+        () => fleet.NewVisitor().EnterAsync(show.Queue), entered => entered.Code == "queue_unavailable");
 
     private static async Task ExpectBackAsync(Fleet fleet, Show show)
     {

@@ -14,13 +14,13 @@ internal static class RowLocks
 
     /// <summary>Waits until that many transactions wait for a row lock.</summary>
     public static Task ExpectWaitingAsync(this Database database, int transactions = 1) =>
-        ExpectAsync(database, waiting => waiting >= transactions, TimeSpan.FromSeconds(2));
+        ExpectAsync(database, waiting => waiting >= transactions);
 
     /// <summary>Waits until nobody waits for a row lock any more: those who did were killed, and the server has noticed.</summary>
     public static Task ExpectNoneWaitingAsync(this Database database) =>
-        ExpectAsync(database, static waiting => waiting == 0, TimeSpan.FromSeconds(15));
+        ExpectAsync(database, static waiting => waiting == 0);
 
-    private static async Task ExpectAsync(Database database, Func<int, bool> condition, TimeSpan within)
+    private static async Task ExpectAsync(Database database, Func<int, bool> condition)
     {
         await using var connection = await database.OpenAsync();
         await Eventually.TrueAsync(
@@ -29,7 +29,6 @@ internal static class RowLocks
                 await using var command = new MySqlCommand(Waiting, connection);
                 await using var reader = await command.ExecuteReaderAsync();
                 return await reader.ReadAsync() && condition(int.Parse(reader.GetString(1), CultureInfo.InvariantCulture));
-            },
-            within);
+            });
     }
 }

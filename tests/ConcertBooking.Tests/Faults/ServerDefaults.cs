@@ -57,8 +57,7 @@ public sealed class ServerDefaults : FaultTests
             }
             // The sweeps keep one or two of them awake.
             await Eventually.TrueAsync(
-                async () => await fleet.Database.SessionsAsync() <= 4,
-                TimeSpan.FromSeconds(15));
+                async () => await fleet.Database.SessionsAsync() <= 4);
             (await fleet.Admin.PostAsync("/v1/admin/concerts", """{"title":"The Quiet Hour","queue":"main"}""")).Expect(201);
         }
         await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM concert")).IsEqualTo(3);

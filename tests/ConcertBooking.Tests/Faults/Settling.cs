@@ -17,13 +17,12 @@ internal static class Settling
         await fleet.StopAsync();
         await fleet.Members[0].StartAsync();
         await Eventually.TrueAsync(
-            async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation WHERE status = 'HELD'") == 0,
-            within: TimeSpan.FromSeconds(15));
+            async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation WHERE status = 'HELD'") == 0);
         List<Told> published = [];
         if (kafka is not null)
         {
             await Eventually.TrueAsync(
-                async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox") == 0, within: TimeSpan.FromSeconds(60));
+                async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox") == 0);
             published = await KafkaTopics.ReadAllAsync(kafka, "concert-booking.reservations", "concert-booking.payments");
         }
         await fleet.VerifyAsync();

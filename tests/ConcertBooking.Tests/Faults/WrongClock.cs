@@ -25,10 +25,10 @@ public sealed class WrongClock : FaultTests
         // A hold that has time left outlives two sweeps; one that has none does not.
         var lost = await owner.HeldAsync(show, 2);
         await fleet.Database.LetHoldPassAsync(lost);
-        await Eventually.TrueAsync(async () => await fleet.Database.StatusAsync(lost) == "EXPIRED", within: TimeSpan.FromSeconds(3));
+        await Eventually.TrueAsync(async () => await fleet.Database.StatusAsync(lost) == "EXPIRED");
         var third = await owner.HeldAsync(show, 3);
         await fleet.Database.LetHoldPassAsync(third);
-        await Eventually.TrueAsync(async () => await fleet.Database.StatusAsync(third) == "EXPIRED", within: TimeSpan.FromSeconds(3));
+        await Eventually.TrueAsync(async () => await fleet.Database.StatusAsync(third) == "EXPIRED");
         await Assert.That(await fleet.Database.StatusAsync(hold.Value("reservationId"))).IsEqualTo("HELD");
 
         (await owner.PayAsync(lost)).ExpectProblem(410, "hold_expired");
@@ -47,7 +47,7 @@ public sealed class WrongClock : FaultTests
         var user = await fleet.NewVisitorAsync(show);
         await user.HeldAsync(show, 1);
 
-        await Eventually.GetAsync(() => user.HoldAsync(show, 1), reply => reply.Status == 410, within: TimeSpan.FromSeconds(5));
+        await Eventually.GetAsync(() => user.HoldAsync(show, 1), reply => reply.Status == 410);
 
         (await user.HoldAsync(show, 2)).ExpectProblem(410, "queue_token_expired");
         await fleet.VerifyAsync();
@@ -67,7 +67,7 @@ public sealed class WrongClock : FaultTests
 
         await ending.HeldAsync(shortly, 1);
         await staying.HeldAsync(longer, 1);
-        await Eventually.GetAsync(() => ending.HoldAsync(shortly, 1), reply => reply.Status == 410, within: TimeSpan.FromSeconds(5));
+        await Eventually.GetAsync(() => ending.HoldAsync(shortly, 1), reply => reply.Status == 410);
         await staying.HeldAsync(longer, 2);
 
         await Rig.Servers.Redis.StartAsync();

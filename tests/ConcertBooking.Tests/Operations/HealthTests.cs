@@ -6,9 +6,6 @@ namespace ConcertBooking.Tests.Operations;
 
 public sealed class HealthTests : SharedRigTests
 {
-    /// <summary>On a busy machine the first question is not answered in time, which is logged; the next line comes ten seconds later.</summary>
-    private static readonly TimeSpan Logged = TimeSpan.FromSeconds(20);
-
     [Test]
     public async Task Livez_OnBothPorts_Returns200()
     {
@@ -22,7 +19,7 @@ public sealed class HealthTests : SharedRigTests
         foreach (var api in (Api[])[Rig.A.Api, Rig.A.Management])
         {
             var reply = await Eventually.GetAsync(
-                () => api.GetAsync("/readyz"), reply => reply.Expect(200).Value("status") == "ready", TimeSpan.FromSeconds(10));
+                () => api.GetAsync("/readyz"), reply => reply.Expect(200).Value("status") == "ready");
             reply.ExpectMembers("status", "checks");
             var checks = reply.Json.GetProperty("checks");
             checks.ExpectMembers("mysql", "redis", "kafka");
@@ -54,23 +51,23 @@ public sealed class HealthTests : SharedRigTests
         await using var instance = await Rig.StartAsync(new Dictionary<string, string?> { [MySqlServers.Setting] = moved }, waitFor: "/livez");
         var visitor = Rig.NewVisitor(instance);
 
-        var unready = await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 503, TimeSpan.FromSeconds(5));
+        var unready = await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 503);
         await Assert.That(unready.Value("status")).IsEqualTo("unready");
         await Assert.That(unready.Json.GetProperty("checks").Value("mysql")).IsEqualTo("down");
         (await instance.Api.GetAsync("/livez")).Expect(200);
         (await instance.Api.GetAsync("/v1/concerts")).ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
         (await visitor.ChargeAsync(5)).ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
         await Eventually.TrueAsync(
-            () => instance.Process.Output.Any(line => line.Contains("MySQL is down", StringComparison.Ordinal)), TimeSpan.FromSeconds(5));
+            () => instance.Process.Output.Any(line => line.Contains("MySQL is down", StringComparison.Ordinal)));
 
         await using var forwarder = new Forwarder(port, server.Server, (int)server.Port);
         forwarder.Start();
 
-        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200, TimeSpan.FromSeconds(10));
+        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200);
         await visitor.AdmittedAsync(show);
         (await visitor.HoldAsync(show)).Expect(201);
         await Eventually.TrueAsync(
-            () => instance.Process.Output.Any(line => line.Contains("MySQL is back", StringComparison.Ordinal)), TimeSpan.FromSeconds(5));
+            () => instance.Process.Output.Any(line => line.Contains("MySQL is back", StringComparison.Ordinal)));
     }
 
     [Test]
@@ -87,10 +84,9 @@ public sealed class HealthTests : SharedRigTests
 
         await Eventually.GetAsync(
             () => instance.Api.GetAsync("/readyz"),
-            ready => ready.Expect(200).Json.GetProperty("checks").Value("redis") == "up",
-            TimeSpan.FromSeconds(10));
+            ready => ready.Expect(200).Json.GetProperty("checks").Value("redis") == "up");
         var (queue, visitor) = (await Rig.Catalogue.AddQueueAsync(), Rig.NewVisitor(instance));
-        await Eventually.GetAsync(() => visitor.EnterAsync(queue), entered => entered.Status == 201, TimeSpan.FromSeconds(3));
+        await Eventually.GetAsync(() => visitor.EnterAsync(queue), entered => entered.Status == 201);
     }
 
     [Test]
@@ -99,13 +95,13 @@ public sealed class HealthTests : SharedRigTests
         var database = await Rig.AddDatabaseAsync(migrate: false);
         var settings = new Dictionary<string, string?> { [MySqlServers.Setting] = database.ConnectionString };
         await using var instance = await Rig.StartAsync(settings, waitFor: "/livez");
-        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 503, TimeSpan.FromSeconds(5));
+        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 503);
         await Eventually.TrueAsync(
-            () => instance.Process.Output.Any(line => line.Contains("migrate", StringComparison.Ordinal)), Logged);
+            () => instance.Process.Output.Any(line => line.Contains("migrate", StringComparison.Ordinal)));
 
         await Rig.RunAsync(["migrate"], settings);
 
-        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200, TimeSpan.FromSeconds(10));
+        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200);
     }
 
     [Test]
@@ -121,12 +117,12 @@ public sealed class HealthTests : SharedRigTests
         var settings = new Dictionary<string, string?> { [MySqlServers.Setting] = database.ConnectionString };
         await using var instance = await Rig.StartAsync(settings, waitFor: "/livez");
         await Eventually.TrueAsync(
-            () => instance.Process.Output.Any(line => line.Contains("procedure", StringComparison.Ordinal)), Logged);
+            () => instance.Process.Output.Any(line => line.Contains("procedure", StringComparison.Ordinal)));
         (await instance.Api.GetAsync("/readyz")).Expect(503);
 
         await Rig.RunAsync(["migrate"], settings);
 
-        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200, TimeSpan.FromSeconds(10));
+        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200);
     }
 
     [Test]
@@ -144,6 +140,6 @@ public sealed class HealthTests : SharedRigTests
         });
 
         (await worker.Api.GetAsync("/v1/concerts")).ExpectProblem(404, "not_found");
-        await Eventually.GetAsync(() => alone.Database.StatusAsync(overdue), status => status == "EXPIRED", TimeSpan.FromSeconds(3));
+        await Eventually.GetAsync(() => alone.Database.StatusAsync(overdue), status => status == "EXPIRED");
     }
 }

@@ -7,8 +7,6 @@ namespace ConcertBooking.Tests.Operations;
 public sealed class KafkaLibraryTests : SharedRigTests
 {
     private const string Library = "centos8-librdkafka.so";
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
-
     [Test]
     public async Task Start_AnotherLibrdkafkaOnTheLibraryPath_LoadsItsOwn()
     {
@@ -22,7 +20,7 @@ public sealed class KafkaLibraryTests : SharedRigTests
 
             await using var instance = await Rig.StartAsync(new Dictionary<string, string?> { ["LD_LIBRARY_PATH"] = installed.FullName });
 
-            await Eventually.TrueAsync(async () => await KafkaOfAsync(instance) == "up", Soon);
+            await Eventually.TrueAsync(async () => await KafkaOfAsync(instance) == "up");
 
             var loaded = (await File.ReadAllLinesAsync($"/proc/{instance.Process.ProcessId}/maps"))
                 .Where(line => line.Contains("librdkafka", StringComparison.Ordinal)).Select(line => line[line.IndexOf('/')..]).Distinct().ToList();
@@ -59,9 +57,9 @@ public sealed class KafkaLibraryTests : SharedRigTests
             File.Copy(LibraryPath, library + ".new");
             File.Move(library + ".new", library, overwrite: true);
 
-            await Eventually.TrueAsync(async () => await KafkaOfAsync(instance) == "up", Soon);
+            await Eventually.TrueAsync(async () => await KafkaOfAsync(instance) == "up");
             await Eventually.TrueAsync(
-                () => instance.Process.Output.Any(line => line.Contains("consumes again", StringComparison.Ordinal)), Soon);
+                () => instance.Process.Output.Any(line => line.Contains("consumes again", StringComparison.Ordinal)));
         }
         finally
         {

@@ -37,7 +37,7 @@ public sealed class ListeningTests : SharedRigTests
             var where = At(host);
             await using var service = StartAt(where);
 
-            await Eventually.GetAsync(() => Rig.RunAsync(["healthcheck"], where), static result => result.ExitCode == 0, TimeSpan.FromSeconds(60), host);
+            await Eventually.GetAsync(() => Rig.RunAsync(["healthcheck"], where), static result => result.ExitCode == 0, what: host);
         }
     }
 
@@ -90,10 +90,9 @@ public sealed class ListeningTests : SharedRigTests
 
         await Eventually.TrueAsync(
             () => service.Log.Lines().Any(static line => line.Contains("Limits__MaxConnections", StringComparison.Ordinal)
-                && line.Contains($"ulimit -n) is {Files}", StringComparison.Ordinal)),
-            TimeSpan.FromSeconds(60));
+                && line.Contains($"ulimit -n) is {Files}", StringComparison.Ordinal)));
         await Eventually.TrueAsync(
-            () => service.Log.Lines().Any(static line => line.Contains("Application started", StringComparison.Ordinal)), TimeSpan.FromSeconds(60));
+            () => service.Log.Lines().Any(static line => line.Contains("Application started", StringComparison.Ordinal)));
         var clients = new List<TcpClient>();
         try
         {
@@ -103,9 +102,9 @@ public sealed class ListeningTests : SharedRigTests
                 clients.Add(client);
                 await client.ConnectAsync(IPAddress.Loopback, api.Port);
                 // One that is refused counts until it is closed.
-                await Eventually.TrueAsync(() => OpenFiles(service) < Files - (Others / 2), TimeSpan.FromSeconds(30));
+                await Eventually.TrueAsync(() => OpenFiles(service) < Files - (Others / 2));
             }
-            await Eventually.TrueAsync(() => OpenFiles(service) is > Files - Pool - Others and < Files, TimeSpan.FromSeconds(30));
+            await Eventually.TrueAsync(() => OpenFiles(service) is > Files - Pool - Others and < Files);
             (await management.GetAsync("/livez")).Expect(200);
         }
         finally

@@ -65,7 +65,7 @@ public sealed class ManagementPortTests : SharedRigTests
     public async Task Health_AddressOverItsLimit_StillAnswers()
     {
         await using var instance = await Rig.StartAsync(new Dictionary<string, string?> { ["RateLimits__PerAddress"] = "1" });
-        await Eventually.TrueAsync(async () => await StatusAsync(instance.Api, "/v1/concerts") == 429, TimeSpan.FromSeconds(10));
+        await Eventually.TrueAsync(async () => await StatusAsync(instance.Api, "/v1/concerts") == 429);
 
         foreach (var path in (string[])["/livez", "/Livez", "/livez/", "/%6Civez", "/readyz", "/Readyz/"])
         {

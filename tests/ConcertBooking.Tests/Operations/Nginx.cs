@@ -46,7 +46,7 @@ internal sealed class Nginx : IAsyncDisposable
         var user = Environment.IsPrivilegedProcess ? " user root;" : "";
         var nginx = new Nginx(
             ChildProcess.Start(program, ["-p", folder.FullName, "-e", "stderr", "-c", file, "-g", $"daemon off;{user}"]), folder, new Uri($"http://127.0.0.1:{port}"));
-        await Eventually.TrueAsync(() => nginx._process.HasExited || !Ports.IsFree(port), TimeSpan.FromSeconds(10));
+        await Eventually.TrueAsync(() => nginx._process.HasExited || !Ports.IsFree(port));
         return nginx._process.HasExited ? throw new InvalidOperationException($"nginx did not start:\n{nginx.Log}") : nginx;
     }
 

@@ -21,9 +21,6 @@ internal sealed record OutageRow(string State, string Status, IReadOnlyList<stri
 /// </summary>
 internal static partial class OutageTable
 {
-    /// <summary>Health is judged every second and gauges are read every five; the rest is for a busy machine.</summary>
-    private static readonly TimeSpan SignalsWithin = TimeSpan.FromSeconds(60);
-
     private static readonly Lazy<List<OutageRow>> Read = new(static () => [.. Row().Matches(File.ReadAllText(Repository.PathOf("deploy/runbook.md")))
         .Select(static row => new OutageRow(
             row.Groups["state"].Value,
@@ -41,9 +38,9 @@ internal static partial class OutageTable
         var row = Rows.SingleOrDefault(row => row.State == state)
             ?? throw new InvalidOperationException($"The runbook's table has no state '{state}'.");
         await Eventually.GetAsync(
-            () => instance.Management.GetAsync("/readyz"), reply => AgreesWith(row, reply), SignalsWithin, what: $"readyz of '{state}': {row.Status} {string.Join(',', row.Down)}");
+            () => instance.Management.GetAsync("/readyz"), reply => AgreesWith(row, reply), what: $"readyz of '{state}': {row.Status} {string.Join(',', row.Down)}");
         await Eventually.GetAsync(
-            async () => (await instance.Management.GetAsync("/metrics")).Text, text => AgreesWith(row.Metric, text), SignalsWithin, what: $"metric of '{state}': {row.Metric}");
+            async () => (await instance.Management.GetAsync("/metrics")).Text, text => AgreesWith(row.Metric, text), what: $"metric of '{state}': {row.Metric}");
     }
 
     private static bool AgreesWith(OutageRow row, Reply ready) =>

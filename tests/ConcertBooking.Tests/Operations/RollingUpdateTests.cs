@@ -15,8 +15,6 @@ namespace ConcertBooking.Tests.Operations;
 public sealed partial class RollingUpdateTests : SharedRigTests
 {
     private const int Seats = 50_000;
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(30);
-
     [Test]
     public async Task Update_OneAfterTheOther_NoRequestFails()
     {
@@ -125,12 +123,12 @@ public sealed partial class RollingUpdateTests : SharedRigTests
     private static async Task ExpectMoreAsync(Traffic traffic)
     {
         var before = traffic.Paid;
-        await Eventually.TrueAsync(() => traffic.Paid > before + 50, Soon);
+        await Eventually.TrueAsync(() => traffic.Paid > before + 50);
     }
 
     /// <summary>nginx has found out that the instance is there.</summary>
     private static async Task ExpectPaymentsAtAsync(Fleet.Member member) => await Eventually.GetAsync(
-        async () => (await member.Instance.Management.GetAsync("/metrics")).Text, static metrics => Payments().IsMatch(metrics), Soon);
+        async () => (await member.Instance.Management.GetAsync("/metrics")).Text, static metrics => Payments().IsMatch(metrics));
 
     private static async Task<double> HoldSecondsAsync(Fleet fleet, Fleet.Member member)
     {

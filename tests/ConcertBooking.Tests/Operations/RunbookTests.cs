@@ -15,8 +15,6 @@ namespace ConcertBooking.Tests.Operations;
 [ParallelLimiter<TwoAtOnce>]
 public sealed partial class RunbookTests : SharedRigTests
 {
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(40);
-
     [Test]
     public async Task Always_HealthyService_TellsTheTruth()
     {
@@ -58,7 +56,7 @@ public sealed partial class RunbookTests : SharedRigTests
         var waiting = PayAllAsync();
         var held = await Eventually.GetAsync(
             async () => Transactions((await onCall.SqlAsync(2))[^1][^1]),
-            transactions => transactions.Any(static one => one.Waits) && transactions.Any(one => one.Thread == culprit.ServerThread), Soon);
+            transactions => transactions.Any(static one => one.Waits) && transactions.Any(one => one.Thread == culprit.ServerThread));
         await onCall.SqlAsync(3, ("@id", held.Single(one => one.Thread == culprit.ServerThread).Thread));
 
         await Assert.That(metrics).Matches("""booking_payments_total\{[^}]*result="database_unavailable"[^}]*\} [1-9]""");
@@ -144,7 +142,7 @@ public sealed partial class RunbookTests : SharedRigTests
         await Assert.That(await after).Contains($"\"queue\":\"{show.Queue}\"").And.Contains("all invariants hold");
         await Assert.That(told).Contains("\"status\":\"degraded\"").And.Contains("\"redis\":\"down\"");
         await Assert.That(told).Matches("""booking_dependency_up\{[^}]*dependency="redis"[^}]*\} 0""");
-        await Eventually.GetAsync(waiting.PlaceAsync, static place => place.Status == 200 && place.Value("status") == "ACTIVE", Soon);
+        await Eventually.GetAsync(waiting.PlaceAsync, static place => place.Status == 200 && place.Value("status") == "ACTIVE");
     }
 
     [Test]
@@ -154,7 +152,7 @@ public sealed partial class RunbookTests : SharedRigTests
         using var onCall = new OnCall("Kafka outage", rig.Fleet, SettingsOf(rig));
         var show = await rig.Fleet.Catalogue.AddShowAsync();
         await rig.SellAsync(show, seats: 1);
-        await Eventually.TrueAsync(async () => (await onCall.SqlAsync(2)).Count == 0, Soon);
+        await Eventually.TrueAsync(async () => (await onCall.SqlAsync(2)).Count == 0);
         await rig.Kafka.KillAsync();
 
         await rig.SellAsync(show, seats: 2, from: 2);
@@ -166,7 +164,7 @@ public sealed partial class RunbookTests : SharedRigTests
         await Assert.That(told.GetProperty("outbox").Number("pending")).IsEqualTo(4); // two holds, two payments
         await Assert.That((waiting[0], waiting[1])).IsEqualTo(("PENDING", "4"));
         await rig.ExpectEffectsOnceAsync(show, 3);
-        await Eventually.TrueAsync(async () => (await onCall.SqlAsync(2)).Count == 0, Soon);
+        await Eventually.TrueAsync(async () => (await onCall.SqlAsync(2)).Count == 0);
         await rig.Fleet.VerifyAsync();
     }
 
@@ -185,7 +183,7 @@ public sealed partial class RunbookTests : SharedRigTests
         await rig.SellAsync(show, seats: 2, from: 2);
         await Eventually.GetAsync(
             async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json,
-            static events => events.GetProperty("outbox").Number("pending") == 0 && !events.IsNull("deadLetters") && events.Number("deadLetters") == 1, Soon);
+            static events => events.GetProperty("outbox").Number("pending") == 0 && !events.IsNull("deadLetters") && events.Number("deadLetters") == 1);
 
         var told = JsonElement.Parse(await onCall.ShellAsync(1));
         var dead = (await onCall.SqlAsync(2)).Single();
@@ -197,8 +195,8 @@ public sealed partial class RunbookTests : SharedRigTests
         await Assert.That((told.GetProperty("outbox").Number("dead"), told.Number("deadLetters"))).IsEqualTo((1, 1));
         await Assert.That((dead[1], dead[2], dead[4])).IsEqualTo(("payment.completed.v1", "10", "too large"));
         await Assert.That((replayed.Number("outbox"), replayed.Number("deadLetters"))).IsEqualTo((1, 1));
-        await Eventually.GetAsync(() => rig.RankedAsync(show), static ranked => ranked == 4, Soon);
-        await Eventually.GetAsync(rig.SeatsSoldAsync, static sold => sold == 4, Soon);
+        await Eventually.GetAsync(() => rig.RankedAsync(show), static ranked => ranked == 4);
+        await Eventually.GetAsync(rig.SeatsSoldAsync, static sold => sold == 4);
         replayed = JsonElement.Parse(await onCall.ShellAsync(3));
         await Assert.That((replayed.Number("outbox"), replayed.Number("deadLetters"))).IsEqualTo((0, 0));
         await Assert.That(await onCall.SqlAsync(2)).IsEmpty();
@@ -267,7 +265,7 @@ public sealed partial class RunbookTests : SharedRigTests
 
         await onCall.ShellAsync(1, DocumentedGrants.Migrate);
 
-        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), static ready => ready.Status == 200, Soon);
+        await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), static ready => ready.Status == 200);
         var applied = await onCall.SqlAsync(2);
         await Assert.That(applied.Count).IsEqualTo(Directory.GetFiles(Repository.PathOf("src/ConcertBooking/MySql/Migrations"), "*.sql").Length);
         // What a newer build's migration leaves; the older build, which is this one, takes no offence.
@@ -419,7 +417,7 @@ public sealed partial class RunbookTests : SharedRigTests
     {
         var line = new Regex($@"(?m)^{name}\S*{Regex.Escape(label)}\S* {value}( |$)");
         await Eventually.GetAsync(
-            async () => (await fleet.Members[0].Instance.Management.GetAsync("/metrics")).Text, line.IsMatch, Soon, what: line.ToString());
+            async () => (await fleet.Members[0].Instance.Management.GetAsync("/metrics")).Text, line.IsMatch, what: line.ToString());
     }
 
     private static Told PaymentOf(long scheduleId, Show show) => new(

@@ -42,11 +42,10 @@ public sealed class KeyPrefixTests : SharedRigTests
 
                 return await HasKeyAsync(client, "one:{rate}:");
             },
-            TimeSpan.FromSeconds(30),
-            "a count of the rate limit");
+            what: "a count of the rate limit");
         foreach (var part in (string[])["one:{rank}:", "two:{rank}:", $"one:{{q:{queue}}}:", $"two:{{q:{queue}}}:"])
         {
-            await Eventually.TrueAsync(() => HasKeyAsync(client, part), TimeSpan.FromSeconds(10), part);
+            await Eventually.TrueAsync(() => HasKeyAsync(client, part), what: part);
         }
 
         await Assert.That((await KeysAsync(client)).Where(static key => !key.StartsWith("one:", StringComparison.Ordinal) && !key.StartsWith("two:", StringComparison.Ordinal))).IsEmpty();

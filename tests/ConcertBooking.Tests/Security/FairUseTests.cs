@@ -5,6 +5,8 @@ namespace ConcertBooking.Tests.Security;
 /// <summary>Limits per user and per address, over all instances, with and without Redis.</summary>
 public sealed class FairUseTests : SharedRigTests
 {
+    private const int WindowMilliseconds = 10_000;
+
     [Test]
     public async Task User_BeyondItsLimit_Hears429_AndOthersDoNot()
     {
@@ -14,7 +16,8 @@ public sealed class FairUseTests : SharedRigTests
         var accepted = await CountAsync(() => greedy.GetAsync("/v1/points"), 80);
 
         await Assert.That(accepted).IsBetween(50, 60);
-        (await greedy.EnterAsync(null)).ExpectProblem(429, "too_many_requests").ExpectRetryAfter();
+        (await Eventually.GetAsync(() => greedy.EnterAsync(null), reply => reply.Status == 429))
+            .ExpectProblem(429, "too_many_requests").ExpectRetryAfter();
         (await modest.GetAsync("/v1/points")).Expect(200);
     }
 
@@ -26,17 +29,20 @@ public sealed class FairUseTests : SharedRigTests
         var atOne = Rig.NewVisitor(one);
         var atTwo = new Visitor(two.Api, atOne.UserId, atOne.AccessToken);
 
-        var first = await CountAsync(() => atOne.GetAsync("/v1/points"), 200);
-        var second = 0;
-        await Eventually.GetAsync(
-            async () =>
+        int first, second;
+        long window;
+        do
+        {
+            window = await NewWindowAsync();
+            first = await CountAsync(() => atOne.GetAsync("/v1/points"), 200);
+            second = 0;
+            while ((await atTwo.GetAsync("/v1/points")).Status == 200)
             {
-                var reply = await atTwo.GetAsync("/v1/points");
-                second += reply.Status == 200 ? 1 : 0;
-                return reply;
-            },
-            reply => reply.Status == 429,
-            within: TimeSpan.FromSeconds(6));
+                second++;
+                await Task.Delay(25);
+            }
+        }
+        while (Window() != window);
 
         // The second instance hears of the first as soon as the user has asked there for an eighth of the limit.
         await Assert.That(first).IsBetween(160, 200);
@@ -89,11 +95,11 @@ public sealed class FairUseTests : SharedRigTests
         const int Connections = 8, Each = 6_400;
         await using var service = await StartAsync(perUser: 100, perAddress: 10_000, more: ("ForwardedHeaders__KnownProxies", "127.0.0.1"));
         var greedy = Rig.NewVisitor(service);
-        await EarlyInAWindowAsync();
+        await NewWindowAsync();
 
         await Task.WhenAll(Enumerable.Range(0, Connections).Select(connection => RawRequest.SendAsync(service.Api, string.Concat(
             Enumerable.Range(connection * Each, Each).Select(number =>
-                $"GET /v1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 2001:db8:7:{number:x}::1\r\n{(number % Each == Each - 1 ? "Connection: close\r\n" : "")}\r\n")), seconds: 60)));
+                $"GET /v1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 2001:db8:7:{number:x}::1\r\n{(number % Each == Each - 1 ? "Connection: close\r\n" : "")}\r\n")))));
         var replies = await Task.WhenAll(Enumerable.Range(0, 300).Select(_ => greedy.GetAsync("/v1/points")));
 
         await Assert.That(replies.Count(static reply => reply.Status == 200)).IsBetween(100, 110);
@@ -122,21 +128,33 @@ public sealed class FairUseTests : SharedRigTests
         }
     }
 
+    /// <summary>How many of that many requests are let in within one window; again in the next one when they took too long for it.</summary>
     private static async Task<int> CountAsync(Func<Task<Reply>> ask, int times)
     {
-        await EarlyInAWindowAsync();
-        var replies = await Task.WhenAll(Enumerable.Range(0, times).Select(_ => ask()));
-        foreach (var refusal in replies.Where(reply => reply.Status == 429))
+        while (true)
         {
-            refusal.ExpectProblem(429, "too_many_requests").ExpectRetryAfter();
-        }
+            var window = await NewWindowAsync();
+            var replies = await Task.WhenAll(Enumerable.Range(0, times).Select(_ => ask()));
+            foreach (var refusal in replies.Where(reply => reply.Status == 429))
+            {
+                refusal.ExpectProblem(429, "too_many_requests").ExpectRetryAfter();
+            }
 
-        return replies.Count(reply => reply.Status != 429);
+            if (Window() == window)
+            {
+                return replies.Count(reply => reply.Status != 429);
+            }
+        }
     }
 
-    /// <summary>A window's end lets the first of the next one in, and an instance hears of the others in the running one only.</summary>
-    private static Task EarlyInAWindowAsync() =>
-        Eventually.TrueAsync(() => TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() % 10_000 < 2_000, within: TimeSpan.FromSeconds(12));
+    /// <summary>An instance hears of the others in the running window only.</summary>
+    private static async Task<long> NewWindowAsync()
+    {
+        await Eventually.TrueAsync(() => TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() % WindowMilliseconds < 2_000);
+        return Window();
+    }
+
+    private static long Window() => TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() / WindowMilliseconds;
 
     private Task<Instance> StartAsync(int perUser = 0, int perAddress = 0, (string Name, string Value)? more = null)
     {

@@ -113,8 +113,7 @@ public sealed class Issuer : IDisposable
     public static async Task ExpectUpAsync(Instance service, int value) => await Eventually.GetAsync(
         async () => (await service.Management.GetAsync("/metrics")).Text,
         metrics => metrics.Split('\n').Any(line => line.StartsWith("booking_dependency_up{", StringComparison.Ordinal)
-            && line.Contains("dependency=\"issuer\"", StringComparison.Ordinal) && line.Contains($"}} {value}", StringComparison.Ordinal)),
-        within: TimeSpan.FromSeconds(60));
+            && line.Contains("dependency=\"issuer\"", StringComparison.Ordinal) && line.Contains($"}} {value}", StringComparison.Ordinal)));
 
     /// <summary>Claims of a good token.</summary>
     /// <param name="issuer">Another than this one.</param>

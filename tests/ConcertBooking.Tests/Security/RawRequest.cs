@@ -7,10 +7,10 @@ namespace ConcertBooking.Tests.Security;
 /// <summary>Bytes on a socket: what no client library would send.</summary>
 internal static class RawRequest
 {
-    /// <summary>Sends the text, one byte a character, and reads until the service closes or the time is over.</summary>
-    public static async Task<string> SendAsync(Api api, string request, double seconds = 10)
+    /// <summary>Sends the text, one byte a character, and reads until the service closes; fails when the time is over.</summary>
+    public static async Task<string> SendAsync(Api api, string request, TimeSpan? within = null)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
+        using var patience = new CancellationTokenSource(within ?? Eventually.Patience);
         using var client = new TcpClient();
         var answer = new MemoryStream();
         try

@@ -87,7 +87,7 @@ public sealed class RoleTests : SharedRigTests
 
         foreach (var reason in refused.Select(static one => one.Reason).Append("it is not signed with a key that counts here"))
         {
-            await Eventually.TrueAsync(() => Lines(reason).Length == 1, TimeSpan.FromSeconds(5), reason);
+            await Eventually.TrueAsync(() => Lines(reason).Length == 1, what: reason);
         }
 
         await Assert.That(Lines("Refused an access token")).Count().IsEqualTo(5);

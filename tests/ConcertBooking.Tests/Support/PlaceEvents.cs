@@ -46,18 +46,18 @@ public sealed class PlaceEvents : IAsyncDisposable
     }
 
     /// <summary>The next event, which must come within that time.</summary>
-    public async Task<StreamEvent> NextAsync(double withinSeconds = 10)
+    public async Task<StreamEvent> NextAsync(TimeSpan? within = null)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(withinSeconds));
+        using var patience = new CancellationTokenSource(within ?? Eventually.Patience);
         return await _events.Reader.ReadAsync(patience.Token);
     }
 
     /// <summary>Reads on until the event of that name.</summary>
-    public async Task<StreamEvent> NextAsync(string name, double withinSeconds = 10)
+    public async Task<StreamEvent> NextAsync(string name, TimeSpan? within = null)
     {
         while (true)
         {
-            var next = await NextAsync(withinSeconds);
+            var next = await NextAsync(within);
             if (next.Name == name)
             {
                 return next;
