@@ -1,3 +1,4 @@
+using System.Globalization;
 using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
@@ -60,8 +61,7 @@ public sealed class HealthTests : SharedRigTests
         await Eventually.TrueAsync(
             () => instance.Process.Output.Any(line => line.Contains("MySQL is down", StringComparison.Ordinal)));
 
-        await using var forwarder = new Forwarder(port, server.Server, (int)server.Port);
-        forwarder.Start();
+        await using var proxy = new TcpProxy(server.Server, (int)server.Port, port);
 
         await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200);
         await visitor.AdmittedAsync(show);
@@ -79,8 +79,7 @@ public sealed class HealthTests : SharedRigTests
         var degraded = (await instance.Api.GetAsync("/readyz")).Expect(200);
         await Assert.That(degraded.Value("status")).IsEqualTo("degraded");
 
-        await using var forwarder = new Forwarder(port, endpoint[0], int.Parse(endpoint[1], System.Globalization.CultureInfo.InvariantCulture));
-        forwarder.Start();
+        await using var proxy = new TcpProxy(endpoint[0], int.Parse(endpoint[1], CultureInfo.InvariantCulture), port);
 
         await Eventually.GetAsync(
             () => instance.Api.GetAsync("/readyz"),

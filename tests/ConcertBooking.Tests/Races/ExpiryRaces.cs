@@ -29,10 +29,7 @@ public sealed class ExpiryRaces : SharedRigTests
             var owners = await Rig.AdmittedAsync(show, Batch, points: show.Price, Rig.A, Rig.B);
             var rivals = await Rig.AdmittedAsync(show, Batch, points: 0, Rig.B, Rig.A);
             var reservations = await HoldAllAsync(owners, show);
-            await Database.LetSeatLocksPassAsync();
-            await Rig.Database.ExecuteAsync(
-                "UPDATE reservation SET held_expires_at = TIMESTAMPADD(MICROSECOND, 100000, NOW(3)) WHERE schedule_id = @schedule",
-                ("@schedule", show.ScheduleId));
+            await Rig.Database.EndHoldsAsync(TimeSpan.FromMilliseconds(100), "schedule_id = @schedule", ("@schedule", show.ScheduleId));
 
             var answers = await Rush.AllAtOnceAsync(Batch, async seat =>
             {

@@ -29,8 +29,7 @@ public sealed class ExpireHoldsTests : SharedRigTests
         }));
         await Assert.That(held.Sum(seats => seats.Length)).IsEqualTo(120);
 
-        await Rig.Database.ExecuteAsync(
-            "UPDATE reservation SET held_expires_at = TIMESTAMPADD(SECOND, -1, NOW(3)) WHERE schedule_id = @schedule", ("@schedule", show.ScheduleId));
+        await Rig.Database.EndHoldsAsync(TimeSpan.FromSeconds(-1), "schedule_id = @schedule", ("@schedule", show.ScheduleId));
 
         await Eventually.GetAsync(
             () => Rig.Database.ScalarAsync<long>(

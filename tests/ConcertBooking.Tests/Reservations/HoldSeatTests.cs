@@ -188,9 +188,7 @@ public sealed class HoldSeatTests : SharedRigTests
         var overdue = await (await Rig.NewVisitor(alone).AdmittedAsync(show)).HeldAsync(show, seatNo: 4);
         await alone.Database.LetHoldPassAsync(overdue);
 
-        var found = await alone.Database.ColumnAsync<Guid>(
-            "SELECT reservation_id, seat_no, held_expires_at FROM reservation WHERE status='HELD' AND held_expires_at < NOW()");
-        var expired = await alone.Database.ExecuteAsync("UPDATE reservation SET status='EXPIRED' WHERE status='HELD' AND held_expires_at < NOW()");
+        var (found, expired) = await alone.Database.ExpireByHandAsync();
 
         await Assert.That(found).IsEquivalentTo([Guid.Parse(overdue)]);
         await Assert.That(expired).IsEqualTo(1);

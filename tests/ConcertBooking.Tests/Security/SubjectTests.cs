@@ -134,8 +134,7 @@ public sealed class SubjectTests : SharedRigTests
         var connection = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
         var (host, port) = (connection.Server, (int)connection.Port);
         var wayPort = Ports.Take();
-        var way = new Forwarder(wayPort, host, port);
-        way.Start();
+        var way = new TcpProxy(host, port, wayPort);
         (connection.Server, connection.Port) = ("127.0.0.1", (uint)wayPort);
         await using var service = await issuer.StartServiceAsync(Rig, (MySqlServers.Setting, connection.ConnectionString));
         var (known, unknown) = (Caller(service, key, issuer, $"{Guid.NewGuid()}"), Caller(service, key, issuer, $"{Guid.NewGuid()}"));
@@ -145,8 +144,7 @@ public sealed class SubjectTests : SharedRigTests
 
         (await unknown.GetAsync("/v1/admin/queues/main")).ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
         (await known.GetAsync("/v1/admin/queues/main")).ExpectProblem(403, "forbidden");
-        await using var back = new Forwarder(wayPort, host, port);
-        back.Start();
+        await using var back = new TcpProxy(host, port, wayPort);
         await Eventually.GetAsync(() => unknown.GetAsync(Points), static reply => reply.Status == 200);
     }
 

@@ -14,8 +14,14 @@ internal static class Eventually
     /// <summary>A time that the service promises, with room for a machine that gives it a part of one core.</summary>
     public static TimeSpan Promised(double seconds) => 5 * TimeSpan.FromSeconds(seconds);
 
+    /// <param name="ask">Asks once.</param>
+    /// <param name="until">What must come.</param>
+    /// <param name="within">Null where nothing promises a time.</param>
+    /// <param name="what">What is waited for, in words.</param>
+    /// <param name="report">What to show beside the last answer when it did not come.</param>
     public static async Task<T> GetAsync<T>(
-        Func<Task<T>> ask, Func<T, bool> until, TimeSpan? within = null, [CallerArgumentExpression(nameof(until))] string what = "")
+        Func<Task<T>> ask, Func<T, bool> until, TimeSpan? within = null, [CallerArgumentExpression(nameof(until))] string what = "",
+        Func<Task<string>>? report = null)
     {
         var limit = within ?? Patience;
         var started = Stopwatch.GetTimestamp();
@@ -30,7 +36,7 @@ internal static class Eventually
 
             if (asked > limit)
             {
-                Assert.Fail($"Not within {limit.TotalSeconds:0.###} s: {what}. The last answer:\n{answer}");
+                Assert.Fail($"Not within {limit.TotalSeconds:0.###} s: {what}. The last answer:\n{answer}{(report is null ? "" : await report())}");
             }
 
             await Task.Delay(Interval);

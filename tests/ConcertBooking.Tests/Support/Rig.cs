@@ -37,7 +37,7 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     /// <summary>The database of <see cref="A"/> and <see cref="B"/>.</summary>
     public Database Database => Started(_database);
 
-    public Visitor Admin => new(A.Api, UserIds.Next(), AccessTokens.For(SigningKey, UserIds.Next(), admin: true));
+    public Visitor Admin => NewAdmin(A.Api);
 
     public Catalogue Catalogue => new(Admin);
 
@@ -108,7 +108,7 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
         var database = await AddDatabaseAsync();
         var settings = new Dictionary<string, string?>(changes ?? new Dictionary<string, string?>()) { [MySqlServers.Setting] = database.ConnectionString };
         var instance = await StartAsync(settings);
-        return new LoneInstance(instance.Process, database, new Catalogue(new Visitor(instance.Api, Admin.UserId, Admin.AccessToken)));
+        return new LoneInstance(instance.Process, database, new Catalogue(NewAdmin(instance.Api)));
     }
 
     /// <summary>Runs a command such as <c>verify</c> to its end, with the settings that instances get.</summary>
@@ -119,10 +119,17 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
         return await ServiceProcess.RunAsync(arguments, With(changes), cancellationToken: patience.Token);
     }
 
-    /// <summary>Fails unless all invariants hold in the rig's database.</summary>
-    public async Task VerifyAsync()
+    /// <summary>An administrator that nobody has seen.</summary>
+    public Visitor NewAdmin(Api at)
     {
-        var result = await RunAsync(["verify"]);
+        var userId = UserIds.Next();
+        return new Visitor(at, userId, AccessTokens.For(SigningKey, userId, admin: true));
+    }
+
+    /// <summary>Fails unless all invariants hold in the rig's database, or in the one that the changed settings name.</summary>
+    public async Task VerifyAsync(IReadOnlyDictionary<string, string?>? changes = null)
+    {
+        var result = await RunAsync(["verify"], changes);
         if (result.ExitCode != 0)
         {
             Assert.Fail($"verify ended with {result.ExitCode}:\n{result.Output}{result.Error}");
@@ -130,23 +137,17 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     }
 
     /// <summary>A user that nobody has seen.</summary>
-    public Visitor NewVisitor(Instance? at = null)
+    public Visitor NewVisitor(Instance? at = null) => NewVisitor((at ?? A).Api);
+
+    /// <inheritdoc cref="NewVisitor(Instance?)"/>
+    public Visitor NewVisitor(Api at)
     {
         var userId = UserIds.Next();
-        return new Visitor((at ?? A).Api, userId, AccessTokens.For(SigningKey, userId));
+        return new Visitor(at, userId, AccessTokens.For(SigningKey, userId));
     }
 
     /// <summary>A new user with that many points, admitted to the show.</summary>
-    public async Task<Visitor> NewVisitorAsync(Show show, long points = 0)
-    {
-        var visitor = await NewVisitor().AdmittedAsync(show);
-        if (points > 0)
-        {
-            (await visitor.ChargeAsync(points)).Expect(201);
-        }
-
-        return visitor;
-    }
+    public Task<Visitor> NewVisitorAsync(Show show, long points = 0) => NewVisitor().AdmittedAsync(show, points);
 
     /// <summary>Whose the short lock of a show's first seat is, if there is one.</summary>
     public async Task<long?> SeatLockAsync(Show show)

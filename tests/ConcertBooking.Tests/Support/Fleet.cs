@@ -1,7 +1,6 @@
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Support;
 
-namespace ConcertBooking.Tests.Faults;
+namespace ConcertBooking.Tests.Support;
 
 /// <summary>
 /// Instances on a database of their own beside those of the rig, so that what they leave can be judged as a whole.
@@ -29,7 +28,7 @@ internal sealed class Fleet : IAsyncDisposable
 
     public Api this[int member] => Members[member].Api;
 
-    public Visitor Admin => new(this[0], UserIds.Next(), AccessTokens.For(_rig.SigningKey, UserIds.Next(), admin: true));
+    public Visitor Admin => _rig.NewAdmin(this[0]);
 
     public Catalogue Catalogue => new(Admin);
 
@@ -57,37 +56,17 @@ internal sealed class Fleet : IAsyncDisposable
     }
 
     /// <summary>A user that nobody has seen; asks the first instance unless told otherwise.</summary>
-    public Visitor NewVisitor(int member = 0)
-    {
-        var userId = UserIds.Next();
-        return new Visitor(this[member], userId, AccessTokens.For(_rig.SigningKey, userId));
-    }
+    public Visitor NewVisitor(int member = 0) => _rig.NewVisitor(this[member]);
 
     /// <summary>A new user with that many points, admitted to the show.</summary>
-    public async Task<Visitor> NewVisitorAsync(Show show, long points = 0, int member = 0)
-    {
-        var visitor = await NewVisitor(member).AdmittedAsync(show);
-        if (points > 0)
-        {
-            (await visitor.ChargeAsync(points)).Expect(201);
-        }
-
-        return visitor;
-    }
+    public Task<Visitor> NewVisitorAsync(Show show, long points = 0, int member = 0) => NewVisitor(member).AdmittedAsync(show, points);
 
     /// <summary>Fails unless all invariants hold in the fleet's database.</summary>
-    public async Task VerifyAsync()
+    public Task VerifyAsync() => _rig.VerifyAsync(new Dictionary<string, string?>
     {
-        var result = await _rig.RunAsync(["verify"], new Dictionary<string, string?>
-        {
-            [MySqlServers.Setting] = Database.ConnectionString,
-            [RedisServers.Setting] = _changes.GetValueOrDefault(RedisServers.Setting) ?? _rig.Settings[RedisServers.Setting],
-        });
-        if (result.ExitCode != 0)
-        {
-            Assert.Fail($"verify ended with {result.ExitCode}:\n{result.Output}{result.Error}");
-        }
-    }
+        [MySqlServers.Setting] = Database.ConnectionString,
+        [RedisServers.Setting] = _changes.GetValueOrDefault(RedisServers.Setting) ?? _rig.Settings[RedisServers.Setting],
+    });
 
     /// <summary>What the instances said of faults of their own, each with the begin of its stack.</summary>
     public IEnumerable<string> Faults() => Members.SelectMany(static member =>

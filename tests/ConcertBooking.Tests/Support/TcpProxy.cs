@@ -1,10 +1,8 @@
 using System.Collections.Concurrent;
-using System.Net;
 using System.Net.Sockets;
-using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
-namespace ConcertBooking.Tests.Faults;
+namespace ConcertBooking.Tests.Support;
 
 /// <summary>
 /// A relay on loopback that can lose what is under way. Connections end with RST, as when a machine dies or a load
@@ -12,10 +10,8 @@ namespace ConcertBooking.Tests.Faults;
 /// </summary>
 internal sealed class TcpProxy : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly ConcurrentDictionary<Relay, bool> _relays = new();
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Task _accepting;
+    private readonly LoopbackListener _listener;
     private readonly string _host;
     private volatile int _port;
     private volatile Func<TimeSpan>? _cutAfter;
@@ -24,17 +20,18 @@ internal sealed class TcpProxy : IAsyncDisposable
     private volatile TaskCompletionSource _open = new();
     private int _cuts;
 
-    public TcpProxy(string host, int port)
+    /// <param name="host">The server's.</param>
+    /// <param name="port">The server's.</param>
+    /// <param name="listenOn">A port that clients know already, behind which the server appears only now; 0 for any that is free.</param>
+    public TcpProxy(string host, int port, int listenOn = 0)
     {
         (_host, _port) = (host, port);
         _open.SetResult();
-        _listener.Start(backlog: 512);
-        Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
-        _accepting = AcceptAsync();
+        _listener = new LoopbackListener(RelayAsync, listenOn);
     }
 
     /// <summary>Where clients connect to.</summary>
-    public int Port { get; }
+    public int Port => _listener.Port;
 
     /// <summary>How many connections there are.</summary>
     public int Connections => _relays.Count;
@@ -84,29 +81,16 @@ internal sealed class TcpProxy : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
-        await _accepting; // before the listener goes: the next accept would call it not listening
-        _listener.Dispose();
         Release();
-        Cut();
-        _stop.Dispose();
+        await _listener.DisposeAsync();
     }
 
-    private async Task AcceptAsync()
+    private async Task RelayAsync(Socket client, CancellationToken stop)
     {
-        try
-        {
-            while (true)
-            {
-                var relay = new Relay(this, await _listener.AcceptSocketAsync(_stop.Token));
-                _relays[relay] = true;
-                _ = relay.RunAsync();
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // Disposed.
-        }
+        var relay = new Relay(this, client);
+        _relays[relay] = true;
+        await using var registration = stop.UnsafeRegister(static relay => ((Relay)relay!).Cut(), relay);
+        await relay.RunAsync();
     }
 
     private sealed class Relay(TcpProxy proxy, Socket client) : IDisposable

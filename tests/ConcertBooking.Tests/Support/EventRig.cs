@@ -1,8 +1,6 @@
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Faults;
-using ConcertBooking.Tests.Support;
 
-namespace ConcertBooking.Tests.Events;
+namespace ConcertBooking.Tests.Support;
 
 /// <summary>
 /// Instances with a Kafka, a Redis, a database and a webhook that no other test knows: consumers of one group take
@@ -71,10 +69,8 @@ internal sealed class EventRig : IAsyncDisposable
     /// <summary>Every payment of the show is in the sums, in the ranking and at the webhook, once.</summary>
     public async Task ExpectEffectsOnceAsync(Show show, int payments)
     {
-        var patience = TimeSpan.FromSeconds(60);
         await Eventually.GetAsync(SeatsSoldAsync, sold => sold >= payments);
-        await Eventually.GetAsync(
-            async () => (Seats: await RankedAsync(show), State: await ConsumersAsync()), ranked => ranked.Seats >= payments, what: $"{payments} are ranked");
+        await Eventually.GetAsync(() => RankedAsync(show), ranked => ranked >= payments, report: ConsumersAsync);
         await Eventually.TrueAsync(() => Webhook.Taken.Select(taken => taken.EventId).Distinct().Count() >= payments);
         await Assert.That(await SeatsSoldAsync()).IsEqualTo(payments);
         await Assert.That(await RankedAsync(show)).IsEqualTo(payments);
