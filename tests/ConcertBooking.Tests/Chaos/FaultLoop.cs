@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Faults;
+using ConcertBooking.Tests.Support;
 using StackExchange.Redis;
 
 namespace ConcertBooking.Tests.Chaos;

@@ -1,6 +1,4 @@
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Faults;
-using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Events;

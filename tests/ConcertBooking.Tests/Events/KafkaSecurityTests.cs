@@ -1,6 +1,5 @@
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Faults;
-using ConcertBooking.Tests.Operations;
+using ConcertBooking.Tests.Hosting;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Events;

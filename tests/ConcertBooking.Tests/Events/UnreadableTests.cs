@@ -1,4 +1,3 @@
-using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Events;

@@ -1,6 +1,4 @@
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Operations;
-using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 

@@ -1,7 +1,5 @@
 using System.Globalization;
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Operations;
-using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 

@@ -1,5 +1,6 @@
 using ConcertBooking.Servers;
 using ConcertBooking.Tests.Chaos;
+using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Faults;
 

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 

@@ -1,5 +1,4 @@
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Faults;

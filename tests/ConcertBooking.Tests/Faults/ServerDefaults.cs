@@ -1,5 +1,4 @@
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 

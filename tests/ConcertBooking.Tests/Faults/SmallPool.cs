@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using ConcertBooking.Tests.Events;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Measurements;

@@ -1,5 +1,4 @@
 using System.Globalization;
-using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Support;
 using StackExchange.Redis;
 

@@ -1,6 +1,5 @@
 using System.Net;
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Support;
 using StackExchange.Redis;
 

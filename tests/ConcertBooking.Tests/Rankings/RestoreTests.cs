@@ -1,6 +1,5 @@
 using ConcertBooking.Servers;
 using ConcertBooking.Tests.Events;
-using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 

@@ -1,4 +1,3 @@
-using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Reservations;

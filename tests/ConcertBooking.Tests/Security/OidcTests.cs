@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Security;

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
