@@ -258,7 +258,7 @@ public sealed class AdminTests : SharedRigTests
     }
 
     [Test]
-    public async Task PutQueue_Lowered_AdmitsNobodyUntilBelow()
+    public async Task PutQueue_Lowered_AdmitsNoneUntilBelow()
     {
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 2);
         Visitor[] visitors = [Rig.NewVisitor(), Rig.NewVisitor(), Rig.NewVisitor()];

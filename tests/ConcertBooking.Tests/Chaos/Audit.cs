@@ -40,7 +40,7 @@ internal sealed class Audit
     }
 
     /// <summary>Fails with every difference. Nothing may be under way any more.</summary>
-    public static async Task CheckAsync(Journal journal, Database database, IReadOnlyCollection<Told> published)
+    public static async Task CheckAsync(Journal journal, Database database, IReadOnlyCollection<PublishedEvent> published)
     {
         await using var connection = await database.OpenAsync();
         var audit = new Audit(
@@ -54,9 +54,9 @@ internal sealed class Audit
             await ReadAsync(connection, "SELECT user_id, call_name, idempotency_key, attempt_id, answer FROM idempotency",
                 row => new Remembered(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetGuid(3), row.IsDBNull(4) ? null : row.GetString(4))),
             [.. (await ReadAsync(connection, "SELECT event_id, event_key, event_type FROM outbox", row => (Id: row.GetGuid(0), Key: row.GetGuid(1), Type: row.GetString(2))))
-                .Concat(published.Select(told => (told.Id, Key: Guid.Parse(told.Key), told.Type)))
-                .DistinctBy(told => told.Id)
-                .Select(told => (told.Key, told.Type))]);
+                .Concat(published.Select(known => (known.Id, Key: Guid.Parse(known.Key), known.Type)))
+                .DistinctBy(known => known.Id)
+                .Select(known => (known.Key, known.Type))]);
         audit.Check();
         if (audit._violations.Count > 0)
         {
@@ -81,11 +81,11 @@ internal sealed class Audit
 
     private void CheckHolds()
     {
-        var told = new HashSet<Guid>();
+        var known = new HashSet<Guid>();
         foreach (var hold in Of("hold", Outcome.Ok))
         {
             var id = Guid.Parse(hold.Reply!.Value("reservationId"));
-            told.Add(id);
+            known.Add(id);
             if (!_reservations.TryGetValue(id, out var row))
             {
                 _violations.Add($"Hold {id} was answered {hold.Reply.Status} and is not there.");
@@ -97,7 +97,7 @@ internal sealed class Audit
         }
 
         var unknown = Of("hold", Outcome.Unknown).CountBy(hold => (hold.UserId, hold.Subject)).ToDictionary();
-        foreach (var (place, count) in _reservations.Values.Where(row => !told.Contains(row.Id)).CountBy(row => (row.UserId, row.Seat)))
+        foreach (var (place, count) in _reservations.Values.Where(row => !known.Contains(row.Id)).CountBy(row => (row.UserId, row.Seat)))
         {
             if (count > unknown.GetValueOrDefault(place))
             {
@@ -108,11 +108,11 @@ internal sealed class Audit
 
     private void CheckPayments()
     {
-        var told = new HashSet<Guid>();
+        var known = new HashSet<Guid>();
         foreach (var pay in Of("pay", Outcome.Ok))
         {
             var id = Guid.Parse(pay.Reply!.Value("paymentId"));
-            told.Add(id);
+            known.Add(id);
             if (pay.Reply.Value("reservationId") != pay.Subject)
             {
                 _violations.Add($"The payment of {pay.Subject} was answered with that of another:\n{pay.Reply}");
@@ -131,7 +131,7 @@ internal sealed class Audit
         }
 
         var unknown = Of("pay", Outcome.Unknown).Select(pay => Guid.Parse(pay.Subject)).ToHashSet();
-        foreach (var row in _payments.Values.Where(row => !told.Contains(row.Id) && !unknown.Contains(row.ReservationId)))
+        foreach (var row in _payments.Values.Where(row => !known.Contains(row.Id) && !unknown.Contains(row.ReservationId)))
         {
             _violations.Add($"No answer explains {row}.");
         }

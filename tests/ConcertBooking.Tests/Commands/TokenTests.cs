@@ -9,7 +9,7 @@ namespace ConcertBooking.Tests.Commands;
 public sealed class TokenTests : SharedRigTests
 {
     [Test]
-    public async Task Token_OfEachRole_OpensItsDoorsAndNoOther()
+    public async Task Token_OfEachRole_AllowsItsCallsAndNoOther()
     {
         var userId = $"{UserIds.Next()}";
         var (admin, cashier, user) = (await SignAsync("--user", userId, "--role", "admin", "--minutes", "5"),

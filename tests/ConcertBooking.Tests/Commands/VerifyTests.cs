@@ -11,7 +11,7 @@ public sealed class VerifyTests : SharedRigTests
     public async Task Verify_WhileOthersWork_Ends0() => await Rig.VerifyAsync();
 
     [Test]
-    public async Task Verify_Damaged_Ends1AndTellsWhat()
+    public async Task Verify_Damaged_Ends1AndReportsWhat()
     {
         var (database, show, userId) = await UsedDatabaseAsync();
         await ExpectSoundAsync(database);
@@ -27,7 +27,7 @@ public sealed class VerifyTests : SharedRigTests
     }
 
     [Test]
-    public async Task Verify_SeatSoldTwice_Ends1AndTellsSo()
+    public async Task Verify_SeatSoldTwice_Ends1AndReportsIt()
     {
         var (database, show, _) = await UsedDatabaseAsync();
         await database.ExecuteAsync("ALTER TABLE reservation DROP INDEX reservation_live, ADD KEY plain (schedule_id, seat_no)");
@@ -41,7 +41,7 @@ public sealed class VerifyTests : SharedRigTests
     }
 
     [Test]
-    public async Task Verify_TooManyActiveInAQueue_Ends1AndTellsSo()
+    public async Task Verify_TooManyActiveInAQueue_Ends1AndReportsIt()
     {
         var (database, show, _) = await UsedDatabaseAsync();
         await using var redis = await ConnectionMultiplexer.ConnectAsync(Rig.Servers.Redis.ConnectionString);
@@ -55,7 +55,7 @@ public sealed class VerifyTests : SharedRigTests
     }
 
     [Test]
-    public async Task Verify_ActivePlacePastItsEnd_Ends1AndTellsSo()
+    public async Task Verify_ActivePlacePastItsEnd_Ends1AndReportsIt()
     {
         var (database, show, _) = await UsedDatabaseAsync();
         await using var redis = await ConnectionMultiplexer.ConnectAsync(Rig.Servers.Redis.ConnectionString);
@@ -68,7 +68,7 @@ public sealed class VerifyTests : SharedRigTests
 
     /// <summary>A pass that was shown after a loss explains its own place, and no place that a payment had used up before.</summary>
     [Test]
-    public async Task Verify_UsedUpAdmissionIsActiveAgain_Ends1AndTellsSo()
+    public async Task Verify_UsedUpAdmissionIsActiveAgain_Ends1AndReportsIt()
     {
         var (database, show, userId) = await UsedDatabaseAsync();
         RedisKey[] keys = [$"{{q:{show.Queue}}}:active", $"{{q:{show.Queue}}}:shown", $"{{q:{show.Queue}}}:meta"];
@@ -90,7 +90,7 @@ public sealed class VerifyTests : SharedRigTests
     }
 
     [Test]
-    public async Task Verify_RedisIsAway_Ends1AndTellsSo()
+    public async Task Verify_RedisIsAway_Ends1AndReportsIt()
     {
         var database = await Rig.AddDatabaseAsync();
 
@@ -163,7 +163,7 @@ public sealed class VerifyTests : SharedRigTests
     {
         var result = await VerifyAsync(database);
         await Assert.That(result.ExitCode).IsEqualTo(1).Because(result.Output + result.Error);
-        await Assert.That(Broken(result).Any(told => told.Contains(line, StringComparison.Ordinal))).IsTrue().Because(result.Output);
+        await Assert.That(Broken(result).Any(broken => broken.Contains(line, StringComparison.Ordinal))).IsTrue().Because(result.Output);
     }
 
     private static IEnumerable<string> Broken(ServiceResult result) =>

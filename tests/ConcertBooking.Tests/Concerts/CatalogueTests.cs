@@ -12,7 +12,7 @@ public sealed class CatalogueTests : SharedRigTests
     [Arguments("/v1/concerts")]
     [Arguments("/v1/concerts/{0}/schedules")]
     [Arguments("/v1/schedules/{1}/seats")]
-    public async Task Get_Twice_TellsETagAndCacheStatus(string path)
+    public async Task Get_Twice_ReturnsETagAndCacheStatus(string path)
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var address = string.Format(null, path, show.ConcertId, show.ScheduleId);

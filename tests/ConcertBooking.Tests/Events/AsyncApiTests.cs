@@ -26,23 +26,23 @@ public sealed class AsyncApiTests : SharedRigTests
 
         var sent = await Eventually.GetAsync(
             async () => (await KafkaTopics.ReadAllAsync(
-                Rig.Servers.Kafka.ConnectionString, "concert-booking.payments", "concert-booking.reservations")).Where(told => keys.Contains(told.Key)).ToList(),
+                Rig.Servers.Kafka.ConnectionString, "concert-booking.payments", "concert-booking.reservations")).Where(published => keys.Contains(published.Key)).ToList(),
             found => found.Count >= 6);
 
-        await Assert.That(sent.Select(told => (told.Topic, told.Type)).Distinct()).IsEquivalentTo(described.Keys);
-        foreach (var told in sent)
+        await Assert.That(sent.Select(published => (published.Topic, published.Type)).Distinct()).IsEquivalentTo(described.Keys);
+        foreach (var published in sent)
         {
-            await ExpectDescribedAsync(told);
+            await ExpectDescribedAsync(published);
         }
     }
 
     /// <summary>Headers and value are as the document says.</summary>
-    internal static async Task ExpectDescribedAsync(Told told)
+    internal static async Task ExpectDescribedAsync(PublishedEvent published)
     {
-        var message = (await DescribedAsync())[(told.Topic, told.Type)];
-        await ExpectAsync(message.GetProperty("payload"), JsonElement.Parse(told.Value));
+        var message = (await DescribedAsync())[(published.Topic, published.Type)];
+        await ExpectAsync(message.GetProperty("payload"), JsonElement.Parse(published.Value));
         await ExpectAsync(message.GetProperty("headers"), JsonSerializer.SerializeToElement(
-            told.Headers.ToDictionary(header => header.Key, header => header.Value), TestJson.Default.DictionaryStringString));
+            published.Headers.ToDictionary(header => header.Key, header => header.Value), TestJson.Default.DictionaryStringString));
     }
 
     private static async Task<Dictionary<(string, string), JsonElement>> DescribedAsync() =>

@@ -19,8 +19,8 @@ public sealed class ConsumerTests : SharedRigTests
 
         await rig.SellAsync(show, seats: 3);
         await ExpectAsync(rig, show, 3);
-        var told = await rig.ToldAsync(Payments);
-        foreach (var again in told)
+        var published = await rig.PublishedAsync(Payments);
+        foreach (var again in published)
         {
             await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, again);
         }
@@ -59,7 +59,7 @@ public sealed class ConsumerTests : SharedRigTests
     {
         await using var rig = await EventRig.StartAsync(Rig);
         var show = await rig.Fleet.Catalogue.AddShowAsync();
-        var poison = new Told(Payments, Guid.NewGuid().ToString(), Payment(scheduleId: 4711, show.ConcertId), new Dictionary<string, string>
+        var poison = new PublishedEvent(Payments, Guid.NewGuid().ToString(), Payment(scheduleId: 4711, show.ConcertId), new Dictionary<string, string>
         {
             ["ce_id"] = Guid.NewGuid().ToString(),
             ["ce_type"] = "payment.completed.v1",
@@ -73,7 +73,7 @@ public sealed class ConsumerTests : SharedRigTests
         await rig.SellAsync(show, seats: 2);
         await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 2);
         // The garbage is refused by all three groups, the unknown schedule by the ranking alone.
-        var letters = await Eventually.GetAsync(() => rig.ToldAsync(Dead), found => found.Count >= 4);
+        var letters = await Eventually.GetAsync(() => rig.PublishedAsync(Dead), found => found.Count >= 4);
 
         var letter = letters.Single(found => found.Id == poison.Id);
         await Assert.That(letter.Key).IsEqualTo(poison.Key);
@@ -94,7 +94,7 @@ public sealed class ConsumerTests : SharedRigTests
         var replayed = (await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).Expect(202).Json;
         await Assert.That(replayed.Number("deadLetters")).IsEqualTo(4);
         await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 3);
-        var back = (await rig.ToldAsync(Payments)).Where(told => told.Id == poison.Id).ToList();
+        var back = (await rig.PublishedAsync(Payments)).Where(published => published.Id == poison.Id).ToList();
         await Assert.That(back).Count().IsEqualTo(2);
         await Assert.That(back[1].Headers.Keys).IsEquivalentTo([.. poison.Headers.Keys, "x-replay-group"]);
         await Assert.That(back[1].Headers["x-replay-group"]).IsEqualTo("concert-booking.ranking");
@@ -105,7 +105,7 @@ public sealed class ConsumerTests : SharedRigTests
         await Eventually.GetAsync(
             async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json.Number("deadLetters"), dead => dead >= 3);
         await Assert.That(await rig.RankedAsync(show)).IsEqualTo(3);
-        await Assert.That((await rig.ToldAsync(Dead)).Count(found => found.Id == poison.Id)).IsEqualTo(1);
+        await Assert.That((await rig.PublishedAsync(Dead)).Count(found => found.Id == poison.Id)).IsEqualTo(1);
     }
 
     [Test]
@@ -128,7 +128,7 @@ public sealed class ConsumerTests : SharedRigTests
         rig.Webhook.Answer = static _ => 200;
         await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 6);
 
-        await Assert.That(await rig.ToldAsync(Dead)).IsEmpty();
+        await Assert.That(await rig.PublishedAsync(Dead)).IsEmpty();
         await Assert.That(rig.Webhook.Taken.Select(taken => taken.EventId).Distinct().Count()).IsEqualTo(6);
     }
 
@@ -143,7 +143,7 @@ public sealed class ConsumerTests : SharedRigTests
 
         await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 5);
         await rig.SellAsync(show, seats: 1, from: 7);
-        var letter = (await Eventually.GetAsync(() => rig.ToldAsync(Dead), found => found.Count > 0)).Single();
+        var letter = (await Eventually.GetAsync(() => rig.PublishedAsync(Dead), found => found.Count > 0)).Single();
         await Assert.That(letter.Value).Contains("\"seatNo\":2,");
         await Assert.That(letter.Headers["x-exception"]).Contains("500");
         await Assert.That(letter.Headers["x-consumer-group"]).IsEqualTo("concert-booking.notifications");

@@ -39,7 +39,7 @@ public sealed class KafkaOutageTests : SharedRigTests
 
         await ExpectSentAsync(fleet, Whole);
         await ExpectKafkaAsync(fleet, "up");
-        await ExpectToldAsync(kafka, held);
+        await ExpectPublishedAsync(kafka, held);
     }
 
     [Test]
@@ -55,7 +55,7 @@ public sealed class KafkaOutageTests : SharedRigTests
         await ExpectSentAsync(fleet);
         await Assert.That(admin.Created.Keys).IsEquivalentTo([Payments, Payments + ".dlq", Reservations]);
         await Assert.That(admin.Created.Values.Distinct()).IsEquivalentTo([(3, (short)1)]);
-        await ExpectToldAsync(kafka, held);
+        await ExpectPublishedAsync(kafka, held);
         await ExpectKafkaAsync(fleet, "up");
     }
 
@@ -85,7 +85,7 @@ public sealed class KafkaOutageTests : SharedRigTests
         var third = await HoldAsync(fleet, show, seatNo: 3);
 
         await ExpectSentAsync(fleet, Whole);
-        await ExpectToldAsync(kafka, first, second, third);
+        await ExpectPublishedAsync(kafka, first, second, third);
         await ExpectKafkaAsync(fleet, "up");
     }
 
@@ -104,7 +104,7 @@ public sealed class KafkaOutageTests : SharedRigTests
 
         await ExpectSentAsync(fleet, Whole);
         await ExpectKafkaAsync(fleet, "up");
-        await ExpectToldAsync(kafka, held);
+        await ExpectPublishedAsync(kafka, held);
     }
 
     /// <summary>More events of it than the relay has under way at once, and older than all others.</summary>
@@ -150,9 +150,9 @@ public sealed class KafkaOutageTests : SharedRigTests
         Eventually.GetAsync(() => fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox"), left => left == 0, within);
 
     /// <summary>Each of them was told of, and nobody else.</summary>
-    private static async Task ExpectToldAsync(MockKafka kafka, params string[] reservations)
+    private static async Task ExpectPublishedAsync(MockKafka kafka, params string[] reservations)
     {
-        var told = await KafkaTopics.ReadAllAsync(kafka.ConnectionString, Reservations);
-        await Assert.That(told.Select(one => one.Key).Distinct()).IsEquivalentTo(reservations);
+        var published = await KafkaTopics.ReadAllAsync(kafka.ConnectionString, Reservations);
+        await Assert.That(published.Select(one => one.Key).Distinct()).IsEquivalentTo(reservations);
     }
 }

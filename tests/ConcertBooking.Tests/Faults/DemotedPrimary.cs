@@ -43,7 +43,7 @@ public sealed class DemotedPrimary : FaultTests
 
     /// <summary>Whoever only reads would be answered from yesterday for ever.</summary>
     [Test]
-    public async Task Switchover_NobodyWrites_IsLeftAllTheSame()
+    public async Task Switchover_WithoutWrites_OldPrimaryIsLeftAllTheSame()
     {
         await using var fleet = await Fleet.StartAsync(Rig, 0);
         var old = await DocumentedGrants.GrantAsync(fleet.Database, DocumentedGrants.Service);

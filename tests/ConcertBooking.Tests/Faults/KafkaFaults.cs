@@ -19,7 +19,7 @@ public sealed class KafkaFaults : FaultTests
         var show = await rig.Fleet.Catalogue.AddShowAsync(seats: 100_000);
         var seat = 0;
         await SellForAsync(TimeSpan.FromSeconds(5));
-        await ExpectAllToldAsync(rig);
+        await ExpectAllPublishedAsync(rig);
 
         await rig.Kafka.KillAsync();
         await rig.Fleet.Members[0].StopAsync();
@@ -33,14 +33,14 @@ public sealed class KafkaFaults : FaultTests
             || line.Contains("Kafka is down", StringComparison.Ordinal)).ToList();
         await Assert.That(logged.Count).IsLessThanOrEqualTo(2).Because(string.Join('\n', logged));
         await rig.Kafka.StartAsync();
-        await ExpectAllToldAsync(rig);
+        await ExpectAllPublishedAsync(rig);
 
         await rig.Kafka.PauseAsync();
         await SellForAsync(TimeSpan.FromSeconds(20));
         await rig.Kafka.ResumeAsync();
-        await ExpectAllToldAsync(rig);
+        await ExpectAllPublishedAsync(rig);
 
-        Tell($"resident {memory} MB, after a minute without Kafka {memoryAfter} MB");
+        Report($"resident {memory} MB, after a minute without Kafka {memoryAfter} MB");
         await Assert.That(memoryAfter - memory).IsLessThan(64);
         await rig.ExpectEffectsOnceAsync(show, seat);
 
@@ -77,7 +77,7 @@ public sealed class KafkaFaults : FaultTests
             command.CommandText = "SELECT payment_id FROM payment ORDER BY created_at FOR UPDATE";
             await command.ExecuteScalarAsync();
             await rig.Kafka.StartAsync();
-            await Eventually.TrueAsync(async () => (await rig.ToldAsync(Payments)).Any(told => told.Key == reservationId), Promised);
+            await Eventually.TrueAsync(async () => (await rig.PublishedAsync(Payments)).Any(published => published.Key == reservationId), Promised);
             await rig.Database.ExpectWaitingAsync();
             await rig.Fleet.Members[0].KillAsync();
             // Its last statements are at MySQL already, and would go on once the lock is free.
@@ -88,9 +88,9 @@ public sealed class KafkaFaults : FaultTests
         await rig.Fleet.Members[0].StartAsync();
         await Eventually.TrueAsync(async () => (await rig.Database.EventTypesAsync(reservationId)).Count == 0);
 
-        var told = (await rig.ToldAsync(Payments)).Where(told => told.Key == reservationId).ToList();
-        await Assert.That(told.Count).IsGreaterThan(1);
-        await Assert.That(told.Select(again => again.Id).Distinct().Count()).IsEqualTo(1);
+        var published = (await rig.PublishedAsync(Payments)).Where(published => published.Key == reservationId).ToList();
+        await Assert.That(published.Count).IsGreaterThan(1);
+        await Assert.That(published.Select(again => again.Id).Distinct().Count()).IsEqualTo(1);
         await rig.SellAsync(show, seats: 1, from: 3);
         await rig.ExpectEffectsOnceAsync(show, 3);
     }
@@ -114,7 +114,7 @@ public sealed class KafkaFaults : FaultTests
         await rig.Fleet.Members[0].Instance.Process.ResumeAsync();
         await rig.SellAsync(show, seats: 10, from: 71);
 
-        await ExpectAllToldAsync(rig);
+        await ExpectAllPublishedAsync(rig);
         await rig.ExpectEffectsOnceAsync(show, 80);
     }
 
@@ -137,19 +137,19 @@ public sealed class KafkaFaults : FaultTests
         rig.Webhook.Start();
 
         await rig.ExpectEffectsOnceAsync(show, from - 1);
-        await Assert.That(await rig.ToldAsync(Payments + ".dlq")).IsEmpty();
+        await Assert.That(await rig.PublishedAsync(Payments + ".dlq")).IsEmpty();
     }
 
     /// <summary>Everything leaves the outbox in the promised time; each change is told once or more by one id, in order.</summary>
-    private static async Task ExpectAllToldAsync(EventRig rig)
+    private static async Task ExpectAllPublishedAsync(EventRig rig)
     {
         await Eventually.GetAsync(() => rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox"), waiting => waiting == 0, Promised);
-        var told = await rig.ToldAsync(Payments, Reservations);
+        var published = await rig.PublishedAsync(Payments, Reservations);
         var paid = await rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM payment");
         var held = await rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation");
-        await Assert.That(told.Select(one => one.Id).Distinct().LongCount()).IsEqualTo(paid + held);
-        await Assert.That(told.Select(one => (one.Key, one.Type)).Distinct().LongCount()).IsEqualTo(paid + held);
-        foreach (var ofKey in told.GroupBy(one => one.Key))
+        await Assert.That(published.Select(one => one.Id).Distinct().LongCount()).IsEqualTo(paid + held);
+        await Assert.That(published.Select(one => (one.Key, one.Type)).Distinct().LongCount()).IsEqualTo(paid + held);
+        foreach (var ofKey in published.GroupBy(one => one.Key))
         {
             var (hold, payment) = (ofKey.First(one => one.Topic == Reservations), ofKey.FirstOrDefault(one => one.Topic == Payments));
             if (payment is not null)
@@ -160,5 +160,5 @@ public sealed class KafkaFaults : FaultTests
         await rig.Fleet.VerifyAsync();
     }
 
-    private static void Tell(string line) => TestContext.Current!.Output.WriteLine(line);
+    private static void Report(string line) => TestContext.Current!.Output.WriteLine(line);
 }

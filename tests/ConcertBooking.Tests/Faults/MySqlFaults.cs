@@ -55,7 +55,7 @@ public sealed class MySqlFaults : FaultTests
 
     /// <summary>Connections die in the pool and in mid-statement; the server is there all the time, so no caller need know.</summary>
     [Test]
-    public async Task ConnectionsCut_UnderLoad_NobodyNotices()
+    public async Task ConnectionsCut_UnderLoad_NoRequestFails()
     {
         var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
         await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
@@ -84,7 +84,7 @@ public sealed class MySqlFaults : FaultTests
     }
 
     [Test]
-    public async Task Pause_OfMySql_NobodyHangs()
+    public async Task Pause_OfMySql_AllAreAnswered()
     {
         var show = await Rig.Catalogue.AddShowAsync(seats: 100);
         var user = await Rig.NewVisitorAsync(show, points: show.Price);

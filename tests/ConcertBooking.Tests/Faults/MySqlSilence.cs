@@ -14,7 +14,7 @@ public sealed class MySqlSilence : FaultTests
     private static readonly TimeSpan ComeBack = Eventually.Promised(seconds: 10);
 
     [Test]
-    public async Task TablesLocked_EveryCallHears503InTime_AndIsBackWithTheTables()
+    public async Task TablesLocked_EveryCallGets503InTime_AndRecoversWithTheTables()
     {
         await using var kafka = await KafkaServers.StartAsync(new ServerOptions { AllowNamed = false });
         await using var fleet = await Fleet.StartAsync(Rig, 1, ("Database__MaxPoolSize", "60"), (KafkaServers.Setting, kafka.ConnectionString));
@@ -48,7 +48,7 @@ public sealed class MySqlSilence : FaultTests
     }
 
     [Test, Category("Long"), Explicit]
-    public async Task ServerStopped_EveryCallHears503InTime_AndIsBackWithTheServer()
+    public async Task ServerStopped_EveryCallGets503InTime_AndRecoversWithTheServer()
     {
         await using var kafka = await KafkaServers.StartAsync(new ServerOptions { AllowNamed = false });
         await using var fleet = await Fleet.StartAsync(Rig, 1, (KafkaServers.Setting, kafka.ConnectionString));

@@ -65,11 +65,11 @@ public sealed class RedisFaults : FaultTests
         new Random((int)user.UserId).Shuffle(seats);
         foreach (var seat in seats.Take(10))
         {
-            var hold = await Eventually.HeardAsync(() => user.HoldAsync(show, seat));
+            var hold = await Eventually.AnsweredAsync(() => user.HoldAsync(show, seat));
             if (hold.Status == 201)
             {
                 var key = Visitor.NewKey();
-                (await Eventually.HeardAsync(() => user.PayAsync(hold.Value("reservationId"), key))).Expect(201);
+                (await Eventually.AnsweredAsync(() => user.PayAsync(hold.Value("reservationId"), key))).Expect(201);
                 return true;
             }
             hold.ExpectProblem(409, "seat_taken");

@@ -44,7 +44,7 @@ public sealed class ServerDefaults : FaultTests
 
     /// <summary>MySQL says 4031 to whoever speaks on a session that it closed for being idle, and did nothing.</summary>
     [Test]
-    public async Task IdleSessions_ClosedByTheServer_NobodyNotices()
+    public async Task IdleSessions_ClosedByTheServer_NoRequestFails()
     {
         await using var defaults = await Globals.SetAsync(Rig.Database, "wait_timeout = 2");
         await using var fleet = await Fleet.StartAsync(Rig, 1);

@@ -18,7 +18,7 @@ internal static class Settling
         await fleet.Members[0].StartAsync();
         await Eventually.TrueAsync(
             async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation WHERE status = 'HELD'") == 0);
-        List<Told> published = [];
+        List<PublishedEvent> published = [];
         if (kafka is not null)
         {
             await Eventually.TrueAsync(

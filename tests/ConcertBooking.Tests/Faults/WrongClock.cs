@@ -143,8 +143,8 @@ public sealed class WrongClock : FaultTests
         var offset = TimeSpan.FromMinutes(minutes);
         var clock = await FakeClock.OffByAsync(offset);
         var fleet = await Fleet.StartAsync(Rig, 1, [.. clock.Select(change => (change.Key, change.Value))]);
-        var told = (await fleet[0].GetAsync("/livez")).Header("Date")!;
-        var off = DateTimeOffset.Parse(told, CultureInfo.InvariantCulture) - TimeProvider.System.GetUtcNow();
+        var answer = (await fleet[0].GetAsync("/livez")).Header("Date")!;
+        var off = DateTimeOffset.Parse(answer, CultureInfo.InvariantCulture) - TimeProvider.System.GetUtcNow();
         await Assert.That((off - offset).Duration()).IsLessThan(TimeSpan.FromSeconds(5));
         return fleet;
     }

@@ -18,7 +18,7 @@ public sealed class DrainTests : SharedRigTests
     [Test]
     [Arguments(PosixSignal.SIGTERM)]
     [Arguments(PosixSignal.SIGINT)]
-    public async Task Signal_RequestInFlight_IsAnsweredAfterReadinessWent(PosixSignal signal)
+    public async Task Signal_RequestInFlight_IsAnsweredAfterReadinessFailed(PosixSignal signal)
     {
         await using var instance = await Rig.StartAsync(new Dictionary<string, string?> { ["Drain__Seconds"] = Long });
         var visitor = Rig.NewVisitor(instance);
@@ -37,7 +37,7 @@ public sealed class DrainTests : SharedRigTests
     }
 
     [Test]
-    public async Task Sigterm_RequestStillArriving_IsAnsweredAfterTheDoorIsShut()
+    public async Task Sigterm_RequestStillArriving_IsAnsweredAfterThePortIsClosed()
     {
         await using var instance = await Rig.StartAsync();
         var visitor = Rig.NewVisitor(instance);

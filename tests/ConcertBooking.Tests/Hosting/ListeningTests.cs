@@ -17,7 +17,7 @@ public sealed class ListeningTests : SharedRigTests
     }
 
     [Test]
-    public async Task HealthCheck_NobodyThere_Ends1()
+    public async Task HealthCheck_NoService_Ends1()
     {
         var result = await Rig.RunAsync(["healthcheck"], new Dictionary<string, string?> { ["Management__Port"] = $"{Ports.Take()}" });
 

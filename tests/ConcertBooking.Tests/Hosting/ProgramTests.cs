@@ -10,7 +10,7 @@ public sealed class ProgramTests : SharedRigTests
 
     [Test]
     [Arguments("--help")]
-    public async Task Help_Always_TellsEveryCommand(string argument)
+    public async Task Help_Always_NamesEveryCommand(string argument)
     {
         var result = await Rig.RunAsync([argument]);
 

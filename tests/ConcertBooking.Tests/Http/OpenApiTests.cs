@@ -44,7 +44,7 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("post", "/v1/admin/events/replay", "202", Role + Body)]
     [Arguments("get", "/livez", "200", "")]
     [Arguments("get", "/readyz", "200, 503", "")]
-    public async Task Document_EveryCall_TellsItsStatusesAndCodes(string method, string path, string successes, string problems)
+    public async Task Document_EveryCall_HasItsStatusesAndCodes(string method, string path, string successes, string problems)
     {
         var responses = (await OperationAsync(method, path)).GetProperty("responses");
 
@@ -98,7 +98,7 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("post", "/v1/reservations", "503", "Retry-After")]
     [Arguments("post", "/v1/payments", "201", "Idempotency-Replayed")]
     [Arguments("post", "/v1/points/charges", "201", "Idempotency-Replayed")]
-    public async Task Document_HeadersOfAnAnswer_AreTold(string method, string path, string status, string header)
+    public async Task Document_HeadersOfAnAnswer_AreListed(string method, string path, string status, string header)
     {
         var response = (await OperationAsync(method, path)).GetProperty("responses").GetProperty(status);
 
@@ -112,7 +112,7 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("put", "/v1/admin/queues/{name}", "bearer")]
     [Arguments("post", "/v1/payments", "Queue-Token")]
     [Arguments("post", "/v1/reservations", "Queue-Token")]
-    public async Task Document_Credentials_AreTold(string method, string path, string credential)
+    public async Task Document_Credentials_AreListed(string method, string path, string credential)
     {
         var document = await DocumentAsync();
         var scheme = document.GetProperty("paths").GetProperty(path).GetProperty(method).GetProperty("security")[0].EnumerateObject().Single().Name;

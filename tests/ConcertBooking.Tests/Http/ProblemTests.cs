@@ -161,7 +161,7 @@ public sealed class ProblemTests : SharedRigTests
     }
 
     [Test]
-    public async Task Problem_RequestIsPartOfATrace_TellsItsTraceId()
+    public async Task Problem_RequestIsPartOfATrace_HasItsTraceId()
     {
         const string TraceId = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -171,7 +171,7 @@ public sealed class ProblemTests : SharedRigTests
     }
 
     [Test]
-    public async Task Answer_Any_TellsNothingOfTheServer()
+    public async Task Answer_Any_RevealsNothingOfTheServer()
     {
         var reply = (await Rig.A.Api.GetAsync("/livez")).Expect(200);
 

@@ -201,7 +201,7 @@ public sealed class PayTests : SharedRigTests
     }
 
     [Test]
-    public async Task Pay_SomebodyElsesReservation_Returns404()
+    public async Task Pay_ReservationOfAnotherUser_Returns404()
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var reservationId = await (await Rig.NewVisitorAsync(show)).HeldAsync(show);

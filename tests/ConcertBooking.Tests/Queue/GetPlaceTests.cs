@@ -123,7 +123,7 @@ public sealed class GetPlaceTests : SharedRigTests
         (await visitor.EnterAsync(queue)).Expect(201);
         var token = visitor.QueueToken;
 
-        var reply = await Eventually.GetAsync(() => Eventually.HeardAsync(visitor.PlaceAsync), reply => reply.Status != 200);
+        var reply = await Eventually.GetAsync(() => Eventually.AnsweredAsync(visitor.PlaceAsync), reply => reply.Status != 200);
 
         reply.ExpectProblem(410, "queue_token_expired");
         visitor.QueueToken = token;
@@ -139,7 +139,7 @@ public sealed class GetPlaceTests : SharedRigTests
         var waiting = (await next.EnterAsync(queue)).Expect(201);
 
         await Assert.That(waiting.Value("status")).IsEqualTo("WAITING");
-        await Eventually.GetAsync(() => Eventually.HeardAsync(next.PlaceAsync), place => place.Expect(200).Value("status") == "ACTIVE");
+        await Eventually.GetAsync(() => Eventually.AnsweredAsync(next.PlaceAsync), place => place.Expect(200).Value("status") == "ACTIVE");
     }
 
     [Test]
@@ -154,7 +154,7 @@ public sealed class GetPlaceTests : SharedRigTests
         var asking = Rig.NewVisitor(impatient);
         (await asking.EnterAsync(queue)).Expect(201);
 
-        await Eventually.GetAsync(() => Eventually.HeardAsync(asking.PlaceAsync), place => place.Expect(200).Number("position") == 1);
+        await Eventually.GetAsync(() => Eventually.AnsweredAsync(asking.PlaceAsync), place => place.Expect(200).Number("position") == 1);
 
         (await silent.PlaceAsync()).ExpectProblem(410, "queue_token_expired");
     }

@@ -55,8 +55,8 @@ public sealed class QueueStepTests : SharedRigTests
         await fleet.AddAsync(("Queue__MaxActive", "2"), ("Queue__ActiveSeconds", "300"));
 
         await Eventually.GetAsync(second.PlaceAsync, place => place.Expect(200).Value("status") == "ACTIVE");
-        var told = await fleet.Catalogue.GetQueueAsync(queue);
-        await Assert.That((told.Number("maxActive"), told.Number("activeSeconds"))).IsEqualTo((2, 300));
+        var answer = await fleet.Catalogue.GetQueueAsync(queue);
+        await Assert.That((answer.Number("maxActive"), answer.Number("activeSeconds"))).IsEqualTo((2, 300));
 
         // A clock that ran ahead must not hold up what is put next.
         await fleet.Database.ExecuteAsync(
@@ -71,8 +71,8 @@ public sealed class QueueStepTests : SharedRigTests
         var path = $"/v1/admin/queues/{Catalogue.NewQueueName()}";
         (await Rig.Admin.SendAsync(HttpMethod.Put, path, """{"maxActive":5,"activeSeconds":60,"admitPerSecond":7,"proofOfWorkBits":3}""")).Expect(200);
 
-        var told = (await Rig.Admin.GetAsync(path)).Expect(200);
-        (await Rig.Admin.SendAsync(HttpMethod.Put, path, told.Text)).Expect(200);
+        var answer = (await Rig.Admin.GetAsync(path)).Expect(200);
+        (await Rig.Admin.SendAsync(HttpMethod.Put, path, answer.Text)).Expect(200);
         (await Rig.Admin.SendAsync(HttpMethod.Put, path, """{"maxActive":100,"activeSeconds":600}""")).Expect(200);
         (await Rig.Admin.SendAsync(HttpMethod.Put, path, """{"maxActive":101}""")).Expect(200);
 
@@ -80,7 +80,7 @@ public sealed class QueueStepTests : SharedRigTests
             .ExpectMembers("queue", "waiting", "active", "maxActive", "activeSeconds", "admitPerSecond", "proofOfWorkBits");
         await Assert.That((left.Number("maxActive"), left.Number("activeSeconds"))).IsEqualTo((101, 600));
         await Assert.That((left.Number("admitPerSecond"), left.Number("proofOfWorkBits"))).IsEqualTo((7, 3));
-        await Assert.That((told.Number("admitPerSecond"), told.Number("proofOfWorkBits"))).IsEqualTo((7, 3));
+        await Assert.That((answer.Number("admitPerSecond"), answer.Number("proofOfWorkBits"))).IsEqualTo((7, 3));
     }
 
     [Test]

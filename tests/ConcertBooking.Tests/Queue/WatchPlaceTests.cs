@@ -9,7 +9,7 @@ public sealed class WatchPlaceTests : SharedRigTests
     private const string Path = "/v1/queue/tokens/current/events";
 
     [Test]
-    public async Task WatchPlace_Waiting_TellsPositionThenActive()
+    public async Task WatchPlace_Waiting_SendsPositionThenActive()
     {
         var (show, visitors) = await LineAsync(3);
         await using var stream = await PlaceEvents.OpenAsync(visitors[2]);
@@ -31,7 +31,7 @@ public sealed class WatchPlaceTests : SharedRigTests
     }
 
     [Test]
-    public async Task WatchPlace_Active_TellsItAndEnds()
+    public async Task WatchPlace_Active_SendsItAndEnds()
     {
         var (_, visitors) = await LineAsync(1);
         await using var stream = await PlaceEvents.OpenAsync(visitors[0]);
@@ -41,7 +41,7 @@ public sealed class WatchPlaceTests : SharedRigTests
     }
 
     [Test]
-    public async Task WatchPlace_PlaceHandedOnThroughTheOtherInstance_IsTold()
+    public async Task WatchPlace_PlaceHandedOnThroughTheOtherInstance_SendsActive()
     {
         var (_, visitors) = await LineAsync(6);
         await using var streams = new Streams();
@@ -60,7 +60,7 @@ public sealed class WatchPlaceTests : SharedRigTests
     }
 
     [Test]
-    public async Task WatchPlace_LineMovesQuickly_PositionIsToldOnceASecond()
+    public async Task WatchPlace_QueueMovesQuickly_SendsPositionOnceASecond()
     {
         var (_, visitors) = await LineAsync(70);
         await using var stream = await PlaceEvents.OpenAsync(visitors[^1]);
@@ -106,7 +106,7 @@ public sealed class WatchPlaceTests : SharedRigTests
     }
 
     [Test]
-    public async Task WatchPlace_LeftFromAnotherDevice_TellsExpiredAndEnds()
+    public async Task WatchPlace_LeftFromAnotherDevice_SendsExpiredAndEnds()
     {
         var (_, visitors) = await LineAsync(2);
         await using var stream = await PlaceEvents.OpenAsync(visitors[1]);
@@ -120,7 +120,7 @@ public sealed class WatchPlaceTests : SharedRigTests
     }
 
     [Test]
-    public async Task WatchPlace_TwoDevices_BothAreTold()
+    public async Task WatchPlace_TwoDevices_SendsToBoth()
     {
         var (_, visitors) = await LineAsync(2);
         await using var streams = new Streams();

@@ -54,7 +54,7 @@ public sealed class WithoutRedisTests : SharedRigTests
 
     /// <summary>nginx sends clients to whatever accepts connections, as it did to a new instance that had no Redis yet.</summary>
     [Test]
-    public async Task Start_RedisAnswersLate_NobodyIsServedBefore()
+    public async Task Start_RedisAnswersLate_ServesNoRequestBefore()
     {
         var redis = ConfigurationOptions.Parse(Rig.Servers.Redis.ConnectionString);
         await using var proxy = new TcpProxy("127.0.0.1", ((IPEndPoint)redis.EndPoints[0]).Port);

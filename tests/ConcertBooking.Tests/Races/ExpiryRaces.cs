@@ -159,11 +159,11 @@ public sealed class ExpiryRaces : SharedRigTests
 
     /// <summary>Each of them a seat.</summary>
     private static async Task<string[]> HoldAllAsync(Visitor[] users, Show show) =>
-        [.. (await Rush.AllHeardAsync(users.Length, seat => users[seat].HoldAsync(show, seat + 1))).Select(static reply => reply.Value("reservationId"))];
+        [.. (await Rush.AllAnsweredAsync(users.Length, seat => users[seat].HoldAsync(show, seat + 1))).Select(static reply => reply.Value("reservationId"))];
 
     private static async Task<Reply> AfterAsync(int milliseconds, Func<Task<Reply>> send)
     {
         await Task.Delay(milliseconds);
-        return await Eventually.HeardAsync(send);
+        return await Eventually.AnsweredAsync(send);
     }
 }

@@ -23,7 +23,7 @@ public sealed class NoSweeper : SharedRigTests
         await Assert.That(await fleet.Database.StatusAsync(lost)).IsEqualTo("HELD");
         await Assert.That(await AvailableAsync(fleet, show)).IsEqualTo(1);
 
-        var replies = await Rush.AllHeardAsync(users, user => user.HoldAsync(show));
+        var replies = await Rush.AllAnsweredAsync(users, user => user.HoldAsync(show));
 
         var won = replies.ExpectOneWinner(409, "seat_taken").Value("reservationId");
         await fleet.Database.ExpectOneOwnerAsync(show, 1, won);
@@ -77,7 +77,7 @@ public sealed class NoSweeper : SharedRigTests
 
         for (var seat = 1; seat <= Seats; seat++)
         {
-            var replies = await Rush.AllHeardAsync(users.GetRange((seat - 1) * 10, 10), user => user.HoldAsync(show, seat));
+            var replies = await Rush.AllAnsweredAsync(users.GetRange((seat - 1) * 10, 10), user => user.HoldAsync(show, seat));
             await fleet.Database.ExpectOneOwnerAsync(show, seat, replies.ExpectOneWinner(409, "seat_taken").Value("reservationId"));
         }
         await fleet.VerifyAsync();

@@ -112,7 +112,7 @@ public sealed class HoldSeatTests : SharedRigTests
     }
 
     [Test]
-    public async Task HoldSeat_SoldSeat_Returns409ToEverybody()
+    public async Task HoldSeat_SoldSeat_Returns409ToAll()
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var buyer = await Rig.NewVisitorAsync(show, points: show.Price);
@@ -151,7 +151,7 @@ public sealed class HoldSeatTests : SharedRigTests
     }
 
     [Test]
-    public async Task HoldSeat_OverdueHoldAndNobodySweeps_Returns201ToAnother()
+    public async Task HoldSeat_OverdueHoldWithoutASweeper_Returns201ToAnother()
     {
         await using var alone = await Rig.StartAloneAsync(ApiOnly);
         var show = await alone.Catalogue.AddShowAsync();

@@ -13,7 +13,7 @@ public sealed class FuzzTests : SharedRigTests
     private const int Workers = 8;
 
     [Test]
-    public Task Fuzz_OfEveryCall_ChangesNothingAndTellsNothing() => RunAsync(3_000);
+    public Task Fuzz_OfEveryCall_ChangesNothingAndLeaksNothing() => RunAsync(3_000);
 
     [Test, Explicit, Category("Long")]
     public Task Fuzz_OfEveryCall_TwentyThousandTimes() => RunAsync(20_000);
@@ -86,13 +86,13 @@ public sealed class FuzzTests : SharedRigTests
                 using var answer = response;
                 var stream = response.Content.Headers.ContentType?.MediaType == "text/event-stream";
                 var text = stream ? "" : await response.Content.ReadAsStringAsync();
-                var told = secrets.FirstOrDefault(secret => text.Contains(secret, StringComparison.OrdinalIgnoreCase));
+                var answer = secrets.FirstOrDefault(secret => text.Contains(secret, StringComparison.OrdinalIgnoreCase));
                 var status = (int)response.StatusCode;
                 var bare = status >= 400 && request.Method != HttpMethod.Head && response.Content.Headers.ContentType?.MediaType != "application/problem+json"
                     && text.Length > 0;
-                if (status >= 500 || bare || (told is not null && status >= 400))
+                if (status >= 500 || bare || (answer is not null && status >= 400))
                 {
-                    Assert.Fail($"FUZZ_SEED={seed} worker {worker} request {i}: {Fuzzer.Show(request)}\n→ {status} {told}\n{text}");
+                    Assert.Fail($"FUZZ_SEED={seed} worker {worker} request {i}: {Fuzzer.Show(request)}\n→ {status} {answer}\n{text}");
                 }
             }
         })));

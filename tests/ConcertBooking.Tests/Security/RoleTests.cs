@@ -64,7 +64,7 @@ public sealed class RoleTests : SharedRigTests
 
     /// <summary>Once a minute for each reason, however many ask, and nothing of the token.</summary>
     [Test]
-    public async Task Token_Refused_TheReasonIsLogged_AndNotTheToken()
+    public async Task Token_Refused_LogsTheReasonAndNotTheToken()
     {
         await using var service = await Rig.StartAsync(new Dictionary<string, string?> { ["Auth__Audience"] = "booking" });
         var (subject, expiry) = (Guid.NewGuid(), AccessTokens.InSeconds(60));

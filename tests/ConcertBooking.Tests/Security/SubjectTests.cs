@@ -127,7 +127,7 @@ public sealed class SubjectTests : SharedRigTests
 
     /// <summary>Who a stranger is nobody can say then; who is known goes on, here to a refusal that needs no MySQL.</summary>
     [Test]
-    public async Task Subject_WhileMySqlIsGone_UnknownIs503_KnownGoesOn()
+    public async Task Subject_WhileMySqlIsGone_UnknownGets503_KnownGoesOn()
     {
         using var key = IssuerKey.Rsa("r1");
         using var issuer = new Issuer(key);

@@ -54,7 +54,7 @@ internal sealed class EventRig : IAsyncDisposable
     }
 
     /// <summary>Everything that is on the topics, which are this rig's alone.</summary>
-    public Task<List<Told>> ToldAsync(params string[] topics) => KafkaTopics.ReadAllAsync(Kafka.ConnectionString, topics);
+    public Task<List<PublishedEvent>> PublishedAsync(params string[] topics) => KafkaTopics.ReadAllAsync(Kafka.ConnectionString, topics);
 
     public Task<long> SeatsSoldAsync() => Database.ScalarAsync<decimal>("SELECT COALESCE(SUM(seats_sold), 0) FROM sales_daily")
         .ContinueWith(static sum => (long)sum.Result, TaskScheduler.Default);

@@ -47,7 +47,7 @@ internal static class Eventually
     /// The same request again after a 503, as the contract asks of clients: a crowd on a slow machine may not all be
     /// answered within the two seconds of one request.
     /// </summary>
-    public static Task<Reply> HeardAsync(Func<Task<Reply>> request) =>
+    public static Task<Reply> AnsweredAsync(Func<Task<Reply>> request) =>
         GetAsync(request, static reply => reply.Status != 503);
 
     public static Task TrueAsync(

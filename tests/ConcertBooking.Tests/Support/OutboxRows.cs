@@ -44,9 +44,9 @@ internal static class OutboxRows
     /// <summary>That many different events are in the topic; of each key none lies behind a later one.</summary>
     public static async Task ExpectInOrderAsync(string bootstrapServers, string topic, int events)
     {
-        var told = await KafkaTopics.ReadAllAsync(bootstrapServers, topic);
-        await Assert.That(told.Select(one => one.Id).Distinct().Count()).IsEqualTo(events);
-        foreach (var ofKey in told.GroupBy(one => one.Key))
+        var published = await KafkaTopics.ReadAllAsync(bootstrapServers, topic);
+        await Assert.That(published.Select(one => one.Id).Distinct().Count()).IsEqualTo(events);
+        foreach (var ofKey in published.GroupBy(one => one.Key))
         {
             var order = ofKey.Select(one => long.Parse(one.Value, CultureInfo.InvariantCulture)).ToList();
             await Assert.That(order).IsEquivalentTo(order.Order(), TUnit.Assertions.Enums.CollectionOrdering.Matching);

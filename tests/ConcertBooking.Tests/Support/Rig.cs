@@ -174,7 +174,7 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
         }
         MySqlConnection.ClearAllPools();
         GC.SuppressFinalize(this);
-        _secrets.ThrowIfTold();
+        _secrets.ThrowIfLeaked();
     }
 
     public static string NewKey() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));

@@ -21,11 +21,11 @@ internal static class Rush
         AllAtOnceAsync([.. Enumerable.Range(0, count)], call);
 
     /// <summary>All at once, each as <see cref="Eventually.HeardAsync"/>: an idempotency key must not be made within the call.</summary>
-    public static Task<Reply[]> AllHeardAsync<TOf>(IReadOnlyCollection<TOf> of, Func<TOf, Task<Reply>> call) =>
-        AllAtOnceAsync(of, one => Eventually.HeardAsync(() => call(one)));
+    public static Task<Reply[]> AllAnsweredAsync<TOf>(IReadOnlyCollection<TOf> of, Func<TOf, Task<Reply>> call) =>
+        AllAtOnceAsync(of, one => Eventually.AnsweredAsync(() => call(one)));
 
-    /// <inheritdoc cref="AllHeardAsync{TOf}"/>
-    public static Task<Reply[]> AllHeardAsync(int count, Func<int, Task<Reply>> call) => AllHeardAsync([.. Enumerable.Range(0, count)], call);
+    /// <inheritdoc cref="AllAnsweredAsync{TOf}"/>
+    public static Task<Reply[]> AllAnsweredAsync(int count, Func<int, Task<Reply>> call) => AllAnsweredAsync([.. Enumerable.Range(0, count)], call);
 
     /// <summary>New users admitted to the show, who call the given instances by turns.</summary>
     public static async Task<Visitor[]> AdmittedAsync(this Rig rig, Show show, int count, long points = 0, params Instance[] instances)

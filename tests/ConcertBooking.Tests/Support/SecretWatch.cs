@@ -25,7 +25,7 @@ internal sealed partial class SecretWatch
     }
 
     /// <exception cref="InvalidOperationException">A secret was told; the message has the line.</exception>
-    public void ThrowIfTold()
+    public void ThrowIfLeaked()
     {
         if (!_told.IsEmpty)
         {

@@ -79,7 +79,7 @@ public sealed class Visitor(Api api, long userId, string accessToken)
     /// <returns>The reservation's id.</returns>
     public async Task<string> HeldAsync(Show show, long seatNo = 1)
     {
-        var reply = await Eventually.HeardAsync(() => HoldAsync(show, seatNo));
+        var reply = await Eventually.AnsweredAsync(() => HoldAsync(show, seatNo));
         return (reply.Status == 200 ? reply : reply.Expect(201)).Value("reservationId"); // 200 where a 503 was no more than late
     }
 

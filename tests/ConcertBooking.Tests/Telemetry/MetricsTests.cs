@@ -70,7 +70,7 @@ public sealed class MetricsTests : SharedRigTests
 
     /// <summary>No series would say nothing of whether nobody is there or nobody counts.</summary>
     [Test]
-    public async Task Metrics_QueueThatNobodyEntered_HasGaugesOf0()
+    public async Task Metrics_EmptyQueue_HasGaugesOf0()
     {
         await using var alone = await Rig.StartAloneAsync();
         var queue = $"queue=\"{await alone.Catalogue.AddQueueAsync()}\"";

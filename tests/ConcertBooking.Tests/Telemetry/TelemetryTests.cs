@@ -60,15 +60,15 @@ public sealed class TelemetryTests : SharedRigTests
             .IsEquivalentTo([("process concert-booking.payments", send.Id)]);
         await Assert.That(spans.Any(span => span.Kind is SpanKind.Client && processed.Any(parent => parent.Id == span.ParentId))).IsTrue();
 
-        var told = (await rig.ToldAsync("concert-booking.payments")).Single();
-        await Assert.That(told.Headers["traceparent"]).IsEqualTo($"00-{trace}-{send.Id}-01");
-        await AsyncApiTests.ExpectDescribedAsync(told);
+        var published = (await rig.PublishedAsync("concert-booking.payments")).Single();
+        await Assert.That(published.Headers["traceparent"]).IsEqualTo($"00-{trace}-{send.Id}-01");
+        await AsyncApiTests.ExpectDescribedAsync(published);
         await Assert.That(rig.Webhook.Taken.Single().Headers.ContainsKey("traceparent")).IsFalse();
     }
 
     /// <summary>Sampled in the client's eyes; but nobody here collects traces.</summary>
     [Test]
-    public async Task Events_WithoutCollector_TellNoTrace()
+    public async Task Events_WithoutCollector_HaveNoTraceparent()
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var visitor = await Rig.NewVisitorAsync(show, points: show.Price);
@@ -76,15 +76,15 @@ public sealed class TelemetryTests : SharedRigTests
 
         (await visitor.PayAsync(reservation, headers: [("traceparent", TraceParent(NewTraceId(), "01"))])).Expect(201);
 
-        var told = await Eventually.GetAsync(
+        var published = await Eventually.GetAsync(
             async () => (await KafkaTopics.ReadAllAsync(Rig.Servers.Kafka.ConnectionString, "concert-booking.payments")).SingleOrDefault(one => one.Key == reservation),
-            static told => told is not null);
-        await Assert.That(told!.Headers.ContainsKey("traceparent")).IsFalse();
+            static published => published is not null);
+        await Assert.That(published!.Headers.ContainsKey("traceparent")).IsFalse();
     }
 
     /// <summary>Not every trace is taken: what the sampler leaves out leaves no parent in the outbox either.</summary>
     [Test]
-    public async Task Events_OfATraceThatIsNotTaken_TellNoTrace()
+    public async Task Events_OfAnUnsampledTrace_HaveNoTraceparent()
     {
         await using var collector = new Collector();
         await using var alone = await Rig.StartAloneAsync(new Dictionary<string, string?>(collector.Settings) { [KafkaServers.Setting] = null });

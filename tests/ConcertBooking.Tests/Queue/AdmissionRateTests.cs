@@ -4,7 +4,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Queue;
 
 /// <summary>How quickly places are handed out: all at once, at the queue's own rate, or slower while the service is in trouble.</summary>
-public sealed class PaceTests : SharedRigTests
+public sealed class AdmissionRateTests : SharedRigTests
 {
     [Test]
     public async Task PutQueue_FiftyMorePlaces_AdmitsFiftyAtOnce()

@@ -3,12 +3,12 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Security;
 
 /// <summary>Limits per user and per address, over all instances, with and without Redis.</summary>
-public sealed class FairUseTests : SharedRigTests
+public sealed class RateLimitTests : SharedRigTests
 {
     private const int WindowMilliseconds = 10_000;
 
     [Test]
-    public async Task User_BeyondItsLimit_Hears429_AndOthersDoNot()
+    public async Task User_BeyondItsLimit_Gets429_AndOthersDoNot()
     {
         await using var service = await StartAsync(perUser: 50);
         var (greedy, modest) = (Rig.NewVisitor(service), Rig.NewVisitor(service));

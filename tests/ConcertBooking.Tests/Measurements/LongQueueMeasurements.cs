@@ -10,7 +10,7 @@ namespace ConcertBooking.Tests.Measurements;
 
 /// <summary>Long queues and thousands of streams: what a place request, a stream and the handing on of a place cost.</summary>
 [Category("Measurement"), Explicit, NotInParallel]
-public sealed class LongLineMeasurements : SharedRigTests
+public sealed class LongQueueMeasurements : SharedRigTests
 {
     private const int AtOnce = 128;
 
@@ -18,7 +18,7 @@ public sealed class LongLineMeasurements : SharedRigTests
     [Arguments("left")]
     [Arguments("paid")]
     [Arguments("expired")]
-    public async Task HandOn_ToAStreamOfTheOtherInstance_TakesAMomentAtTheMedian(string way)
+    public async Task HandOn_ToAStreamOfTheOtherInstance_TakesLessThanTheTick(string way)
     {
         const int Times = 15;
         var show = await Rig.Catalogue.AddShowAsync(seats: Times, maxActive: 1, activeSeconds: way == "expired" ? 2 : 600);
@@ -38,7 +38,7 @@ public sealed class LongLineMeasurements : SharedRigTests
         }
 
         var median = delays.Order().ElementAt(Times / 2);
-        Tell($"hand-on of a place that was {way}: median {median:0} ms, worst {delays.Max():0} ms");
+        Report($"hand-on of a place that was {way}: median {median:0} ms, worst {delays.Max():0} ms");
         await Assert.That(median).IsLessThan(500); // half of the tick: only the message of the admission itself is as quick
     }
 
@@ -92,7 +92,7 @@ public sealed class LongLineMeasurements : SharedRigTests
             var stats = (string)(await server.ExecuteAsync("INFO", "commandstats"))!;
             var eval = stats.Split('\n').Single(line => line.StartsWith("cmdstat_evalsha:", StringComparison.Ordinal));
             var cost = double.Parse(eval.Split("usec_per_call=")[1].Split(',')[0], CultureInfo.InvariantCulture);
-            Tell($"{length,7} waiting: {cost,5:0.0} µs of Redis a place request, {wall:0.00} ms end to end, {memory:0} bytes of Redis a user");
+            Report($"{length,7} waiting: {cost,5:0.0} µs of Redis a place request, {wall:0.00} ms end to end, {memory:0} bytes of Redis a user");
             costs.Add(cost);
             await Assert.That((await last.PlaceAsync()).Number("position")).IsEqualTo(length + 1);
             await Assert.That(memory).IsLessThan(300);
@@ -145,7 +145,7 @@ public sealed class LongLineMeasurements : SharedRigTests
                 await Task.Delay(TimeSpan.FromSeconds(2)); // every stream is told its new position
             }
             var moving = instance.Process.ResidentMegabytes;
-            Tell($"{Streams} streams: {before} MB before, {open} MB open, {moving} MB while the line moves; hand-on to a stream {string.Join(", ", delays.Select(delay => $"{delay:0} ms"))}");
+            Report($"{Streams} streams: {before} MB before, {open} MB open, {moving} MB while the line moves; hand-on to a stream {string.Join(", ", delays.Select(delay => $"{delay:0} ms"))}");
             await Assert.That(moving).IsLessThan(150);
             await Assert.That(received.Skip(3).Min()).IsGreaterThan(2 * 300).Because("every stream was told at least two positions");
         }
@@ -193,7 +193,7 @@ public sealed class LongLineMeasurements : SharedRigTests
     private static Task ForEachAsync(int count, Func<int, Task> call) => Parallel.ForAsync(
         0, count, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (index, _) => await call(index));
 
-    private static void Tell(string line)
+    private static void Report(string line)
     {
         TestContext.Current?.Output.WriteLine(line);
         Console.Error.WriteLine($"room: {line}");

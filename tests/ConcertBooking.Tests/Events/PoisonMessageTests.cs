@@ -4,7 +4,7 @@ namespace ConcertBooking.Tests.Events;
 
 /// <summary>Messages that nobody can read, and groups that are behind: seen from outside, and in nobody's way.</summary>
 [ParallelLimiter<TwoAtOnce>]
-public sealed class UnreadableTests : SharedRigTests
+public sealed class PoisonMessageTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";
     private const int Garbage = 700;
@@ -24,7 +24,7 @@ public sealed class UnreadableTests : SharedRigTests
         await Eventually.GetAsync(
             async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json.Number("deadLetters"), static dead => dead == 3 * (Garbage + 1));
         await rig.ExpectNoLagAsync();
-        var letters = (await rig.ToldAsync($"{Payments}.dlq")).Where(letter => letter.Id == large.Id).ToList();
+        var letters = (await rig.PublishedAsync($"{Payments}.dlq")).Where(letter => letter.Id == large.Id).ToList();
         await Assert.That(letters.Select(letter => letter.Headers["x-consumer-group"]).Order())
             .IsEquivalentTo(["concert-booking.notifications", "concert-booking.ranking", "concert-booking.sales"]);
         await Assert.That(letters.All(letter => string.IsNullOrEmpty(letter.Value))).IsTrue();
@@ -65,12 +65,12 @@ public sealed class UnreadableTests : SharedRigTests
         await rig.ExpectNoLagAsync();
     }
 
-    private static Told Unreadable(string value) => new(Payments, Guid.NewGuid().ToString(), value, new Dictionary<string, string>
+    private static PublishedEvent Unreadable(string value) => new(Payments, Guid.NewGuid().ToString(), value, new Dictionary<string, string>
     {
         ["ce_id"] = Guid.NewGuid().ToString(),
         ["ce_type"] = "payment.completed.v1",
     });
 
-    private static Told Payment(Show show, int seatNo) => Unreadable(
+    private static PublishedEvent Payment(Show show, int seatNo) => Unreadable(
         $$"""{"paymentId":"{{Guid.NewGuid()}}","reservationId":"{{Guid.NewGuid()}}","userId":1,"concertId":{{show.ConcertId}},"scheduleId":{{show.ScheduleId}},"seatNo":{{seatNo}},"amount":1,"paidAt":"{{DateTime.UtcNow:O}}"}""");
 }

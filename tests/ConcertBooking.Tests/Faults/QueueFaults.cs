@@ -3,10 +3,10 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Faults;
 
 /// <summary>What must not cost anybody a place in line, nor give one to somebody else. Each on a Redis of its own.</summary>
-public sealed class LineFaults : SharedRigTests
+public sealed class QueueFaults : SharedRigTests
 {
     [Test, Category("Long"), Explicit]
-    public async Task Line_NobodyCouldAskForLongerThanTheIdleTime_IsKept()
+    public async Task Queue_UnreachableForLongerThanTheIdleTime_IsKept()
     {
         const int IdleSeconds = 4;
         await using var redis = await OwnRedis.StartAsync();
@@ -127,7 +127,7 @@ public sealed class LineFaults : SharedRigTests
     }
 
     [Test]
-    public async Task Loss_RedisAndAllInstancesRestarted_NobodyIsAdmittedPastTheLine()
+    public async Task Loss_RedisAndAllInstancesRestarted_NoneIsAdmittedPastTheQueue()
     {
         const int Places = 2;
         await using var redis = await OwnRedis.StartAsync();

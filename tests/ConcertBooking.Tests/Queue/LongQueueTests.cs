@@ -7,7 +7,7 @@ namespace ConcertBooking.Tests.Queue;
 
 /// <summary>The crowd at opening: many users in one queue, and users who vanish.</summary>
 [Category("Long"), Explicit, NotInParallel]
-public sealed class LongLineTests : SharedRigTests
+public sealed class LongQueueTests : SharedRigTests
 {
     private const int AtOnce = 128;
 
