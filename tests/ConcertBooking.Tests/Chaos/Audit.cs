@@ -52,15 +52,20 @@ internal sealed class Audit
             await ReadAsync(connection, "SELECT user_id, type, amount, balance_after, reference FROM point_tx",
                 row => new LedgerRow(row.GetInt64(0), row.GetString(1), row.GetInt64(2), row.GetInt64(3), row.GetGuid(4))),
             await ReadAsync(connection, "SELECT user_id, call_name, idempotency_key, attempt_id, answer FROM idempotency",
-                row => new Remembered(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetGuid(3), row.IsDBNull(4) ? null : row.GetString(4))),
-            [.. (await ReadAsync(connection, "SELECT event_id, event_key, event_type FROM outbox", row => (Id: row.GetGuid(0), Key: row.GetGuid(1), Type: row.GetString(2))))
+                row => new Remembered(
+                    row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetGuid(3), row.IsDBNull(4) ? null : row.GetString(4))),
+            [.. (await ReadAsync(
+                connection, "SELECT event_id, event_key, event_type FROM outbox",
+                row => (Id: row.GetGuid(0), Key: row.GetGuid(1), Type: row.GetString(2))))
                 .Concat(published.Select(known => (known.Id, Key: Guid.Parse(known.Key), known.Type)))
                 .DistinctBy(known => known.Id)
                 .Select(known => (known.Key, known.Type))]);
         audit.Check();
         if (audit._violations.Count > 0)
         {
-            Assert.Fail($"{audit._violations.Count} differences between the journal and the database:\n{string.Join('\n', audit._violations.Take(40))}");
+            Assert.Fail(
+                $"{audit._violations.Count} differences between the journal and the database:\n"
+                    + $"{string.Join('\n', audit._violations.Take(40))}");
         }
     }
 
@@ -146,7 +151,8 @@ internal sealed class Audit
             _violations.Add($"The release of {id} was answered 204, but it is there as {_reservations.GetValueOrDefault(id)}.");
         }
 
-        foreach (var row in _reservations.Values.Where(row => row.Status == "RELEASED" && !ok.Contains(row.Id) && !unknown.Contains(row.Id)))
+        foreach (var row in _reservations.Values.Where(
+            row => row.Status == "RELEASED" && !ok.Contains(row.Id) && !unknown.Contains(row.Id)))
         {
             _violations.Add($"Nobody released {row}.");
         }
@@ -168,7 +174,8 @@ internal sealed class Audit
         {
             _violations.Add($"The ledger has {row} for:\n{attempt.Reply}");
         }
-        if (type == "CHARGE" && attempt.Reply!.Number("amount") != long.Parse(attempt.Subject, System.Globalization.CultureInfo.InvariantCulture))
+        if (type == "CHARGE" && attempt.Reply!.Number("amount") != long.Parse(
+            attempt.Subject, System.Globalization.CultureInfo.InvariantCulture))
         {
             _violations.Add($"{attempt.Subject} points were to be charged, but the answer is:\n{attempt.Reply}");
         }
@@ -186,7 +193,8 @@ internal sealed class Audit
         var owners = _remembered.Values.ToDictionary(row => row.AttemptId);
         foreach (var row in _ledger.Values)
         {
-            if (!owners.TryGetValue(row.Reference, out var key) || key.UserId != row.UserId || key.Call != (row.Type == "USE" ? "pay" : "charge"))
+            if (!owners.TryGetValue(row.Reference, out var key) || key.UserId != row.UserId
+                || key.Call != (row.Type == "USE" ? "pay" : "charge"))
             {
                 _violations.Add($"{row} has no remembered key.");
             }

@@ -73,7 +73,8 @@ public sealed class TokenTests : SharedRigTests
     [Arguments("Auth__SigningKey", "too short")]
     [Arguments("Auth__Authority", "https://issuer.example")]
     public async Task Token_NoKeyToSignWith_StopsNamingTheSetting(string name, string? value) =>
-        await ProgramTests.ExpectOneLineAsync(await Rig.RunAsync(["token", "--user", "7"], new Dictionary<string, string?> { [name] = value }), name);
+        await ProgramTests.ExpectOneLineAsync(
+            await Rig.RunAsync(["token", "--user", "7"], new Dictionary<string, string?> { [name] = value }), name);
 
     /// <summary>The issuer has keys of its own.</summary>
     [Test]
@@ -86,7 +87,8 @@ public sealed class TokenTests : SharedRigTests
             ["Auth__SigningKey"] = null,
         });
 
-        (await service.Api.GetAsync("/v1/points", ("Authorization", $"Bearer {AccessTokens.For(Rig.SigningKey, 7)}"))).ExpectProblem(503, "issuer_unavailable");
+        (await service.Api.GetAsync("/v1/points", ("Authorization", $"Bearer {AccessTokens.For(Rig.SigningKey, 7)}")))
+            .ExpectProblem(503, "issuer_unavailable");
     }
 
     private async Task<Visitor> SignAsync(params string[] arguments)

@@ -127,8 +127,10 @@ public sealed class VerifyTests : SharedRigTests
             "UPDATE outbox SET event_type = 'payment.completed.v1' WHERE event_type = 'other'",
             "event");
         yield return (
-            $"UPDATE reservation SET held_expires_at = TIMESTAMPADD(SECOND, -6, NOW(3)) WHERE schedule_id = {show.ScheduleId} AND status = 'HELD'",
-            $"UPDATE reservation SET held_expires_at = TIMESTAMPADD(SECOND, 300, NOW(3)) WHERE schedule_id = {show.ScheduleId} AND status = 'HELD'",
+            $"UPDATE reservation SET held_expires_at = TIMESTAMPADD(SECOND, -6, NOW(3)) WHERE schedule_id = {show.ScheduleId} "
+                + "AND status = 'HELD'",
+            $"UPDATE reservation SET held_expires_at = TIMESTAMPADD(SECOND, 300, NOW(3)) WHERE schedule_id = {show.ScheduleId} "
+                + "AND status = 'HELD'",
             "overdue");
     }
 
@@ -153,7 +155,8 @@ public sealed class VerifyTests : SharedRigTests
         var result = await VerifyAsync(database);
         await Assert.That(result.ExitCode).IsEqualTo(0).Because(result.Output + result.Error);
         await Assert.That(Broken(result)).IsEmpty();
-        foreach (var invariant in (string[])["live reservation", "payment", "USE", "balance", "event", "overdue", "maxActive", "past its end"])
+        foreach (var invariant in (string[])["live reservation", "payment", "USE", "balance", "event", "overdue", "maxActive",
+            "past its end"])
         {
             await Assert.That(result.Output).Contains(invariant);
         }

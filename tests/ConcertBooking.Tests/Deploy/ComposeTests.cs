@@ -36,7 +36,10 @@ public sealed partial class ComposeTests
     public async Task Secrets_TheirFile_IsNotForGit() =>
         await Assert.That(await File.ReadAllLinesAsync(Repository.PathOf(".gitignore"))).Contains(".env");
 
-    /// <summary>If the instances did not know nginx, all visitors would share one limit; if they knew a network, others in it could lie.</summary>
+    /// <summary>
+    /// If the instances did not know nginx, all visitors would share one limit; if they knew a network, others in it
+    /// could lie.
+    /// </summary>
     [Test]
     public async Task Proxy_ThatInstancesBelieve_IsNginxAlone()
     {
@@ -56,14 +59,17 @@ public sealed partial class ComposeTests
         var behind = Upstreams().Matches(nginx).Select(static match => match.Groups["name"].Value).ToList();
 
         await Assert.That(behind.Count).IsEqualTo(2);
-        await Assert.That(behind.Select(name => EdgeAddress().Match(Service(compose, name)).Groups["address"].Value).Append("").Distinct().Count()).IsEqualTo(3);
+        await Assert.That(
+            behind.Select(name => EdgeAddress().Match(Service(compose, name)).Groups["address"].Value).Append("").Distinct()
+                .Count()).IsEqualTo(3);
         await Assert.That(await File.ReadAllTextAsync(Repository.PathOf("deploy/roll.sh"))).Contains($"'{string.Join('|', behind)}|");
     }
 
     [Test]
     public async Task ManagementPorts_OnTheHost_AreForThisMachineAlone()
     {
-        var published = PublishedPorts().Matches(await ComposeAsync()).Select(static match => match.Groups["port"].Value).Where(static port => port.EndsWith(":8081", StringComparison.Ordinal)).ToList();
+        var published = PublishedPorts().Matches(await ComposeAsync()).Select(static match => match.Groups["port"].Value)
+            .Where(static port => port.EndsWith(":8081", StringComparison.Ordinal)).ToList();
 
         await Assert.That(published.Count).IsEqualTo(4);
         await Assert.That(published.Where(static port => !port.StartsWith("127.0.0.1:", StringComparison.Ordinal))).IsEmpty();
@@ -73,7 +79,8 @@ public sealed partial class ComposeTests
     public async Task Settings_OfARotationAndTheWebhook_ReachTheService()
     {
         var compose = await ComposeAsync();
-        foreach (var setting in (string[])["Auth__PreviousSigningKey", "QueueToken__PreviousSigningKey", "Notifications__WebhookUrl", "Notifications__SigningKey"])
+        foreach (var setting in (string[])["Auth__PreviousSigningKey", "QueueToken__PreviousSigningKey", "Notifications__WebhookUrl",
+            "Notifications__SigningKey"])
         {
             await Assert.That(compose).Matches($@"(?m)^  {setting}: \$\{{[A-Z_]+:-\}}");
         }

@@ -18,13 +18,15 @@ public sealed partial class DashboardTests : SharedRigTests
         await Assert.That(dashboards.Select(static dashboard => dashboard.Value("uid")).Distinct().Count()).IsEqualTo(4);
         foreach (var dashboard in dashboards)
         {
-            await Assert.That(Items(dashboard.GetProperty("templating").GetProperty("list")).Select(static variable => variable.Value("type")))
+            await Assert.That(
+                Items(dashboard.GetProperty("templating").GetProperty("list")).Select(static variable => variable.Value("type")))
                 .IsEquivalentTo(["datasource"]);
             await Assert.That(Items(dashboard.GetProperty("panels")).Select(static panel => panel.Number("id"))).HasDistinctItems();
             foreach (var panel in Items(dashboard.GetProperty("panels")))
             {
                 await Assert.That(panel.GetProperty("datasource").Value("uid")).IsEqualTo("${datasource}").Because(panel.Value("title"));
-                await Assert.That(panel.GetProperty("fieldConfig").GetProperty("defaults").Value("unit")).IsNotEmpty().Because(panel.Value("title"));
+                await Assert.That(panel.GetProperty("fieldConfig").GetProperty("defaults").Value("unit"))
+                    .IsNotEmpty().Because(panel.Value("title"));
             }
         }
     }
@@ -56,7 +58,8 @@ public sealed partial class DashboardTests : SharedRigTests
         using var key = IssuerKey.Rsa("r1");
         using var issuer = new Issuer(key);
         var withIssuer = await rig.Fleet.AddAsync(
-            ("ASPNETCORE_ENVIRONMENT", "Development"), ("Auth__SigningKey", null), ("Auth__Authority", issuer.Address), ("Auth__Audience", "booking"));
+            ("ASPNETCORE_ENVIRONMENT", "Development"), ("Auth__SigningKey", null), ("Auth__Authority", issuer.Address),
+            ("Auth__Audience", "booking"));
         await using var prometheus = await PrometheusServers.StartAsync(
             [rig.Fleet.Members[0].Instance.Process.ManagementAddress, withIssuer.Instance.Process.ManagementAddress],
             Repository.PathOf("deploy/prometheus/alerts.yml"));
@@ -88,7 +91,8 @@ public sealed partial class DashboardTests : SharedRigTests
         }
 
         var scrape = (await AskAsync(api, "avg_over_time(scrape_duration_seconds[10m])")).Max();
-        TestContext.Current!.Output.WriteLine($"{queries.Length} queries have answers; a scrape takes {scrape * 1000:0.0} ms on average at most");
+        TestContext.Current!.Output.WriteLine(
+            $"{queries.Length} queries have answers; a scrape takes {scrape * 1000:0.0} ms on average at most");
     }
 
     [Test]
@@ -103,7 +107,8 @@ public sealed partial class DashboardTests : SharedRigTests
     private static async Task<List<JsonElement>> DashboardsAsync()
     {
         var dashboards = new List<JsonElement>();
-        foreach (var path in Directory.EnumerateFiles(Repository.PathOf("deploy/grafana/dashboards"), "*.json").Order(StringComparer.Ordinal))
+        foreach (var path in Directory.EnumerateFiles(
+            Repository.PathOf("deploy/grafana/dashboards"), "*.json").Order(StringComparer.Ordinal))
         {
             dashboards.Add(JsonElement.Parse(await File.ReadAllTextAsync(path)));
         }
@@ -131,7 +136,8 @@ public sealed partial class DashboardTests : SharedRigTests
     {
         var outer = Outer(expression);
         var start = 0;
-        foreach (var end in SetOperator().Matches(outer).Select(static found => (found.Index, Next: found.Index + found.Length)).Append((outer.Length, outer.Length)))
+        foreach (var end in SetOperator().Matches(outer).Select(
+            static found => (found.Index, Next: found.Index + found.Length)).Append((outer.Length, outer.Length)))
         {
             var comparison = Comparison().Match(outer, start, end.Item1 - start);
             yield return expression[start..(comparison.Success ? comparison.Index : end.Item1)].Trim();

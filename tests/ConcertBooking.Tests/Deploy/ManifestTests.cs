@@ -16,7 +16,8 @@ public sealed partial class ManifestTests : SharedRigTests
     public async Task Settings_EveryOne_IsReadByTheService()
     {
         var read = string.Concat(Repository.SourceFiles("src/ConcertBooking").Select(File.ReadAllText));
-        var known = SettingReads().Matches(read).Select(static match => match.Groups["key"].Value.Replace(":", "__", StringComparison.Ordinal)).ToHashSet();
+        var known = SettingReads().Matches(read)
+            .Select(static match => match.Groups["key"].Value.Replace(":", "__", StringComparison.Ordinal)).ToHashSet();
         var named = Directory.GetFiles(Repository.PathOf("deploy/k8s"), "*.yaml", SearchOption.AllDirectories)
             .SelectMany(static file => SettingNames(File.ReadAllText(file))).ToHashSet();
 
@@ -33,7 +34,8 @@ public sealed partial class ManifestTests : SharedRigTests
     {
         var manifest = await File.ReadAllTextAsync(Repository.PathOf($"{Base}/{role}.yaml"));
         var named = SettingNames(manifest).ToHashSet();
-        var settings = Rig.Settings.ToDictionary(static setting => setting.Key, setting => named.Contains(setting.Key) ? setting.Value : null);
+        var settings = Rig.Settings.ToDictionary(
+            static setting => setting.Key, setting => named.Contains(setting.Key) ? setting.Value : null);
         settings["Roles"] = Roles().Match(manifest).Groups["role"].Value;
 
         await using var instance = await Rig.StartAsync(settings);
@@ -56,7 +58,8 @@ public sealed partial class ManifestTests : SharedRigTests
         var manifest = await File.ReadAllTextAsync(Repository.PathOf($"{Base}/{component}.yaml"));
 
         foreach (var line in (string[])
-            ["runAsNonRoot: true", "readOnlyRootFilesystem: true", "allowPrivilegeEscalation: false", "drop: [ALL]", "type: RuntimeDefault", "automountServiceAccountToken: false"])
+            ["runAsNonRoot: true", "readOnlyRootFilesystem: true", "allowPrivilegeEscalation: false", "drop: [ALL]", "type: RuntimeDefault",
+                "automountServiceAccountToken: false"])
         {
             await Assert.That(manifest).Contains(line);
         }
@@ -92,7 +95,8 @@ public sealed partial class ManifestTests : SharedRigTests
     {
         var probe = Readiness().Match(await File.ReadAllTextAsync(Repository.PathOf($"{Base}/{component}.yaml")));
 
-        await Assert.That(Number(probe) * int.Parse(probe.Groups["failures"].Value, CultureInfo.InvariantCulture)).IsGreaterThanOrEqualTo(30);
+        await Assert.That(Number(probe) * int.Parse(probe.Groups["failures"].Value, CultureInfo.InvariantCulture))
+            .IsGreaterThanOrEqualTo(30);
         await Assert.That(Number(probe)).IsLessThanOrEqualTo(2); // one that comes is soon taken
     }
 
@@ -117,7 +121,9 @@ public sealed partial class ManifestTests : SharedRigTests
 
         await Assert.That(kinds).IsEquivalentTo(
             ["Namespace", "Job", "Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy", "Ingress"]);
-        await Assert.That(() => KubernetesYaml.LoadAllFromString("apiVersion: v1\nkind: Service\nspec: { port: 80 }", typeMap: null, strict: true)).ThrowsException();
+        await Assert.That(
+            () => KubernetesYaml.LoadAllFromString(
+                "apiVersion: v1\nkind: Service\nspec: { port: 80 }", typeMap: null, strict: true)).ThrowsException();
     }
 
     /// <summary>What a selector, a probe, a backend or a reference names is there.</summary>
@@ -144,13 +150,16 @@ public sealed partial class ManifestTests : SharedRigTests
                 await Assert.That(spread.LabelSelector.MatchLabels).IsEquivalentTo(pod.Metadata.Labels);
             }
 
-            await Assert.That(pod.Spec.TopologySpreadConstraints.Select(static one => one.TopologyKey)).IsEquivalentTo(["topology.kubernetes.io/zone", "kubernetes.io/hostname"]);
+            await Assert.That(pod.Spec.TopologySpreadConstraints.Select(static one => one.TopologyKey))
+                .IsEquivalentTo(["topology.kubernetes.io/zone", "kubernetes.io/hostname"]);
             foreach (var probe in (V1Probe[])[container.StartupProbe, container.LivenessProbe, container.ReadinessProbe])
             {
                 await Assert.That(container.Ports.Select(static port => port.Name)).Contains(probe.HttpGet.Port.Value);
             }
 
-            await Assert.That(items.OfType<V1PodDisruptionBudget>().Count(budget => pod.Metadata.Labels.SequenceEqual(budget.Spec.Selector.MatchLabels))).IsEqualTo(1);
+            await Assert.That(
+                items.OfType<V1PodDisruptionBudget>()
+                    .Count(budget => pod.Metadata.Labels.SequenceEqual(budget.Spec.Selector.MatchLabels))).IsEqualTo(1);
         }
         var scaled = items.OfType<V2HorizontalPodAutoscaler>().Single().Spec;
         await Assert.That(deployments.Select(static one => one.Metadata.Name)).Contains(scaled.ScaleTargetRef.Name);
@@ -158,9 +167,12 @@ public sealed partial class ManifestTests : SharedRigTests
         await Assert.That(scaled.Metrics.Select(static metric => metric.Type)).IsEquivalentTo(["Resource"]);
         var service = items.OfType<V1Service>().Single(static one => one.Metadata.Name == "concert-booking");
         var backend = items.OfType<V1Ingress>().Single().Spec.Rules.Single().Http.Paths.Single().Backend.Service;
-        await Assert.That((backend.Name, service.Spec.Ports.Any(port => port.Name == backend.Port.Name))).IsEqualTo((service.Metadata.Name, true));
-        await Assert.That(deployments.Single(one => one.Metadata.Name.EndsWith(service.Spec.Selector["app.kubernetes.io/component"], StringComparison.Ordinal))
-            .Spec.Template.Spec.Containers.Single().Ports.Select(static port => port.Name)).Contains(service.Spec.Ports.Single().TargetPort.Value);
+        await Assert.That((backend.Name, service.Spec.Ports.Any(port => port.Name == backend.Port.Name)))
+            .IsEqualTo((service.Metadata.Name, true));
+        await Assert.That(deployments.Single(
+            one => one.Metadata.Name.EndsWith(service.Spec.Selector["app.kubernetes.io/component"], StringComparison.Ordinal))
+            .Spec.Template.Spec.Containers.Single().Ports.Select(static port => port.Name))
+            .Contains(service.Spec.Ports.Single().TargetPort.Value);
     }
 
     /// <summary>A Job cannot be changed: one name for two images is an error at the second release.</summary>
@@ -182,7 +194,9 @@ public sealed partial class ManifestTests : SharedRigTests
 
             await Assert.That(image).Matches("^ghcr\\.io/[a-z0-9-]+/concert-booking:[^:@]+$");
             await Assert.That(job.Metadata.Name).IsEqualTo($"concert-booking-migrate-{image.Split(':')[1]}");
-            await Assert.That(items.OfType<V1Deployment>().Select(static one => one.Spec.Template.Spec.Containers.Single().Image).Distinct()).IsEquivalentTo([image]);
+            await Assert.That(
+                items.OfType<V1Deployment>().Select(static one => one.Spec.Template.Spec.Containers.Single().Image)
+                    .Distinct()).IsEquivalentTo([image]);
         }
     }
 
@@ -207,7 +221,8 @@ public sealed partial class ManifestTests : SharedRigTests
         }
     }
 
-    private static IEnumerable<string> Manifests() => Directory.GetFiles(Repository.PathOf("deploy/k8s"), "*.yaml", SearchOption.AllDirectories)
+    private static IEnumerable<string> Manifests() =>
+        Directory.GetFiles(Repository.PathOf("deploy/k8s"), "*.yaml", SearchOption.AllDirectories)
         .Where(static file => Path.GetFileName(file) != "kustomization.yaml");
 
     private static int Number(Match match) => int.Parse(match.Groups["seconds"].Value, CultureInfo.InvariantCulture);
@@ -231,7 +246,8 @@ public sealed partial class ManifestTests : SharedRigTests
     [GeneratedRegex(@"name: Drain__Seconds, value: ""(?<seconds>\d+)""")]
     private static partial Regex OwnDrains();
 
-    [GeneratedRegex(@"readinessProbe:\s+httpGet: .*\s+periodSeconds: (?<seconds>\d+)\s+timeoutSeconds: \d+\s+failureThreshold: (?<failures>\d+)")]
+    [GeneratedRegex(
+        @"readinessProbe:\s+httpGet: .*\s+periodSeconds: (?<seconds>\d+)\s+timeoutSeconds: \d+\s+failureThreshold: (?<failures>\d+)")]
     private static partial Regex Readiness();
 
     [GeneratedRegex(@"(?m)^ *- Drain__Seconds=(?<seconds>\d+)$")]
@@ -240,6 +256,7 @@ public sealed partial class ManifestTests : SharedRigTests
     [GeneratedRegex("httpGet: { path: (?<path>[^,]+), port: management }")]
     private static partial Regex Probes();
 
-    [GeneratedRegex("kind: Secret$|(Key|MySql|Redis|WebhookUrl)=|(SigningKey|ConnectionStrings__(MySql|Redis)), value:|stringData|Password=")]
+    [GeneratedRegex(
+        "kind: Secret$|(Key|MySql|Redis|WebhookUrl)=|(SigningKey|ConnectionStrings__(MySql|Redis)), value:|stringData|Password=")]
     private static partial Regex Secrets();
 }

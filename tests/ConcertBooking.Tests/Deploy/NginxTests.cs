@@ -24,7 +24,8 @@ public sealed class NginxTests : SharedRigTests
         await ExpectAsync(nginx, $"GET /livez HTTP/1.1\r\nHost: a\r\nX: {path}\r\n\r\n", 431, "headers_too_large");
         await ExpectAsync(nginx, $"GET /livez HTTP/1.1\r\nHost: a\r\n{header}{header}{header}\r\n", 431, "headers_too_large");
         await ExpectAsync(nginx, "TRACE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 405, "method_not_allowed");
-        await ExpectAsync(nginx, "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: zip\r\n\r\n", 501, "not_implemented");
+        await ExpectAsync(
+            nginx, "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: zip\r\n\r\n", 501, "not_implemented");
         (await nginx.Api.GetAsync("/.problem")).ExpectProblem(404, "not_found");
     }
 
@@ -40,7 +41,8 @@ public sealed class NginxTests : SharedRigTests
         (await nginx.Api.GetAsync("/v1/points")).ExpectProblem(401, "unauthorized");
         (await nginx.Api.GetAsync("/v1/concerts?limit=x")).ExpectProblem(400, "invalid_request");
         (await nginx.Api.SendAsync(HttpMethod.Put, "/v1/concerts", "{}")).ExpectProblem(405, "method_not_allowed");
-        await Assert.That((await nginx.Api.GetAsync("/v1/points", ("traceparent", $"00-{Trace}-0123456789abcdef-01"))).Value("traceId")).IsEqualTo(Trace);
+        await Assert.That((await nginx.Api.GetAsync("/v1/points", ("traceparent", $"00-{Trace}-0123456789abcdef-01"))).Value("traceId"))
+            .IsEqualTo(Trace);
         var visitor = Rig.NewVisitor();
         (await beforeIt.Api.SendAsync(HttpMethod.Post, "/v1/queue/tokens", "{}", ("Authorization", $"Bearer {visitor.AccessToken}")))
             .ExpectProblem(503, "queue_unavailable").ExpectRetryAfter();
@@ -53,9 +55,11 @@ public sealed class NginxTests : SharedRigTests
         await using var nginx = await Nginx.StartAsync(Nowhere(), Nowhere());
 
         foreach (var (method, path) in ((HttpMethod, string)[])[
-            (HttpMethod.Get, "/v1/concerts"), (HttpMethod.Post, "/v1/payments"), (HttpMethod.Post, "/v1/admin/concerts"), (HttpMethod.Get, "/v1/queue/tokens/current/events")])
+            (HttpMethod.Get, "/v1/concerts"), (HttpMethod.Post, "/v1/payments"), (HttpMethod.Post, "/v1/admin/concerts"),
+            (HttpMethod.Get, "/v1/queue/tokens/current/events")])
         {
-            var reply = (await nginx.Api.SendAsync(method, path, method == HttpMethod.Post ? "{}" : null)).ExpectProblem(502, "bad_gateway").ExpectRetryAfter();
+            var reply = (await nginx.Api.SendAsync(method, path, method == HttpMethod.Post ? "{}" : null))
+                .ExpectProblem(502, "bad_gateway").ExpectRetryAfter();
             await Eventually.TrueAsync(() => nginx.Failures.Contains(reply.Value("traceId"), StringComparison.Ordinal));
         }
     }

@@ -3,7 +3,10 @@ using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Deploy;
 
-/// <summary>The runbook's table "States and signals" as a whole; each row is held against a service by the test that makes its state.</summary>
+/// <summary>
+/// The runbook's table "States and signals" as a whole; each row is held against a service by the test that makes its
+/// state.
+/// </summary>
 public sealed partial class OutageTableTests
 {
     [Test]
@@ -15,7 +18,8 @@ public sealed partial class OutageTableTests
             .Select(static call => call.Groups["state"].Value).Distinct();
 
         await Assert.That(OutageTable.Rows.Select(static row => row.State)).IsEquivalentTo(made);
-        await Assert.That(OutageTable.Rows.Count).IsEqualTo(TableLine().Count(await File.ReadAllTextAsync(Repository.PathOf("deploy/runbook.md"))));
+        await Assert.That(OutageTable.Rows.Count)
+            .IsEqualTo(TableLine().Count(await File.ReadAllTextAsync(Repository.PathOf("deploy/runbook.md"))));
     }
 
     [Test]

@@ -60,7 +60,8 @@ public sealed partial class RunbookTests : SharedRigTests
         await onCall.SqlAsync(3, ("@id", held.Single(one => one.Thread == culprit.ServerThread).Thread));
 
         await Assert.That(metrics).Matches("""booking_payments_total\{[^}]*result="database_unavailable"[^}]*\} [1-9]""");
-        await Assert.That(metrics).Contains("booking_db_connections{").And.Matches("""booking_dependency_up\{[^}]*dependency="mysql"[^}]*\} 1""");
+        await Assert.That(metrics).Contains("booking_db_connections{").And.Matches(
+            """booking_dependency_up\{[^}]*dependency="mysql"[^}]*\} 1""");
         await Assert.That(held.Single(one => one.Thread == culprit.ServerThread).Waits).IsFalse();
         await waiting;
         foreach (var reply in await PayAllAsync())
@@ -77,7 +78,8 @@ public sealed partial class RunbookTests : SharedRigTests
     [Test]
     public async Task SeatsLockedInHeld_NoWorker_FoundAndEndedByHand()
     {
-        await using var fleet = await Fleet.StartAsync(Rig, 1, ("Roles", "api"), (KafkaServers.Setting, Rig.Settings[KafkaServers.Setting]));
+        await using var fleet = await Fleet.StartAsync(
+            Rig, 1, ("Roles", "api"), (KafkaServers.Setting, Rig.Settings[KafkaServers.Setting]));
         using var onCall = new OnCall("Seats locked in HELD", fleet, Rig.Settings);
         var show = await fleet.Catalogue.AddShowAsync();
         var visitor = await fleet.NewVisitorAsync(show);
@@ -94,7 +96,8 @@ public sealed partial class RunbookTests : SharedRigTests
         await OutageTable.ExpectAsync("No worker", fleet.Members[0].Instance);
         await Assert.That(found.Select(static row => (row[0], row[1]))).IsEquivalentTo([(overdue, "1")]);
         await Assert.That(await onCall.SqlAsync(2)).IsEmpty();
-        await Assert.That((await fleet.Database.StatusAsync(overdue), await fleet.Database.StatusAsync(good))).IsEqualTo(("EXPIRED", "HELD"));
+        await Assert.That((await fleet.Database.StatusAsync(overdue), await fleet.Database.StatusAsync(good)))
+            .IsEqualTo(("EXPIRED", "HELD"));
         await Assert.That(await fleet.Database.EventTypesAsync(overdue)).IsEquivalentTo(["reservation.held.v1"]);
         await (await fleet.NewVisitorAsync(show)).HeldAsync(show, seatNo: 1);
         await fleet.VerifyAsync();
@@ -183,7 +186,8 @@ public sealed partial class RunbookTests : SharedRigTests
         await rig.SellAsync(show, seats: 2, from: 2);
         await Eventually.GetAsync(
             async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json,
-            static events => events.GetProperty("outbox").Number("pending") == 0 && !events.IsNull("deadLetters") && events.Number("deadLetters") == 1);
+            static events => events.GetProperty("outbox")
+                .Number("pending") == 0 && !events.IsNull("deadLetters") && events.Number("deadLetters") == 1);
 
         var output = JsonElement.Parse(await onCall.ShellAsync(1));
         var dead = (await onCall.SqlAsync(2)).Single();
@@ -212,7 +216,8 @@ public sealed partial class RunbookTests : SharedRigTests
 
         var output = await onCall.ShellAsync(1);
 
-        foreach (var metric in (string[])["dotnet_process_memory_working_set_bytes", "booking_memory_limit_bytes", "kestrel_active_connections"])
+        foreach (var metric in (string[])["dotnet_process_memory_working_set_bytes", "booking_memory_limit_bytes",
+            "kestrel_active_connections"])
         {
             await Assert.That(output).Matches($@"(?m)^{metric}\S* [1-9]");
         }
@@ -267,7 +272,8 @@ public sealed partial class RunbookTests : SharedRigTests
 
         await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), static ready => ready.Status == 200);
         var applied = await onCall.SqlAsync(2);
-        await Assert.That(applied.Count).IsEqualTo(Directory.GetFiles(Repository.PathOf("src/ConcertBooking/MySql/Migrations"), "*.sql").Length);
+        await Assert.That(applied.Count)
+            .IsEqualTo(Directory.GetFiles(Repository.PathOf("src/ConcertBooking/MySql/Migrations"), "*.sql").Length);
         // What a newer build's migration leaves; the older build, which is this one, takes no offence.
         await database.ExecuteAsync("INSERT INTO schema_migration (number, name, checksum) VALUES (999, '999_newer.sql', REPEAT('0', 64))");
         await Assert.That(await onCall.ShellAsync(1, DocumentedGrants.Migrate)).Contains("nothing to do");
@@ -366,7 +372,8 @@ public sealed partial class RunbookTests : SharedRigTests
     {
         string[] fault = ["Symptom", "Is it this?", "Stop the harm", "Mend", "Check", "Tell"];
         string[] work = ["Before", "Do", "Check", "Back out", "Tell"];
-        foreach (var (heading, labels) in Runbook.Sections.Where(static section => section.Heading is not ("Where things are" or "States and signals")))
+        foreach (var (heading, labels) in Runbook.Sections.Where(
+            static section => section.Heading is not ("Where things are" or "States and signals")))
         {
             await Assert.That(string.Join(", ", labels)).IsEqualTo(string.Join(", ", labels[0] == work[0] ? work : fault)).Because(heading);
         }
@@ -401,14 +408,17 @@ public sealed partial class RunbookTests : SharedRigTests
         var names = AlertNames().Matches(alerts).Select(static alert => alert.Groups["name"].Value).ToList();
         var matched = MatchedNames().Matches(manager).SelectMany(static match => match.Groups["names"].Value.Split('|')).ToList();
 
-        await Assert.That(Severities().Matches(alerts).Select(static alert => alert.Groups["severity"].Value).Distinct()).IsEquivalentTo(["P0", "P1", "P2"]);
+        await Assert.That(Severities().Matches(alerts).Select(static alert => alert.Groups["severity"].Value).Distinct())
+            .IsEquivalentTo(["P0", "P1", "P2"]);
         await Assert.That(manager).Contains("""['severity = "P0"']""").And.Contains("""['severity = "P1"']""");
         await Assert.That(matched).Contains("DatabaseGone").And.Contains("ServerErrors");
         await Assert.That(matched.Where(one => !names.Any(name => Regex.IsMatch(name, $"^{one}$")))).IsEmpty();
-        await Assert.That(await File.ReadAllTextAsync(Repository.PathOf("deploy/prometheus/prometheus.yml"))).Contains("targets: [alertmanager:9093]");
+        await Assert.That(await File.ReadAllTextAsync(Repository.PathOf("deploy/prometheus/prometheus.yml")))
+            .Contains("targets: [alertmanager:9093]");
     }
 
-    private Dictionary<string, string?> SettingsOf(EventRig rig) => new(Rig.Settings) { [RedisServers.Setting] = rig.Redis.ConnectionString };
+    private Dictionary<string, string?> SettingsOf(EventRig rig) =>
+        new(Rig.Settings) { [RedisServers.Setting] = rig.Redis.ConnectionString };
 
     private static string Name(RunbookBlock block) => $"{block.Section}, {block.Language} block {block.Number}";
 
@@ -423,9 +433,7 @@ public sealed partial class RunbookTests : SharedRigTests
     private static PublishedEvent PaymentOf(long scheduleId, Show show) => new(
         "concert-booking.payments",
         Guid.NewGuid().ToString(),
-        $$"""
-        {"paymentId":"{{Guid.NewGuid()}}","reservationId":"{{Guid.NewGuid()}}","userId":1,"concertId":{{show.ConcertId}},"scheduleId":{{scheduleId}},"seatNo":1,"amount":1,"paidAt":"{{DateTime.UtcNow:yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'}}"}
-        """,
+        PaymentEvents.Payload(show.ConcertId, scheduleId),
         new Dictionary<string, string>
         {
             ["ce_id"] = Guid.NewGuid().ToString(),

@@ -13,7 +13,9 @@ public sealed partial class WorkflowTests
         var uses = new List<string>();
         foreach (var file in Directory.GetFiles(Repository.PathOf(".github/workflows"), "*.yml"))
         {
-            uses.AddRange(Uses().Matches(await File.ReadAllTextAsync(file)).Select(static use => use.Groups["action"].Value.Trim()).Where(static action => !action.StartsWith("./", StringComparison.Ordinal)));
+            uses.AddRange(
+                Uses().Matches(await File.ReadAllTextAsync(file)).Select(static use => use.Groups["action"].Value.Trim())
+                    .Where(static action => !action.StartsWith("./", StringComparison.Ordinal)));
         }
 
         await Assert.That(uses.Count).IsGreaterThanOrEqualTo(8);

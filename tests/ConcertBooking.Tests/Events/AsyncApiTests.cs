@@ -26,7 +26,8 @@ public sealed class AsyncApiTests : SharedRigTests
 
         var sent = await Eventually.GetAsync(
             async () => (await KafkaTopics.ReadAllAsync(
-                Rig.Servers.Kafka.ConnectionString, "concert-booking.payments", "concert-booking.reservations")).Where(published => keys.Contains(published.Key)).ToList(),
+                Rig.Servers.Kafka.ConnectionString, "concert-booking.payments",
+                "concert-booking.reservations")).Where(published => keys.Contains(published.Key)).ToList(),
             found => found.Count >= 6);
 
         await Assert.That(sent.Select(published => (published.Topic, published.Type)).Distinct()).IsEquivalentTo(described.Keys);
@@ -78,7 +79,8 @@ public sealed class AsyncApiTests : SharedRigTests
 
         foreach (var member in value.EnumerateObject())
         {
-            await Assert.That(properties.TryGetProperty(member.Name, out var described)).IsTrue().Because($"{member.Name} of {value} is described");
+            await Assert.That(properties.TryGetProperty(member.Name, out var described))
+                .IsTrue().Because($"{member.Name} of {value} is described");
             await Assert.That(Fits(described, member.Value)).IsTrue().Because($"{member} is {described}");
         }
     }

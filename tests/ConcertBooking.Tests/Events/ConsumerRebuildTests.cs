@@ -71,7 +71,8 @@ public sealed class ConsumerRebuildTests : SharedRigTests
             while (!answers.IsCompleted)
             {
                 var request = await KafkaFrames.ReadAsync(client, stop);
-                if (BinaryPrimitives.ReadInt16BigEndian(request) == JoinGroup && request.AsSpan().IndexOf(Encoding.ASCII.GetBytes(group)) >= 0
+                if (BinaryPrimitives.ReadInt16BigEndian(request) == JoinGroup
+                    && request.AsSpan().IndexOf(Encoding.ASCII.GetBytes(group)) >= 0
                     && Interlocked.CompareExchange(ref _swallowed, 1, 0) == 0)
                 {
                     continue;

@@ -31,8 +31,11 @@ public sealed class ConsumerTests : SharedRigTests
 
         await Assert.That(await rig.RankedAsync(show)).IsEqualTo(3);
         await Assert.That(rig.Webhook.Received.Count).IsEqualTo(4);
-        await Assert.That(await rig.Database.ScalarAsync<long>("SELECT amount FROM sales_daily WHERE concert_id = @id", ("@id", show.ConcertId))).IsEqualTo(2100);
-        var soldOut = (await rig.Fleet[0].GetAsync("/v1/rankings/sold-out")).Expect(200).Json.GetProperty("items").EnumerateArray().Single();
+        await Assert.That(
+            await rig.Database.ScalarAsync<long>(
+                "SELECT amount FROM sales_daily WHERE concert_id = @id", ("@id", show.ConcertId))).IsEqualTo(2100);
+        var soldOut = (await rig.Fleet[0].GetAsync("/v1/rankings/sold-out"))
+            .Expect(200).Json.GetProperty("items").EnumerateArray().Single();
         soldOut.ExpectMembers("scheduleId", "concertId", "title", "soldOutSeconds");
         await Assert.That(soldOut.Number("scheduleId")).IsEqualTo(show.ScheduleId);
         await Assert.That(soldOut.Number("soldOutSeconds")).IsBetween(0, 60);
@@ -47,7 +50,8 @@ public sealed class ConsumerTests : SharedRigTests
     private static async Task ExpectSignedNowAsync(Notification notification, string key)
     {
         var timestamp = notification.Headers["X-Signature-Timestamp"];
-        var age = TimeProvider.System.GetUtcNow() - DateTimeOffset.FromUnixTimeSeconds(long.Parse(timestamp, System.Globalization.CultureInfo.InvariantCulture));
+        var age = TimeProvider.System.GetUtcNow() - DateTimeOffset.FromUnixTimeSeconds(
+            long.Parse(timestamp, System.Globalization.CultureInfo.InvariantCulture));
         var signature = HMACSHA256.HashData(Encoding.UTF8.GetBytes(key), Encoding.UTF8.GetBytes($"{timestamp}.{notification.Body}"));
 
         await Assert.That(age.Duration()).IsLessThan(TimeSpan.FromMinutes(5));
@@ -59,14 +63,18 @@ public sealed class ConsumerTests : SharedRigTests
     {
         await using var rig = await EventRig.StartAsync(Rig);
         var show = await rig.Fleet.Catalogue.AddShowAsync();
-        var poison = new PublishedEvent(Payments, Guid.NewGuid().ToString(), Payment(scheduleId: 4711, show.ConcertId), new Dictionary<string, string>
+        var poison = new PublishedEvent(Payments, Guid.NewGuid().ToString(), PaymentEvents.Payload(show.ConcertId, 4711),
+            new Dictionary<string, string>
         {
             ["ce_id"] = Guid.NewGuid().ToString(),
             ["ce_type"] = "payment.completed.v1",
             ["ce_specversion"] = "1.0",
             ["extra"] = "kept",
         });
-        var garbage = poison with { Value = "no json", Headers = new Dictionary<string, string>(poison.Headers) { ["ce_id"] = Guid.NewGuid().ToString() } };
+        var garbage = poison with
+        {
+            Value = "no json", Headers = new Dictionary<string, string>(poison.Headers) { ["ce_id"] = Guid.NewGuid().ToString() },
+        };
 
         await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, poison);
         await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, garbage);
@@ -90,7 +98,8 @@ public sealed class ConsumerTests : SharedRigTests
 
         // What the ranking missed is there now; put back, the event counts once.
         await rig.Database.ExecuteAsync(
-            "INSERT INTO concert_schedule (schedule_id, concert_id, starts_at, price, seat_count) VALUES (4711, @id, '2030-01-01', 1, 1)", ("@id", show.ConcertId));
+            "INSERT INTO concert_schedule (schedule_id, concert_id, starts_at, price, seat_count) VALUES (4711, @id, '2030-01-01', 1, 1)",
+            ("@id", show.ConcertId));
         var replayed = (await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).Expect(202).Json;
         await Assert.That(replayed.Number("deadLetters")).IsEqualTo(4);
         await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 3);
@@ -121,7 +130,8 @@ public sealed class ConsumerTests : SharedRigTests
         await ExpectSalesAsync(rig, 6);
         // Its tries are used up, and it says so.
         await Eventually.TrueAsync(
-            () => rig.Fleet.Members[0].Instance.Process.Output.Any(line => line.Contains("notifications waits with", StringComparison.Ordinal)));
+            () => rig.Fleet.Members[0].Instance.Process.Output.Any(
+                line => line.Contains("notifications waits with", StringComparison.Ordinal)));
         rig.Webhook.Answer = static _ => 500;
         rig.Webhook.Start();
         await Eventually.TrueAsync(() => rig.Webhook.Received.Count > 8);
@@ -165,7 +175,9 @@ public sealed class ConsumerTests : SharedRigTests
         await Eventually.TrueAsync(
             async () => (await rig.Fleet[0].GetAsync("/readyz")).Json.GetProperty("checks").Value("redis") == "up");
         await Eventually.TrueAsync(async () => await rig.RankedAsync(show) == 2 && await rig.RankedAsync(other) == 3);
-        await Eventually.TrueAsync(async () => (await rig.Fleet.NewVisitor().EnterAsync(other.Queue)) is { Status: 201 } entered && entered.Value("status") == "ACTIVE");
+        await Eventually.TrueAsync(
+            async () => (
+                await rig.Fleet.NewVisitor().EnterAsync(other.Queue)) is { Status: 201 } entered && entered.Value("status") == "ACTIVE");
         await rig.SellAsync(other, seats: 1, from: 4);
 
         await Eventually.GetAsync(() => rig.RankedAsync(other), ranked => ranked == 4);
@@ -197,7 +209,9 @@ public sealed class ConsumerTests : SharedRigTests
         await Assert.That(verified.ExitCode).IsEqualTo(0);
         var replayed = (await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).Expect(202).Json;
         await Assert.That(replayed.Number("outbox")).IsEqualTo(1);
-        await Assert.That((await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).Expect(202).Json.Number("outbox")).IsEqualTo(0);
+        await Assert.That(
+            (await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}"""))
+                .Expect(202).Json.Number("outbox")).IsEqualTo(0);
         (await rig.Fleet.Admin.PostAsync("/v1/admin/events/replay", """{"state":"all"}""")).ExpectProblem(400, "invalid_request");
         (await rig.Fleet.NewVisitor().PostAsync("/v1/admin/events/replay", """{"state":"dead"}""")).ExpectProblem(403, "forbidden");
 
@@ -213,15 +227,4 @@ public sealed class ConsumerTests : SharedRigTests
     }
 
     private static Task<long> ExpectSalesAsync(EventRig rig, int seats) => Eventually.GetAsync(rig.SeatsSoldAsync, sold => sold == seats);
-
-    private static string Payment(long scheduleId, long concertId) =>
-        $$"""
-        {"paymentId":"{{Guid.NewGuid()}}","reservationId":"{{Guid.NewGuid()}}","userId":1,"concertId":{{concertId}},"scheduleId":{{scheduleId}},"seatNo":1,"amount":1,"paidAt":"{{DateTime.UtcNow:yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'}}"}
-        """.Trim();
-}
-
-/// <summary>Each starts a Kafka and a Redis of its own.</summary>
-public sealed class TwoAtOnce : TUnit.Core.Interfaces.IParallelLimit
-{
-    public int Limit => 2;
 }

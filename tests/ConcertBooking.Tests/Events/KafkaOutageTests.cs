@@ -136,7 +136,8 @@ public sealed class KafkaOutageTests : SharedRigTests
         await OutboxRows.ExpectInOrderAsync(kafka.ConnectionString, Reservations, waiting.Count + (3 * flowing.Count));
     }
 
-    private static async Task<string> HoldAsync(Fleet fleet, Show show, long seatNo) => await (await fleet.NewVisitorAsync(show)).HeldAsync(show, seatNo);
+    private static async Task<string> HoldAsync(Fleet fleet, Show show, long seatNo) =>
+        await (await fleet.NewVisitorAsync(show)).HeldAsync(show, seatNo);
 
     private static Task<Reply> ExpectKafkaAsync(Fleet fleet, string state) => Eventually.GetAsync(
         () => fleet.Members[^1].Api.GetAsync("/readyz"),

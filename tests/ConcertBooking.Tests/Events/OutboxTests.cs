@@ -31,7 +31,8 @@ public sealed class OutboxTests : SharedRigTests
         await Assert.That(payment.Value("paymentId")).IsEqualTo(paid.Value("paymentId"));
         await Assert.That(payment.Number("amount")).IsEqualTo(show.Price);
         await Assert.That(payment.Moment("paidAt")).IsEqualTo(paid.Json.Moment("paidAt"));
-        await Assert.That(await alone.Database.EventTypesAsync(reservationId)).IsEquivalentTo(["reservation.held.v1", "payment.completed.v1"]);
+        await Assert.That(await alone.Database.EventTypesAsync(reservationId))
+            .IsEquivalentTo(["reservation.held.v1", "payment.completed.v1"]);
     }
 
     [Test]
@@ -47,7 +48,8 @@ public sealed class OutboxTests : SharedRigTests
 
         var released = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.released.v1");
         await ExpectOfAsync(released, reservationId, visitor, show, seatNo: 1);
-        await Assert.That(await alone.Database.EventTypesAsync(reservationId)).IsEquivalentTo(["reservation.held.v1", "reservation.released.v1"]);
+        await Assert.That(await alone.Database.EventTypesAsync(reservationId))
+            .IsEquivalentTo(["reservation.held.v1", "reservation.released.v1"]);
     }
 
     [Test]
@@ -65,7 +67,8 @@ public sealed class OutboxTests : SharedRigTests
 
         var expired = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.expired.v1");
         await ExpectOfAsync(expired, reservationId, visitor, show, seatNo: 1);
-        await Assert.That(await alone.Database.EventTypesAsync(reservationId)).IsEquivalentTo(["reservation.held.v1", "reservation.expired.v1"]);
+        await Assert.That(await alone.Database.EventTypesAsync(reservationId))
+            .IsEquivalentTo(["reservation.held.v1", "reservation.expired.v1"]);
     }
 
     [Test]

@@ -16,13 +16,15 @@ public sealed class PoisonMessageTests : SharedRigTests
         // As large as Kafka takes it; with the headers of a dead letter it is too large.
         var large = Unreadable(new string('x', 999_750));
 
-        await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, [.. Enumerable.Range(0, Garbage).Select(number => Unreadable($"garbage {number}")), large]);
+        await KafkaTopics.SendAsync(
+            rig.Kafka.ConnectionString, [.. Enumerable.Range(0, Garbage).Select(number => Unreadable($"garbage {number}")), large]);
         await rig.SellAsync(show, seats: 2);
         await rig.ExpectEffectsOnceAsync(show, 2);
         await OutageTable.ExpectAsync("Unreadable messages", rig.Fleet.Members[0].Instance);
 
         await Eventually.GetAsync(
-            async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json.Number("deadLetters"), static dead => dead == 3 * (Garbage + 1));
+            async () => (await rig.Fleet.Admin.GetAsync("/v1/admin/events")).Expect(200).Json.Number("deadLetters"),
+            static dead => dead == 3 * (Garbage + 1));
         await rig.ExpectNoLagAsync();
         var letters = (await rig.PublishedAsync($"{Payments}.dlq")).Where(letter => letter.Id == large.Id).ToList();
         await Assert.That(letters.Select(letter => letter.Headers["x-consumer-group"]).Order())
@@ -42,7 +44,8 @@ public sealed class PoisonMessageTests : SharedRigTests
         await rig.Webhook.StopAsync();
         await rig.SellAsync(show, seats: 2, from: 2);
         await OutageTable.ExpectAsync("Consumer group behind", rig.Fleet.Members[0].Instance);
-        await Assert.That(await onCall.ShellAsync(1)).Matches(@"booking_consumer_lag\{\S*group=""concert-booking.notifications""\S* [12]\n");
+        await Assert.That(await onCall.ShellAsync(1))
+            .Matches(@"booking_consumer_lag\{\S*group=""concert-booking.notifications""\S* [12]\n");
         rig.Webhook.Start();
 
         await rig.ExpectEffectsOnceAsync(show, 3);
@@ -71,6 +74,6 @@ public sealed class PoisonMessageTests : SharedRigTests
         ["ce_type"] = "payment.completed.v1",
     });
 
-    private static PublishedEvent Payment(Show show, int seatNo) => Unreadable(
-        $$"""{"paymentId":"{{Guid.NewGuid()}}","reservationId":"{{Guid.NewGuid()}}","userId":1,"concertId":{{show.ConcertId}},"scheduleId":{{show.ScheduleId}},"seatNo":{{seatNo}},"amount":1,"paidAt":"{{DateTime.UtcNow:O}}"}""");
+    private static PublishedEvent Payment(Show show, int seatNo) =>
+        Unreadable(PaymentEvents.Payload(show.ConcertId, show.ScheduleId, seatNo));
 }

@@ -15,9 +15,9 @@ public sealed class PublishTests : SharedRigTests
         var paymentId = (await visitor.PayAsync(reservationId)).Expect(201).Value("paymentId");
 
         await Eventually.TrueAsync(async () => (await Rig.Database.EventTypesAsync(reservationId)).Count == 0);
-        var published = await KafkaTopics.ReadAllAsync(
+        var all = await KafkaTopics.ReadAllAsync(
             Rig.Servers.Kafka.ConnectionString, "concert-booking.reservations", "concert-booking.payments");
-        var events = published.Where(published => published.Key == reservationId).ToList();
+        var events = all.Where(published => published.Key == reservationId).ToList();
 
         await Assert.That(events.Count).IsEqualTo(2);
         var held = events.Single(published => published.Type == "reservation.held.v1");

@@ -31,7 +31,8 @@ public sealed class ReplayTests : SharedRigTests
 
         string[] groups = ["concert-booking.notifications", "concert-booking.ranking", "concert-booking.sales"];
         var back = (await rig.PublishedAsync(Payments)).Where(published => published.Headers.ContainsKey("x-replay-group")).ToList();
-        await Assert.That(back.CountBy(published => published.Headers["x-replay-group"]).Select(group => (group.Key, group.Value))).IsEquivalentTo(groups.Select(group => (group, 2)));
+        await Assert.That(back.CountBy(published => published.Headers["x-replay-group"]).Select(group => (group.Key, group.Value)))
+            .IsEquivalentTo(groups.Select(group => (group, 2)));
         foreach (var published in back)
         {
             await Assert.That(published.Headers.Keys).IsEquivalentTo([.. garbage.Headers.Keys, "x-replay-group"]);
@@ -59,7 +60,8 @@ public sealed class ReplayTests : SharedRigTests
         await rig.Database.ExecuteAsync("DELETE FROM consumed_event");
         var old = letter with
         {
-            Value = letter.Value.Replace($"\"paidAt\":\"{DateTime.UtcNow.Year}", $"\"paidAt\":\"{DateTime.UtcNow.Year - 1}", StringComparison.Ordinal),
+            Value = letter.Value.Replace(
+                $"\"paidAt\":\"{DateTime.UtcNow.Year}", $"\"paidAt\":\"{DateTime.UtcNow.Year - 1}", StringComparison.Ordinal),
             Headers = letter.Headers.Where(header => header.Key != "x-consumer-group").ToDictionary(),
         };
         ((Dictionary<string, string>)old.Headers)["ce_id"] = Guid.NewGuid().ToString();
@@ -72,8 +74,10 @@ public sealed class ReplayTests : SharedRigTests
         await rig.ExpectNoLagAsync();
         await Assert.That(await rig.SeatsSoldAsync()).IsEqualTo(3);
         await Assert.That(rig.Webhook.Taken.Select(taken => taken.EventId).Distinct().Count()).IsEqualTo(3);
-        var again = (await rig.PublishedAsync(Dead)).Where(published => published.Value == old.Value && published.Headers.ContainsKey("x-consumer-group")).ToList();
-        await Assert.That(again.Select(published => published.Headers["x-consumer-group"]).Order()).IsEquivalentTo(["concert-booking.notifications", "concert-booking.sales"]);
+        var again = (await rig.PublishedAsync(Dead))
+            .Where(published => published.Value == old.Value && published.Headers.ContainsKey("x-consumer-group")).ToList();
+        await Assert.That(again.Select(published => published.Headers["x-consumer-group"]).Order())
+            .IsEquivalentTo(["concert-booking.notifications", "concert-booking.sales"]);
         foreach (var published in again)
         {
             await Assert.That(published.Headers["x-exception"]).Contains("older than the memory");

@@ -30,7 +30,9 @@ public sealed class DemotedPrimary : FaultTests
         await using var demoted = await ReadOnlyServer.DemoteAsync(fleet.Database);
 
         await Eventually.GetAsync(() => user.ChargeAsync(7), reply => reply.Status == 201, Whole);
-        await Assert.That(await promoted.ScalarAsync<long>("SELECT balance FROM user_point_balance WHERE user_id = @user", ("@user", user.UserId))).IsEqualTo(7);
+        await Assert.That(
+            await promoted.ScalarAsync<long>(
+                "SELECT balance FROM user_point_balance WHERE user_id = @user", ("@user", user.UserId))).IsEqualTo(7);
         foreach (var reply in await Rush.AllAtOnceAsync(20, _ => fleet.NewVisitor().ChargeAsync(1)))
         {
             reply.Expect(201);

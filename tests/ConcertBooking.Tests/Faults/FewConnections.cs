@@ -20,7 +20,8 @@ public sealed class FewConnections : FaultTests
         await fleet.AddAsync((MySqlServers.Setting, service.ConnectionString), ("Database__MaxPoolSize", $"{Pool}"));
         await Eventually.TrueAsync(
             () => fleet.Members[0].Instance.Process.Output.Any(static line =>
-                line.Contains("Database__MaxPoolSize", StringComparison.Ordinal) && line.Contains("max_connections", StringComparison.Ordinal)));
+                line.Contains(
+                    "Database__MaxPoolSize", StringComparison.Ordinal) && line.Contains("max_connections", StringComparison.Ordinal)));
 
         var calls = Rush.AllAtOnceAsync(Pool, _ => fleet.NewVisitor().ChargeAsync(1));
         var logins = 0;
@@ -44,7 +45,9 @@ public sealed class FewConnections : FaultTests
         await using var fleet = await Fleet.StartAsync(Rig, 0);
         var service = await DocumentedGrants.GrantAsync(fleet.Database, DocumentedGrants.Service);
         await using var limit = await ConnectionLimit.SetAsync(fleet.Database, Allowed);
-        await fleet.AddAsync((MySqlServers.Setting, service.ConnectionString), ("Database__MaxPoolSize", $"{Allowed}"), (KafkaServers.Setting, Rig.Servers.Kafka.ConnectionString));
+        await fleet.AddAsync(
+            (MySqlServers.Setting, service.ConnectionString), ("Database__MaxPoolSize", $"{Allowed}"),
+            (KafkaServers.Setting, Rig.Servers.Kafka.ConnectionString));
         var others = new Stack<MySqlConnection>();
         try
         {

@@ -60,7 +60,8 @@ public sealed class FullDisk : FaultTests
 
         await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200, Whole);
         await Eventually.GetAsync(() => user.ChargeAsync(5), reply => reply.Status == 201, Whole);
-        await Assert.That(instance.Process.Output.Any(static line => line.Contains("Unhandled exception", StringComparison.Ordinal))).IsFalse();
+        await Assert.That(instance.Process.Output.Any(static line => line.Contains("Unhandled exception", StringComparison.Ordinal)))
+            .IsFalse();
         await Assert.That((await Rig.RunAsync(["verify"], settings)).ExitCode).IsEqualTo(0);
     }
 
@@ -81,7 +82,8 @@ public sealed class FullDisk : FaultTests
         return transaction;
     }
 
-    private static Task UntilFullAsync(MySqlTransaction transaction, string sql) => UntilFullAsync(transaction.Connection!, transaction, sql);
+    private static Task UntilFullAsync(MySqlTransaction transaction, string sql) =>
+        UntilFullAsync(transaction.Connection!, transaction, sql);
 
     private static async Task UntilFullAsync(MySqlConnection connection, MySqlTransaction? transaction, string sql)
     {

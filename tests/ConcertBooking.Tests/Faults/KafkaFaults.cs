@@ -29,7 +29,8 @@ public sealed class KafkaFaults : FaultTests
         await SellForAsync(TimeSpan.FromSeconds(60));
         var memoryAfter = Memory();
         // In a minute and some seconds; once a minute at most, and the instance began without.
-        var logged = rig.Fleet.Members[0].Instance.Process.Output.Where(static line => line.Contains("Kafka answers", StringComparison.Ordinal)
+        var logged = rig.Fleet.Members[0].Instance.Process.Output.Where(static line => line.Contains(
+            "Kafka answers", StringComparison.Ordinal)
             || line.Contains("Kafka is down", StringComparison.Ordinal)).ToList();
         await Assert.That(logged.Count).IsLessThanOrEqualTo(2).Because(string.Join('\n', logged));
         await rig.Kafka.StartAsync();
@@ -77,7 +78,8 @@ public sealed class KafkaFaults : FaultTests
             command.CommandText = "SELECT payment_id FROM payment ORDER BY created_at FOR UPDATE";
             await command.ExecuteScalarAsync();
             await rig.Kafka.StartAsync();
-            await Eventually.TrueAsync(async () => (await rig.PublishedAsync(Payments)).Any(published => published.Key == reservationId), Promised);
+            await Eventually.TrueAsync(
+                async () => (await rig.PublishedAsync(Payments)).Any(published => published.Key == reservationId), Promised);
             await rig.Database.ExpectWaitingAsync();
             await rig.Fleet.Members[0].KillAsync();
             // Its last statements are at MySQL already, and would go on once the lock is free.

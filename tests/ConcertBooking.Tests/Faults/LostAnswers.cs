@@ -173,7 +173,8 @@ public sealed class LostAnswers : FaultTests
         var adding = admin.PostAsync("/v1/admin/concerts", """{"title":"Once"}""");
         await Eventually.TrueAsync(
             async () => await fleet.Database.ScalarAsync<long>(
-                "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table%' AND info LIKE 'INSERT INTO concert%'") == 1);
+                "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table%' AND info LIKE 'INSERT "
+                    + "INTO concert%'") == 1);
         var reply = await WhileLosingAsync(proxy, async () =>
         {
             command.CommandText = "UNLOCK TABLES";

@@ -106,7 +106,8 @@ public sealed class QueueFaults : SharedRigTests
 
         await redis.FlushAsync();
 
-        await Assert.That((await admitted.EnterAsync(show.Queue)).Expect(201).Value("status")).IsEqualTo("WAITING").Because("nothing shows that this user was admitted");
+        await Assert.That((await admitted.EnterAsync(show.Queue)).Expect(201).Value("status"))
+            .IsEqualTo("WAITING").Because("nothing shows that this user was admitted");
         (await AskAsync(line[1])).Expect(200);
         (await line[0].EnterAsync(show.Queue)).Expect(201);
         (admitted.QueueToken, line[0].QueueToken) = (pass, first);
@@ -136,7 +137,8 @@ public sealed class QueueFaults : SharedRigTests
         var admitted = await EnterAsync(fleet, show, Places);
         var line = await EnterAsync(fleet, show, 3);
         await Eventually.TrueAsync(
-            async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM queue WHERE queue_name = @queue AND entered_at IS NOT NULL", ("@queue", show.Queue)) == 1);
+            async () => await fleet.Database.ScalarAsync<long>(
+                "SELECT COUNT(*) FROM queue WHERE queue_name = @queue AND entered_at IS NOT NULL", ("@queue", show.Queue)) == 1);
 
         await fleet.Members[0].KillAsync();
         await redis.Server.KillAsync();

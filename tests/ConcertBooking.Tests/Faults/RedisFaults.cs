@@ -54,7 +54,8 @@ public sealed class RedisFaults : FaultTests
         await Assert.That(flushes).IsGreaterThan(1);
         await Assert.That(sold).IsEqualTo(Seats);
         await Assert.That(await Rig.Database.ScalarAsync<long>(
-            "SELECT COUNT(*) FROM reservation WHERE schedule_id = @schedule AND status = 'CONFIRMED'", ("@schedule", show.ScheduleId))).IsEqualTo(Seats);
+            "SELECT COUNT(*) FROM reservation WHERE schedule_id = @schedule AND status = 'CONFIRMED'",
+            ("@schedule", show.ScheduleId))).IsEqualTo(Seats);
         await Rig.VerifyAsync();
     }
 

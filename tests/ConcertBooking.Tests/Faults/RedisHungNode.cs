@@ -96,7 +96,8 @@ public sealed class RedisHungNode : FaultTests
         await Assert.That(verified.Output + verified.Error).Contains("FAIL  queues").And.Contains("ok    no queue is over its maxActive");
     }
 
-    /// <returns>A primary, six queues that live on it and three or more that do not; each admits one at a time, but the third of these everybody.</returns>
+    /// <returns>A primary, six queues that live on it and three or more that do not; each admits one at a time, but
+    /// the third of these everybody.</returns>
     private static async Task<(Server Node, List<Show> Hung, List<Show> Healthy)> QueuesAsync(Fleet fleet, RedisFleet redis)
     {
         Server? node = null;

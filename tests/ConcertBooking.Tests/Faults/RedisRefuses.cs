@@ -30,9 +30,12 @@ public sealed class RedisRefuses : FaultTests
         proxy.ServerPort = promoted;
 
         await ExpectBackAsync(fleet, show);
-        await Eventually.TrueAsync(async () => !(await redis.AskAsync(old, ["client", "list"])).Contains("name=concert-booking", StringComparison.Ordinal), Promised);
         await Eventually.TrueAsync(
-            async () => (await redis.AskAsync(promoted, ["pubsub", "numsub", "concert-booking:admitted"])).Contains("admitted\n1", StringComparison.Ordinal), Promised);
+            async () => !(await redis.AskAsync(old, ["client", "list"])).Contains("name=concert-booking", StringComparison.Ordinal),
+            Promised);
+        await Eventually.TrueAsync(
+            async () => (await redis.AskAsync(promoted, ["pubsub", "numsub", "concert-booking:admitted"]))
+                .Contains("admitted\n1", StringComparison.Ordinal), Promised);
         await stop.CancelAsync();
         await Task.WhenAll(load);
         (await active.LeaveAsync()).Expect(204);
@@ -77,7 +80,8 @@ public sealed class RedisRefuses : FaultTests
         }
         var states = new (Func<Task> Begin, Func<Task> Seen, Func<Task> End)[]
         {
-            (() => SetAsync(redis, "min-replicas-to-write", "3"), () => CannotWrite("NOREPLICAS"), () => SetAsync(redis, "min-replicas-to-write", "0")),
+            (() => SetAsync(redis, "min-replicas-to-write", "3"), () => CannotWrite("NOREPLICAS"),
+                () => SetAsync(redis, "min-replicas-to-write", "0")),
             (() => SetAsync(redis, "maxmemory", "1"), () => CannotWrite("OOM"), () => SetAsync(redis, "maxmemory", "0")),
             (() => SavingFailsAsync(redis), () => CannotWrite("MISCONF"), () => SavingWorksAsync(redis)),
             (() => LoadAsync(redis), Loads, () => PromoteAsync(redis)),
@@ -139,7 +143,8 @@ public sealed class RedisRefuses : FaultTests
         Directory.CreateDirectory(Path.Combine(file, "in-the-way"));
         await SetAsync(redis, "save", "3600 1");
         await redis.AskAsync(redis.Nodes[0], ["bgsave"]);
-        await redis.UntilAsync(redis.Nodes[0], ["info", "persistence"], answer => answer.Contains("rdb_last_bgsave_status:err", StringComparison.Ordinal));
+        await redis.UntilAsync(
+            redis.Nodes[0], ["info", "persistence"], answer => answer.Contains("rdb_last_bgsave_status:err", StringComparison.Ordinal));
     }
 
     private static async Task SavingWorksAsync(RedisFleet redis)

@@ -11,7 +11,8 @@ public sealed class ServerDefaults : FaultTests
     [Test]
     public async Task Globals_OtherThanOurs_SalesGoOnAndAddUp()
     {
-        await using var mode = await Globals.SetAsync(Rig.Database, "sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES,PIPES_AS_CONCAT,PAD_CHAR_TO_FULL_LENGTH'");
+        await using var mode = await Globals.SetAsync(
+            Rig.Database, "sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES,PIPES_AS_CONCAT,PAD_CHAR_TO_FULL_LENGTH'");
         await using var commit = await Globals.SetAsync(Rig.Database, "autocommit = 0");
         await using var completion = await Globals.SetAsync(Rig.Database, "completion_type = 'RELEASE'");
         await using var zone = await Globals.SetAsync(Rig.Database, "time_zone = '+09:00'");

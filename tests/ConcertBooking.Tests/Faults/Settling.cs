@@ -11,7 +11,8 @@ internal static class Settling
     /// </summary>
     /// <param name="fleet">Whose instances end.</param>
     /// <param name="journal">What their callers were told.</param>
-    /// <param name="kafka">Where the fleet's events go, if anywhere: then none may stay behind, not even what a killed relay had claimed.</param>
+    /// <param name="kafka">Where the fleet's events go, if anywhere: then none may stay behind, not even what a killed
+    /// relay had claimed.</param>
     public static async Task SettleAsync(this Fleet fleet, Journal journal, string? kafka = null)
     {
         await fleet.StopAsync();

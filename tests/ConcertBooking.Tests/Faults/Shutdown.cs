@@ -27,11 +27,14 @@ public sealed class Shutdown : FaultTests
         {
             while (!stop.IsCancellationRequested)
             {
-                var user = fleet.NewVisitor();
-                user.Api = target.Api;
+                var (user, key) = (fleet.NewVisitor(), Visitor.NewKey());
                 try
                 {
-                    var reply = await user.ChargeAsync(10);
+                    var reply = await Eventually.AnsweredAsync(() =>
+                    {
+                        user.Api = target.Api;
+                        return user.ChargeAsync(10, key);
+                    });
                     if (reply.Status != 201)
                     {
                         lost.Enqueue(reply.ToString());
@@ -89,7 +92,8 @@ public sealed class Shutdown : FaultTests
         (await user.ChargeAsync(10)).Expect(201);
         await using var connection = await fleet.Database.OpenAsync();
         await using var transaction = await connection.BeginTransactionAsync();
-        await using (var balance = new MySqlCommand("SELECT balance FROM user_point_balance WHERE user_id = @user FOR UPDATE", connection, transaction))
+        await using (var balance = new MySqlCommand(
+            "SELECT balance FROM user_point_balance WHERE user_id = @user FOR UPDATE", connection, transaction))
         {
             balance.Parameters.AddWithValue("@user", user.UserId);
             await balance.ExecuteScalarAsync();

@@ -84,7 +84,8 @@ public sealed class DrainTests : SharedRigTests
             }
         }
         await Assert.That(await instance.Process.WaitForExitAsync()).IsEqualTo(0);
-        await Assert.That(Stopwatch.GetElapsedTime(started)).IsBetween(TimeSpan.FromSeconds(seconds), TimeSpan.FromSeconds(seconds) + Promised);
+        await Assert.That(Stopwatch.GetElapsedTime(started))
+            .IsBetween(TimeSpan.FromSeconds(seconds), TimeSpan.FromSeconds(seconds) + Promised);
     }
 
     /// <summary>The clients come through a router, which sends nobody where readyz fails.</summary>

@@ -45,7 +45,8 @@ public sealed class ListeningTests : SharedRigTests
     [Arguments("Management__Port", "many")]
     [Arguments("ASPNETCORE_URLS", "nonsense")]
     public async Task HealthCheck_SettingMalformed_StopsNamingIt(string name, string value) =>
-        await ProgramTests.ExpectOneLineAsync(await Rig.RunAsync(["healthcheck"], new Dictionary<string, string?> { [name] = value }), name);
+        await ProgramTests.ExpectOneLineAsync(
+            await Rig.RunAsync(["healthcheck"], new Dictionary<string, string?> { [name] = value }), name);
 
     [Test]
     [Arguments("127.0.0.1")]
@@ -69,7 +70,8 @@ public sealed class ListeningTests : SharedRigTests
         var port = ((IPEndPoint)taken.LocalEndpoint).Port;
 
         await ExpectRefusedAsync(
-            new() { ["ASPNETCORE_URLS"] = null, ["ASPNETCORE_HTTP_PORTS"] = $"{port}", ["Management__Port"] = $"{Ports.Take()}" }, "ASPNETCORE_HTTP_PORTS", $"{port}");
+            new() { ["ASPNETCORE_URLS"] = null, ["ASPNETCORE_HTTP_PORTS"] = $"{port}", ["Management__Port"] = $"{Ports.Take()}" },
+            "ASPNETCORE_HTTP_PORTS", $"{port}");
     }
 
     /// <summary>Addresses of documentation (RFC 5737, RFC 3849), which no machine has.</summary>

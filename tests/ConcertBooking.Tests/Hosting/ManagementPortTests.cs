@@ -21,7 +21,8 @@ public sealed class ManagementPortTests : SharedRigTests
         foreach (var method in (string[])["GET", "HEAD", "POST", "OPTIONS"])
         {
             await Assert.That(await StatusAsync(Rig.A.Api, path, method)).IsEqualTo(404).Because($"{method} {path}");
-            await Assert.That(await StatusAsync(Rig.A.Api, path, method, host: $"localhost:{Rig.A.Management.Address.Port}")).IsEqualTo(404);
+            await Assert.That(await StatusAsync(Rig.A.Api, path, method, host: $"localhost:{Rig.A.Management.Address.Port}"))
+                .IsEqualTo(404);
         }
         await Assert.That(await StatusAsync(Rig.A.Management, path)).IsEqualTo(200);
     }
@@ -38,7 +39,8 @@ public sealed class ManagementPortTests : SharedRigTests
     {
         foreach (var method in (string[])["GET", "HEAD", "PATCH"])
         {
-            await Assert.That(await StatusAsync(Rig.A.Management, path, method, host: $"localhost:{Rig.A.Api.Address.Port}")).IsEqualTo(404).Because($"{method} {path}");
+            await Assert.That(await StatusAsync(Rig.A.Management, path, method, host: $"localhost:{Rig.A.Api.Address.Port}"))
+                .IsEqualTo(404).Because($"{method} {path}");
         }
     }
 
@@ -83,7 +85,8 @@ public sealed class ManagementPortTests : SharedRigTests
     [Arguments("/scalarx", false)]
     public async Task Scalar_AnySpelling_MayRunScripts(string path, bool scripts)
     {
-        var policy = (await SendAsync(Rig.A.Api, path)).Split("\r\n").Single(static line => line.StartsWith("Content-Security-Policy:", StringComparison.Ordinal));
+        var policy = (await SendAsync(Rig.A.Api, path)).Split("\r\n")
+            .Single(static line => line.StartsWith("Content-Security-Policy:", StringComparison.Ordinal));
 
         await Assert.That(policy.Contains("script-src", StringComparison.Ordinal)).IsEqualTo(scripts);
     }

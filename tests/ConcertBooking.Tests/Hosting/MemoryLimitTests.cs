@@ -36,7 +36,8 @@ public sealed class MemoryLimitTests : SharedRigTests
     {
         var metrics = (await Rig.A.Management.GetAsync("/metrics")).Text;
         var reported = double.Parse(
-            metrics.Split('\n').Single(static line => line.StartsWith("booking_memory_limit_bytes{", StringComparison.Ordinal)).Split(' ')[1],
+            metrics.Split('\n').Single(static line => line.StartsWith("booking_memory_limit_bytes{", StringComparison.Ordinal))
+                .Split(' ')[1],
             System.Globalization.CultureInfo.InvariantCulture);
 
         await Assert.That((long)reported).IsEqualTo(ControlGroup.MemoryLimit(ControlGroup.Root) ?? (long)reported).And.IsGreaterThan(0);

@@ -142,7 +142,8 @@ public sealed class ProgramTests : SharedRigTests
     /// <summary>Else every token that the issuer signs, for whichever service, would open this one.</summary>
     [Test]
     public async Task Start_AuthorityWithoutAudience_StopsNamingIt() => await ExpectOneLineAsync(
-        await Rig.RunAsync([], OnFreePorts(new() { ["Auth__Authority"] = "https://127.0.0.1:1", ["Auth__SigningKey"] = null })), "Auth__Audience");
+        await Rig.RunAsync([], OnFreePorts(new() { ["Auth__Authority"] = "https://127.0.0.1:1", ["Auth__SigningKey"] = null })),
+        "Auth__Audience");
 
     [Test]
     [Arguments("OTEL_EXPORTER_OTLP_HEADERS", "no header")]
@@ -198,7 +199,8 @@ public sealed class ProgramTests : SharedRigTests
         await Assert.That(second.ExitCode).IsEqualTo(0).Because(second.Error);
         await Assert.That(await database.ColumnAsync<string>(TablesSql)).IsEquivalentTo(tables);
         foreach (var table in (string[])
-            ["user_point_balance", "point_tx", "concert", "concert_schedule", "seat", "reservation", "payment", "outbox", "idempotency", "queue"])
+            ["user_point_balance", "point_tx", "concert", "concert_schedule", "seat", "reservation", "payment", "outbox", "idempotency",
+                "queue"])
         {
             await Assert.That(tables).Contains(table);
         }
@@ -228,7 +230,9 @@ public sealed class ProgramTests : SharedRigTests
 
         await Assert.That(result.ExitCode).IsEqualTo(0).Because(result.Error);
         await Assert.That(await database.ScalarAsync<long>("SELECT COUNT(*) FROM concert")).IsEqualTo(3);
-        await Assert.That(await database.ScalarAsync<long>("SELECT COUNT(*) FROM concert_schedule WHERE starts_at > NOW() AND seat_count = 50")).IsEqualTo(15);
+        await Assert.That(
+            await database.ScalarAsync<long>(
+                "SELECT COUNT(*) FROM concert_schedule WHERE starts_at > NOW() AND seat_count = 50")).IsEqualTo(15);
         await Assert.That(await database.ScalarAsync<long>("SELECT COUNT(*) FROM seat")).IsEqualTo(750);
     }
 
@@ -273,7 +277,9 @@ public sealed class ProgramTests : SharedRigTests
             ["QueueToken__SigningKey"] = null,
         });
         async Task<Visitor> SignInAsync(string body, long userId) => new(
-            instance.Api, userId, (await instance.Api.SendAsync(HttpMethod.Post, "/dev/sign-in", body)).Expect(200).ExpectMembers("accessToken").Value("accessToken"));
+            instance.Api, userId,
+            (await instance.Api.SendAsync(HttpMethod.Post, "/dev/sign-in", body))
+                .Expect(200).ExpectMembers("accessToken").Value("accessToken"));
         var userId = UserIds.Next();
         var visitor = await SignInAsync($$"""{"userId":{{userId}}}""", userId);
         var admin = await SignInAsync($$"""{"userId":{{userId}},"admin":true}""", userId);

@@ -31,7 +31,8 @@ public sealed partial class RollingUpdateTests : SharedRigTests
             await ExpectMoreAsync(traffic);
             // Where nginx knows the old one to be.
             updated.Add(await fleet.AddAsync(
-                ("ASPNETCORE_URLS", process.Address.GetLeftPart(UriPartial.Authority)), ("Management__Port", $"{process.ManagementAddress.Port}"),
+                ("ASPNETCORE_URLS", process.Address.GetLeftPart(UriPartial.Authority)),
+                ("Management__Port", $"{process.ManagementAddress.Port}"),
                 ("Holds__Seconds", New)));
             await ExpectPaymentsAtAsync(updated[^1]);
         }
@@ -73,10 +74,14 @@ public sealed partial class RollingUpdateTests : SharedRigTests
 
         await using var blocker = await fleet.Database.OpenAsync();
         var transaction = await blocker.BeginTransactionAsync();
-        await LockAsync(transaction, $"SELECT balance FROM user_point_balance WHERE user_id IN ({string.Join(',', payers.Select(payer => payer.Visitor.UserId))}) FOR UPDATE");
+        await LockAsync(
+            transaction,
+            "SELECT balance FROM user_point_balance WHERE user_id IN "
+                + $"({string.Join(',', payers.Select(payer => payer.Visitor.UserId))}) FOR UPDATE");
         await LockAsync(transaction, "SELECT concert_id FROM concert FOR UPDATE"); // the gap behind the last as well
         var payments = payers.Select(payer => payer.Visitor.PayAsync(payer.ReservationId, payer.Key)).ToArray();
-        var creations = Enumerable.Range(0, AtOnce).Select(number => admin.PostAsync("/v1/admin/concerts", $$"""{"title":"made {{number}}","queue":"main"}""")).ToArray();
+        var creations = Enumerable.Range(0, AtOnce)
+            .Select(number => admin.PostAsync("/v1/admin/concerts", $$"""{"title":"made {{number}}","queue":"main"}""")).ToArray();
         await fleet.Database.ExpectWaitingAsync(2 * AtOnce);
         await fleet.Members[0].KillAsync();
         await transaction.RollbackAsync();
@@ -84,7 +89,9 @@ public sealed partial class RollingUpdateTests : SharedRigTests
         var made = await Task.WhenAll(creations);
         await Assert.That(made.Select(reply => reply.Status).Except([201, 502, 504])).IsEmpty();
         await Assert.That(made.Count(reply => reply.Status != 201)).IsBetween(1, AtOnce - 1);
-        await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) - COUNT(DISTINCT title) FROM concert WHERE title LIKE 'made %'")).IsEqualTo(0);
+        await Assert.That(
+            await fleet.Database.ScalarAsync<long>(
+                "SELECT COUNT(*) - COUNT(DISTINCT title) FROM concert WHERE title LIKE 'made %'")).IsEqualTo(0);
         var paid = await Task.WhenAll(payments);
         foreach (var (reply, payer) in paid.Zip(payers))
         {
@@ -101,7 +108,8 @@ public sealed partial class RollingUpdateTests : SharedRigTests
         await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM payment")).IsEqualTo(traffic.Paid + AtOnce + 1);
         await fleet.VerifyAsync();
         TestContext.Current!.Output.WriteLine(
-            $"{traffic.Answers} answers, {traffic.Paid} payments, {failures.Count} failures; {made.Count(reply => reply.Status != 201)} of {AtOnce} creations were not repeated");
+            $"{traffic.Answers} answers, {traffic.Paid} payments, {failures.Count} failures; "
+                + $"{made.Count(reply => reply.Status != 201)} of {AtOnce} creations were not repeated");
     }
 
     private static async Task<Show> AddShowAsync(Fleet fleet)

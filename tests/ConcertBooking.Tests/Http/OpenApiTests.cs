@@ -12,7 +12,9 @@ public sealed class OpenApiTests : SharedRigTests
     private const string Role = Jwt + "403 forbidden, ";
 
     [Test]
-    [Arguments("post", "/v1/queue/tokens", "200, 201", Jwt + Body + "404 queue_not_found, 429 too_many_requests, 503 queue_unavailable, 503 queue_full")]
+    [Arguments(
+        "post", "/v1/queue/tokens", "200, 201",
+        Jwt + Body + "404 queue_not_found, 429 too_many_requests, 503 queue_unavailable, 503 queue_full")]
     [Arguments("get", "/v1/queue/tokens/current", "200", Place + "503 queue_unavailable")]
     [Arguments("get", "/v1/queue/tokens/current/events", "200", Place + "503 queue_unavailable")]
     [Arguments("delete", "/v1/queue/tokens/current", "204", Place + "503 queue_unavailable")]
@@ -22,7 +24,8 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/rankings/concerts", "200, 304", "400 invalid_request")]
     [Arguments("get", "/v1/rankings/sold-out", "200, 304", "400 invalid_request")]
     [Arguments("post", "/v1/reservations", "200, 201", Place + Body
-        + "403 queue_token_not_active, 404 schedule_not_found, 404 seat_not_found, 409 seat_taken, 409 schedule_closed, 409 hold_limit_reached, 503 database_unavailable")]
+        + "403 queue_token_not_active, 404 schedule_not_found, 404 seat_not_found, 409 seat_taken, 409 schedule_closed, 409 "
+        + "hold_limit_reached, 503 database_unavailable")]
     [Arguments("get", "/v1/reservations/{reservationId}", "200", Jwt + "404 reservation_not_found")]
     [Arguments("get", "/v1/reservations", "200", Jwt + "400 invalid_request")]
     [Arguments("delete", "/v1/reservations/{reservationId}", "204", Jwt + "404 reservation_not_found, 409 already_paid, 410 hold_expired")]
@@ -115,7 +118,8 @@ public sealed class OpenApiTests : SharedRigTests
     public async Task Document_Credentials_AreListed(string method, string path, string credential)
     {
         var document = await DocumentAsync();
-        var scheme = document.GetProperty("paths").GetProperty(path).GetProperty(method).GetProperty("security")[0].EnumerateObject().Single().Name;
+        var scheme = document.GetProperty("paths").GetProperty(path).GetProperty(method).GetProperty("security")[0].EnumerateObject()
+            .Single().Name;
 
         var described = document.GetProperty("components").GetProperty("securitySchemes").GetProperty(scheme).GetRawText();
 
@@ -127,7 +131,8 @@ public sealed class OpenApiTests : SharedRigTests
     {
         var schemas = (await DocumentAsync()).GetProperty("components").GetProperty("schemas");
         var hold = schemas.EnumerateObject().Single(schema => schema.Name.Contains("HoldSeatRequest", StringComparison.Ordinal)).Value;
-        var reservation = schemas.EnumerateObject().Single(schema => schema.Name.Contains("ReservationResponse", StringComparison.Ordinal)).Value;
+        var reservation = schemas.EnumerateObject()
+            .Single(schema => schema.Name.Contains("ReservationResponse", StringComparison.Ordinal)).Value;
 
         await Assert.That(hold.GetProperty("properties").GetProperty("scheduleId").Value("type")).IsEqualTo("integer");
         await Assert.That(reservation.GetProperty("properties").GetProperty("reservationId").Value("type")).IsEqualTo("string");
@@ -138,9 +143,11 @@ public sealed class OpenApiTests : SharedRigTests
     public async Task Document_WhatIsLeftOutWhenUnset_IsNotRequired()
     {
         var schemas = (await DocumentAsync()).GetProperty("components").GetProperty("schemas");
-        var queue = schemas.EnumerateObject().Single(static schema => schema.Name.Contains("QueueResponse", StringComparison.Ordinal)).Value;
+        var queue = schemas.EnumerateObject()
+            .Single(static schema => schema.Name.Contains("QueueResponse", StringComparison.Ordinal)).Value;
 
-        await Assert.That(queue.GetProperty("properties").EnumerateObject().Select(static property => property.Name)).Contains("admitPerSecond");
+        await Assert.That(queue.GetProperty("properties").EnumerateObject().Select(static property => property.Name))
+            .Contains("admitPerSecond");
         await Assert.That(queue.GetProperty("required").EnumerateArray().Select(static name => name.GetString()!))
             .IsEquivalentTo(["queue", "waiting", "active", "maxActive", "activeSeconds"]);
     }
@@ -151,7 +158,8 @@ public sealed class OpenApiTests : SharedRigTests
         var document = await DocumentAsync();
 
         await Assert.That(document.Value("openapi")).StartsWith("3.");
-        await Assert.That(document.GetProperty("paths").EnumerateObject().Any(path => path.Name.StartsWith("/dev", StringComparison.Ordinal))).IsFalse();
+        await Assert.That(
+            document.GetProperty("paths").EnumerateObject().Any(path => path.Name.StartsWith("/dev", StringComparison.Ordinal))).IsFalse();
     }
 
     [Test]

@@ -23,10 +23,12 @@ public sealed class KafkaLibraryTests : SharedRigTests
             await Eventually.TrueAsync(async () => await KafkaOfAsync(instance) == "up");
 
             var loaded = (await File.ReadAllLinesAsync($"/proc/{instance.Process.ProcessId}/maps"))
-                .Where(line => line.Contains("librdkafka", StringComparison.Ordinal)).Select(line => line[line.IndexOf('/')..]).Distinct().ToList();
+                .Where(line => line.Contains("librdkafka", StringComparison.Ordinal))
+                    .Select(line => line[line.IndexOf('/')..]).Distinct().ToList();
             await Assert.That(loaded).Count().IsEqualTo(1);
             await Assert.That(loaded[0]).StartsWith(ProgramFolder);
-            await Assert.That(instance.Process.Output.Count(line => line.Contains("Loaded librdkafka", StringComparison.Ordinal))).IsEqualTo(1);
+            await Assert.That(instance.Process.Output.Count(line => line.Contains("Loaded librdkafka", StringComparison.Ordinal)))
+                .IsEqualTo(1);
         }
         finally
         {
@@ -40,17 +42,21 @@ public sealed class KafkaLibraryTests : SharedRigTests
         var program = Directory.CreateTempSubdirectory("concert-booking-program-");
         try
         {
-            foreach (var file in Directory.EnumerateFiles(ProgramFolder).Where(file => !file.EndsWith("librdkafka.so", StringComparison.Ordinal)))
+            foreach (var file in Directory.EnumerateFiles(ProgramFolder).Where(
+                file => !file.EndsWith("librdkafka.so", StringComparison.Ordinal)))
             {
                 File.Copy(file, Path.Combine(program.FullName, Path.GetFileName(file)));
             }
 
             var library = Path.Combine(program.FullName, Library);
             await File.WriteAllBytesAsync(library, await OlderLibraryAsync());
-            await using var instance = await Rig.StartAsync(waitFor: "/livez", program: Path.Combine(program.FullName, Path.GetFileName(ServiceProcess.BinaryPath)));
+            await using var instance = await Rig.StartAsync(
+                waitFor: "/livez", program: Path.Combine(program.FullName, Path.GetFileName(ServiceProcess.BinaryPath)));
 
             await OutageTable.ExpectAsync("Consumer cannot run", instance);
-            await Assert.That(instance.Process.Output.Count(line => line.Contains($"{library} is librdkafka 2.0.2, this build needs", StringComparison.Ordinal))).IsBetween(1, 6);
+            await Assert.That(
+                instance.Process.Output.Count(
+                    line => line.Contains($"{library} is librdkafka 2.0.2, this build needs", StringComparison.Ordinal))).IsBetween(1, 6);
             var admin = new Visitor(instance.Api, UserIds.Next(), AccessTokens.For(Rig.SigningKey, UserIds.Next(), admin: true));
             await Assert.That((await admin.GetAsync("/v1/admin/events")).Expect(200).Json.IsNull("deadLetters")).IsTrue();
 
@@ -72,7 +78,8 @@ public sealed class KafkaLibraryTests : SharedRigTests
     /// <summary>Beside a published program, in the package's folders of one that was only built.</summary>
     private static string LibraryPath => Directory.EnumerateFiles(ProgramFolder, Library, SearchOption.AllDirectories).First();
 
-    private static async Task<string?> KafkaOfAsync(Instance instance) => (await instance.Api.GetAsync("/readyz")).Json.GetProperty("checks").Value("kafka");
+    private static async Task<string?> KafkaOfAsync(Instance instance) =>
+        (await instance.Api.GetAsync("/readyz")).Json.GetProperty("checks").Value("kafka");
 
     /// <summary>The library in all but its version, which it says is 2.0.2: the number that rd_kafka_version returns.</summary>
     private static async Task<byte[]> OlderLibraryAsync()

@@ -65,7 +65,8 @@ public sealed class LongQueueMeasurements : SharedRigTests
     public async Task PlaceRequest_LongerLine_CostsNoMoreThanItsLogarithm()
     {
         await using var redis = await RedisServers.StartAsync(new ServerOptions { AllowNamed = false });
-        await using var instance = await Rig.StartAloneAsync(new Dictionary<string, string?> { [RedisServers.Setting] = redis.ConnectionString });
+        await using var instance = await Rig.StartAloneAsync(
+            new Dictionary<string, string?> { [RedisServers.Setting] = redis.ConnectionString });
         await using var connection = await ConnectionMultiplexer.ConnectAsync($"{redis.ConnectionString},allowAdmin=true");
         var server = connection.GetServers()[0];
         var costs = new List<double>();
@@ -92,7 +93,9 @@ public sealed class LongQueueMeasurements : SharedRigTests
             var stats = (string)(await server.ExecuteAsync("INFO", "commandstats"))!;
             var eval = stats.Split('\n').Single(line => line.StartsWith("cmdstat_evalsha:", StringComparison.Ordinal));
             var cost = double.Parse(eval.Split("usec_per_call=")[1].Split(',')[0], CultureInfo.InvariantCulture);
-            Report($"{length,7} waiting: {cost,5:0.0} µs of Redis a place request, {wall:0.00} ms end to end, {memory:0} bytes of Redis a user");
+            Report(
+                $"{length,7} waiting: {cost,5:0.0} µs of Redis a place request, {wall:0.00} ms end to end, {memory:0} bytes of "
+                    + "Redis a user");
             costs.Add(cost);
             await Assert.That((await last.PlaceAsync()).Number("position")).IsEqualTo(length + 1);
             await Assert.That(memory).IsLessThan(300);
@@ -105,7 +108,8 @@ public sealed class LongQueueMeasurements : SharedRigTests
     public async Task FiveThousandStreams_OnOneInstance_CostLittleMemory()
     {
         const int Streams = 5_000;
-        await using var instance = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Limits__MaxConnectionsPerAddress"] = $"{2 * Streams}" });
+        await using var instance = await Rig.StartAloneAsync(
+            new Dictionary<string, string?> { ["Limits__MaxConnectionsPerAddress"] = $"{2 * Streams}" });
         var queue = await instance.Catalogue.AddQueueAsync(maxActive: 1);
         var owner = Rig.NewVisitor(instance);
         (await owner.EnterAsync(queue)).Expect(201);
@@ -115,7 +119,8 @@ public sealed class LongQueueMeasurements : SharedRigTests
             (await (visitors[index] = Rig.NewVisitor(instance)).EnterAsync(queue)).Expect(201);
         }
 
-        await ForEachAsync(Streams - 3, async index => (await (visitors[index + 3] = Rig.NewVisitor(instance)).EnterAsync(queue)).Expect(201));
+        await ForEachAsync(
+            Streams - 3, async index => (await (visitors[index + 3] = Rig.NewVisitor(instance)).EnterAsync(queue)).Expect(201));
         var before = instance.Process.ResidentMegabytes;
         var clients = new List<TcpClient>();
         var received = new long[Streams];
@@ -145,7 +150,9 @@ public sealed class LongQueueMeasurements : SharedRigTests
                 await Task.Delay(TimeSpan.FromSeconds(2)); // every stream is told its new position
             }
             var moving = instance.Process.ResidentMegabytes;
-            Report($"{Streams} streams: {before} MB before, {open} MB open, {moving} MB while the line moves; hand-on to a stream {string.Join(", ", delays.Select(delay => $"{delay:0} ms"))}");
+            Report(
+                $"{Streams} streams: {before} MB before, {open} MB open, {moving} MB while the line moves; hand-on to a stream "
+                    + $"{string.Join(", ", delays.Select(delay => $"{delay:0} ms"))}");
             await Assert.That(moving).IsLessThan(150);
             await Assert.That(received.Skip(3).Min()).IsGreaterThan(2 * 300).Because("every stream was told at least two positions");
         }
@@ -182,13 +189,15 @@ public sealed class LongQueueMeasurements : SharedRigTests
         foreach (var some in Enumerable.Range(0, length).Chunk(5_000))
         {
             var users = some.Select(_ => (RedisValue)UserIds.Next()).ToArray();
-            await redis.SortedSetAddAsync($"{{q:{queue}}}:waiting", [.. users.Select((user, index) => new SortedSetEntry(user, (now * 1000) + some[index]))]);
+            await redis.SortedSetAddAsync(
+                $"{{q:{queue}}}:waiting", [.. users.Select((user, index) => new SortedSetEntry(user, (now * 1000) + some[index]))]);
             await redis.SortedSetAddAsync($"{{q:{queue}}}:seen", [.. users.Select(user => new SortedSetEntry(user, now))]);
         }
     }
 
     private static async Task<double> MemoryAsync(IServer server) =>
-        double.Parse(((string)(await server.ExecuteAsync("INFO", "memory"))!).Split("used_memory:")[1].Split('\r')[0], CultureInfo.InvariantCulture);
+        double.Parse(
+            ((string)(await server.ExecuteAsync("INFO", "memory"))!).Split("used_memory:")[1].Split('\r')[0], CultureInfo.InvariantCulture);
 
     private static Task ForEachAsync(int count, Func<int, Task> call) => Parallel.ForAsync(
         0, count, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (index, _) => await call(index));

@@ -12,7 +12,8 @@ public sealed class PayTests : SharedRigTests
         var reservationId = await visitor.HeldAsync(show, seatNo: 7);
         var before = TimeProvider.System.GetUtcNow();
 
-        var reply = (await visitor.PayAsync(reservationId)).Expect(201).ExpectMembers("paymentId", "reservationId", "amount", "balance", "paidAt");
+        var reply = (await visitor.PayAsync(reservationId))
+            .Expect(201).ExpectMembers("paymentId", "reservationId", "amount", "balance", "paidAt");
 
         await Assert.That(Guid.Parse(reply.Value("paymentId")).Version).IsEqualTo(7);
         await Assert.That(reply.Value("reservationId")).IsEqualTo(reservationId);
@@ -128,7 +129,8 @@ public sealed class PayTests : SharedRigTests
     {
         var visitor = await Rig.NewVisitorAsync(await Rig.Catalogue.AddShowAsync());
 
-        (await Rig.A.Api.SendAsync(HttpMethod.Post, "/v1/payments", body, visitor.InQueue(("Idempotency-Key", Visitor.NewKey())))).ExpectInvalid();
+        (await Rig.A.Api.SendAsync(HttpMethod.Post, "/v1/payments", body, visitor.InQueue(("Idempotency-Key", Visitor.NewKey()))))
+            .ExpectInvalid();
     }
 
     [Test]

@@ -39,13 +39,15 @@ public sealed class AdmissionRateTests : SharedRigTests
             var before = started.Elapsed.TotalSeconds;
             active = (await Rig.Catalogue.GetQueueAsync(queue)).Number("active");
             var after = started.Elapsed.TotalSeconds;
-            await Assert.That(active).IsLessThanOrEqualTo(1 + (long)Math.Ceiling(Rate * after)).Because($"asked from {before:0.00} to {after:0.00} s");
+            await Assert.That(active).IsLessThanOrEqualTo(1 + (long)Math.Ceiling(Rate * after))
+                .Because($"asked from {before:0.00} to {after:0.00} s");
             await Task.Delay(20);
         }
         while (active < Users && started.Elapsed < Eventually.Patience);
         await Assert.That(active).IsEqualTo(Users);
         await Assert.That(started.Elapsed).IsGreaterThan(TimeSpan.FromSeconds(2.5));
-        (await Rig.Catalogue.PutQueueAsync(queue, maxActive: 1000, admitPerSecond: 0)).Expect(200).ExpectMembers("queue", "waiting", "active", "maxActive", "activeSeconds");
+        (await Rig.Catalogue.PutQueueAsync(queue, maxActive: 1000, admitPerSecond: 0))
+            .Expect(200).ExpectMembers("queue", "waiting", "active", "maxActive", "activeSeconds");
     }
 
     [Test]

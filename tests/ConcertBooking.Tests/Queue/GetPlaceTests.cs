@@ -83,7 +83,8 @@ public sealed class GetPlaceTests : SharedRigTests
 
     [Test]
     public async Task GetPlace_WithEndlessToken_Returns401Invalid() =>
-        (await Rig.A.Api.GetAsync("/v1/queue/tokens/current", ("Queue-Token", new string('A', 8_000)))).ExpectProblem(401, "queue_token_invalid");
+        (await Rig.A.Api.GetAsync("/v1/queue/tokens/current", ("Queue-Token", new string('A', 8_000))))
+            .ExpectProblem(401, "queue_token_invalid");
 
     [Test]
     public async Task GetPlace_WithTruncatedOrChangedToken_Returns401Invalid()

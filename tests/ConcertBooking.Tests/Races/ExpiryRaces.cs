@@ -75,7 +75,8 @@ public sealed class ExpiryRaces : SharedRigTests
         while (await row.ReadAsync())
         {
             facts.Add(row.GetGuid(0).ToString(), new Fact(
-                row.GetInt64(1), row.GetString(2), row.GetInt64(3), row.GetInt64(4), row.GetInt64(5), row.IsDBNull(6) ? null : row.GetGuid(6).ToString()));
+                row.GetInt64(1), row.GetString(2), row.GetInt64(3), row.GetInt64(4), row.GetInt64(5),
+                row.IsDBNull(6) ? null : row.GetGuid(6).ToString()));
         }
         return facts;
     }
@@ -159,7 +160,8 @@ public sealed class ExpiryRaces : SharedRigTests
 
     /// <summary>Each of them a seat.</summary>
     private static async Task<string[]> HoldAllAsync(Visitor[] users, Show show) =>
-        [.. (await Rush.AllAnsweredAsync(users.Length, seat => users[seat].HoldAsync(show, seat + 1))).Select(static reply => reply.Value("reservationId"))];
+        [.. (await Rush.AllAnsweredAsync(users.Length, seat => users[seat].HoldAsync(show, seat + 1))).Select(
+            static reply => reply.Value("reservationId"))];
 
     private static async Task<Reply> AfterAsync(int milliseconds, Func<Task<Reply>> send)
     {

@@ -63,7 +63,8 @@ public sealed class OneSeat : SharedRigTests
         await Assert.That(reservations.Distinct().Count()).IsEqualTo(Seats);
         await Assert.That(reservations.Length).IsEqualTo(Seats);
         await Assert.That(await Rig.Database.ScalarAsync<long>(
-            "SELECT COUNT(DISTINCT seat_no, user_id) FROM reservation WHERE schedule_id = @schedule", ("@schedule", show.ScheduleId))).IsEqualTo(Seats);
+            "SELECT COUNT(DISTINCT seat_no, user_id) FROM reservation WHERE schedule_id = @schedule",
+            ("@schedule", show.ScheduleId))).IsEqualTo(Seats);
         for (var seat = 1; seat <= Seats; seat++)
         {
             await Rig.Database.ExpectOneOwnerAsync(show, seat, null);
@@ -122,7 +123,8 @@ public sealed class OneSeat : SharedRigTests
 
         await Assert.That(turns).IsGreaterThan(1);
         await Assert.That(await Rig.Database.ScalarAsync<long>(
-            "SELECT COUNT(*) FROM reservation WHERE schedule_id = @schedule AND status = 'RELEASED'", ("@schedule", show.ScheduleId))).IsEqualTo(turns);
+            "SELECT COUNT(*) FROM reservation WHERE schedule_id = @schedule AND status = 'RELEASED'",
+            ("@schedule", show.ScheduleId))).IsEqualTo(turns);
         await ExpectSeatAsync(show, "AVAILABLE");
         await Rig.VerifyAsync();
     }

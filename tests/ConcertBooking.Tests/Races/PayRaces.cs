@@ -138,7 +138,8 @@ public sealed class PayRaces : SharedRigTests
             reservations.Enqueue(await user.HeldAsync(show, seat));
         }
 
-        var replies = await Rush.AllAnsweredAsync(reservations, reservation => PayAsync(user, reservation, reservation, (int)reservation[^1]));
+        var replies = await Rush.AllAnsweredAsync(
+            reservations, reservation => PayAsync(user, reservation, reservation, (int)reservation[^1]));
 
         replies.ExpectOneWinner(402, "insufficient_points");
         await Assert.That(await user.BalanceAsync()).IsEqualTo(0);
@@ -160,7 +161,8 @@ public sealed class PayRaces : SharedRigTests
         var key = Visitor.NewKey();
         var replies = await Rush.AllAnsweredAsync(54, number => number < 4
             ? PayAsync(user, reservations[number], $"{key}-{number}", number)
-            : Both(number).SendAsync(HttpMethod.Post, "/v1/points/charges", """{"amount":10}""", user.Bearer, ("Idempotency-Key", $"{key}-{number}")));
+            : Both(number).SendAsync(
+                HttpMethod.Post, "/v1/points/charges", """{"amount":10}""", user.Bearer, ("Idempotency-Key", $"{key}-{number}")));
 
         await Assert.That(replies.Tally()).IsEqualTo("54 × 201");
         await Assert.That(await user.BalanceAsync()).IsEqualTo(500);

@@ -1,5 +1,4 @@
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Events;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
@@ -28,7 +27,8 @@ public sealed class RestoreTests : SharedRigTests
         using var stop = new CancellationTokenSource();
         var selling = SellOnAsync();
         await Eventually.GetAsync(
-            () => rig.RankedAsync(kept), ranked => ranked == 2 || (ranked is 4 or -1 ? false : throw new InvalidOperationException($"{ranked} were ranked in between")));
+            () => rig.RankedAsync(kept),
+            ranked => ranked == 2 || (ranked is 4 or -1 ? false : throw new InvalidOperationException($"{ranked} were ranked in between")));
         await stop.CancelAsync();
         var sold = await selling;
 
@@ -178,6 +178,7 @@ public sealed class RestoreTests : SharedRigTests
     private static async Task<List<long>> SoldOutAsync(EventRig rig)
     {
         var reply = await rig.Fleet[0].GetAsync("/v1/rankings/sold-out");
-        return reply.Status != 200 ? [] : [.. reply.Json.GetProperty("items").EnumerateArray().Select(static item => item.Number("scheduleId"))];
+        return reply.Status != 200 ? [] : [.. reply.Json.GetProperty("items").EnumerateArray().Select(
+            static item => item.Number("scheduleId"))];
     }
 }

@@ -25,7 +25,8 @@ public sealed class HoldSeatTests : SharedRigTests
         await Assert.That(reply.Value("status")).IsEqualTo("HELD");
         await Assert.That(reply.Number("price")).IsEqualTo(42_000);
         await Assert.That(reply.Json.Moment("heldUntil") - before).IsBetween(TimeSpan.FromSeconds(295), TimeSpan.FromSeconds(330));
-        await Assert.That(new Uri(Rig.A.Api.Address, reply.Header("Location")!).AbsolutePath).IsEqualTo($"/v1/reservations/{reservationId}");
+        await Assert.That(new Uri(Rig.A.Api.Address, reply.Header("Location")!).AbsolutePath)
+            .IsEqualTo($"/v1/reservations/{reservationId}");
         var read = (await visitor.GetAsync(reply.Header("Location")!)).Expect(200);
         await Assert.That(read.Text).IsEqualTo(reply.Text);
     }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Security;
@@ -37,14 +38,21 @@ public sealed class KestrelLimitTests : SharedRigTests
     public async Task SingletonHeader_Repeated_IsRefused()
     {
         var visitor = Rig.NewVisitor();
-        string Charge(string headers) => "POST /v1/points/charges HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        string Charge(string headers) =>
+            "POST /v1/points/charges HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
             + $"Content-Length: 12\r\n{headers}\r\n{{\"amount\":1}}";
         var bearer = $"Authorization: Bearer {visitor.AccessToken}\r\n";
 
-        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(Rig.A.Api, Charge($"{bearer}Idempotency-Key: a\r\nIdempotency-Key: b\r\n")))).IsEqualTo(400);
-        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(Rig.A.Api, Charge($"{bearer}{bearer}Idempotency-Key: a\r\n")))).IsEqualTo(401);
-        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(Rig.A.Api, Charge($"{bearer}Idempotency-Key: a\u0001b\r\n")))).IsEqualTo(400);
-        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(Rig.A.Api, Charge($"{bearer}Idempotency-Key: {new string('k', 255)}\r\n")))).IsEqualTo(201);
+        await Assert.That(
+            RawRequest.Status(
+                await RawRequest.SendAsync(Rig.A.Api, Charge($"{bearer}Idempotency-Key: a\r\nIdempotency-Key: b\r\n")))).IsEqualTo(400);
+        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(Rig.A.Api, Charge($"{bearer}{bearer}Idempotency-Key: a\r\n"))))
+            .IsEqualTo(401);
+        await Assert.That(RawRequest.Status(await RawRequest.SendAsync(Rig.A.Api, Charge($"{bearer}Idempotency-Key: a\u0001b\r\n"))))
+            .IsEqualTo(400);
+        await Assert.That(
+            RawRequest.Status(
+                await RawRequest.SendAsync(Rig.A.Api, Charge($"{bearer}Idempotency-Key: {new string('k', 255)}\r\n")))).IsEqualTo(201);
         await Assert.That(await visitor.BalanceAsync()).IsEqualTo(1);
     }
 
@@ -54,7 +62,8 @@ public sealed class KestrelLimitTests : SharedRigTests
     {
         var answer = await RawRequest.SendAsync(
             Rig.A.Api,
-            "POST /v1/points/charges HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+            "POST /v1/points/charges HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET "
+                + "/livez HTTP/1.1\r\nHost: a\r\n\r\n");
 
         await Assert.That(RawRequest.Status(answer)).IsEqualTo(401);
         await Assert.That(answer.Split("HTTP/1.1 ").Length - 1).IsEqualTo(1).Because(answer);
@@ -100,18 +109,18 @@ public sealed class KestrelLimitTests : SharedRigTests
     public async Task Connections_BeyondTheLimit_AreClosed_AndItRecovers()
     {
         await using var service = await Rig.StartAsync(new Dictionary<string, string?> { ["Limits__MaxConnections"] = "20" });
-        var idle = new List<System.Net.Sockets.TcpClient>();
+        var idle = new List<TcpClient>();
         try
         {
             for (var i = 0; i < 30; i++)
             {
-                var client = new System.Net.Sockets.TcpClient();
+                var client = new TcpClient();
                 idle.Add(client);
                 try
                 {
                     await client.ConnectAsync(service.Api.Address.Host, service.Api.Address.Port);
                 }
-                catch (System.Net.Sockets.SocketException exception) when (exception.SocketErrorCode == System.Net.Sockets.SocketError.ConnectionReset)
+                catch (SocketException exception) when (exception.SocketErrorCode == SocketError.ConnectionReset)
                 {
                     // Closed by the service before the test has seen it open.
                 }

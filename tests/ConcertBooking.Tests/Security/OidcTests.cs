@@ -22,8 +22,10 @@ public sealed class OidcTests : SharedRigTests
             (await AskAsync(service, key.Sign(issuer.Claims()))).Expect(200);
             (await AskAsync(service, key.Sign(issuer.Claims(issuer: "http://elsewhere")))).ExpectProblem(401, "unauthorized");
             (await AskAsync(service, key.Sign(issuer.Claims(audience: "another")))).ExpectProblem(401, "unauthorized");
-            (await AskAsync(service, key.Sign($$"""{"sub":"7","iss":"{{issuer.Address}}","aud":"booking"}"""))).ExpectProblem(401, "unauthorized");
-            (await AskAsync(service, key.Sign($$"""{"sub":"7","iss":"{{issuer.Address}}","aud":"booking","exp":{{AccessTokens.InSeconds(-120)}}}""")))
+            (await AskAsync(service, key.Sign($$"""{"sub":"7","iss":"{{issuer.Address}}","aud":"booking"}""")))
+                .ExpectProblem(401, "unauthorized");
+            (await AskAsync(
+                service, key.Sign($$"""{"sub":"7","iss":"{{issuer.Address}}","aud":"booking","exp":{{AccessTokens.InSeconds(-120)}}}""")))
                 .ExpectProblem(401, "unauthorized");
         }
 
@@ -49,15 +51,20 @@ public sealed class OidcTests : SharedRigTests
                 (await AskAsync(service, AccessTokens.Sign(secret, header, issuer.Claims()))).ExpectProblem(401, "unauthorized");
             }
         }
-        (await AskAsync(service, AccessTokens.WithoutSignature("""{"alg":"none","kid":"r1"}""", issuer.Claims()))).ExpectProblem(401, "unauthorized");
+        (await AskAsync(service, AccessTokens.WithoutSignature("""{"alg":"none","kid":"r1"}""", issuer.Claims())))
+            .ExpectProblem(401, "unauthorized");
         (await AskAsync(service, stranger.Sign(issuer.Claims()))).ExpectProblem(401, "unauthorized");
 
         // What must be understood, and is not.
-        (await AskAsync(service, rsa.Sign(issuer.Claims(), """{"alg":"RS256","kid":"r1","crit":["x"],"x":1}"""))).ExpectProblem(401, "unauthorized");
+        (await AskAsync(service, rsa.Sign(issuer.Claims(), """{"alg":"RS256","kid":"r1","crit":["x"],"x":1}""")))
+            .ExpectProblem(401, "unauthorized");
 
         // A key or a key's address that the token brings along is not asked.
-        (await AskAsync(service, stranger.Sign(issuer.Claims(), $$"""{"alg":"RS256","kid":"r1","jwk":{{stranger.Jwk()}}}"""))).ExpectProblem(401, "unauthorized");
-        (await AskAsync(service, stranger.Sign(issuer.Claims(), """{"alg":"RS256","kid":"x","jku":"http://127.0.0.1:1/keys","x5u":"http://127.0.0.1:1/"}""")))
+        (await AskAsync(service, stranger.Sign(issuer.Claims(), $$"""{"alg":"RS256","kid":"r1","jwk":{{stranger.Jwk()}}}""")))
+            .ExpectProblem(401, "unauthorized");
+        (await AskAsync(
+            service,
+            stranger.Sign(issuer.Claims(), """{"alg":"RS256","kid":"x","jku":"http://127.0.0.1:1/keys","x5u":"http://127.0.0.1:1/"}""")))
             .ExpectProblem(401, "unauthorized");
     }
 

@@ -99,7 +99,8 @@ public sealed class RateLimitTests : SharedRigTests
 
         await Task.WhenAll(Enumerable.Range(0, Connections).Select(connection => RawRequest.SendAsync(service.Api, string.Concat(
             Enumerable.Range(connection * Each, Each).Select(number =>
-                $"GET /v1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 2001:db8:7:{number:x}::1\r\n{(number % Each == Each - 1 ? "Connection: close\r\n" : "")}\r\n")))));
+                $"GET /v1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 2001:db8:7:{number:x}::1\r\n"
+                    + $"{(number % Each == Each - 1 ? "Connection: close\r\n" : "")}\r\n")))));
         var replies = await Task.WhenAll(Enumerable.Range(0, 300).Select(_ => greedy.GetAsync("/v1/points")));
 
         await Assert.That(replies.Count(static reply => reply.Status == 200)).IsBetween(100, 110);
@@ -108,7 +109,8 @@ public sealed class RateLimitTests : SharedRigTests
     [Test]
     public async Task Queues_MadeUp_TakeOneConnectionTogether()
     {
-        await using var service = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Database__MaxPoolSize"] = "4", ["ConnectionStrings__Kafka"] = null });
+        await using var service = await Rig.StartAloneAsync(
+            new Dictionary<string, string?> { ["Database__MaxPoolSize"] = "4", ["ConnectionStrings__Kafka"] = null });
         await using var connection = await service.Database.OpenAsync();
         await using var command = new MySqlConnector.MySqlCommand("LOCK TABLES queue WRITE", connection);
         await command.ExecuteNonQueryAsync();
@@ -128,7 +130,10 @@ public sealed class RateLimitTests : SharedRigTests
         }
     }
 
-    /// <summary>How many of that many requests are let in within one window; again in the next one when they took too long for it.</summary>
+    /// <summary>
+    /// How many of that many requests are let in within one window; again in the next one when they took too long for
+    /// it.
+    /// </summary>
     private static async Task<int> CountAsync(Func<Task<Reply>> ask, int times)
     {
         while (true)
@@ -158,7 +163,8 @@ public sealed class RateLimitTests : SharedRigTests
 
     private Task<Instance> StartAsync(int perUser = 0, int perAddress = 0, (string Name, string Value)? more = null)
     {
-        var settings = new Dictionary<string, string?> { ["RateLimits__PerUser"] = $"{perUser}", ["RateLimits__PerAddress"] = $"{perAddress}" };
+        var settings = new Dictionary<string, string?> { ["RateLimits__PerUser"] = $"{perUser}",
+            ["RateLimits__PerAddress"] = $"{perAddress}" };
         if (more is var (name, value))
         {
             settings[name] = value;

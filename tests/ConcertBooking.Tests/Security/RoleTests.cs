@@ -40,7 +40,8 @@ public sealed class RoleTests : SharedRigTests
         using var key = IssuerKey.Rsa("r1");
         using var issuer = new Issuer(key);
         await using var service = await issuer.StartServiceAsync(Rig, ("Auth__CashierRole", "till"), ("Points__SelfCharge", "false"));
-        Visitor Caller(string role) => new(service.Api, 0, key.Sign(issuer.Claims(subject: $"{Guid.NewGuid()}", more: $",\"role\":\"{role}\"")));
+        Visitor Caller(string role) =>
+            new(service.Api, 0, key.Sign(issuer.Claims(subject: $"{Guid.NewGuid()}", more: $",\"role\":\"{role}\"")));
 
         (await Caller("till").ChargeForAsync(UserIds.Next(), 5)).Expect(201);
         (await Caller("cashier").ChargeForAsync(UserIds.Next(), 5)).ExpectProblem(403, "forbidden");
@@ -57,7 +58,8 @@ public sealed class RoleTests : SharedRigTests
             ["Auth__AdminRole"] = "boss",
         });
 
-        var token = (await service.Api.SendAsync(HttpMethod.Post, "/dev/sign-in", """{"userId":7,"admin":true}""")).Expect(200).Value("accessToken");
+        var token = (await service.Api.SendAsync(HttpMethod.Post, "/dev/sign-in", """{"userId":7,"admin":true}"""))
+            .Expect(200).Value("accessToken");
 
         (await service.Api.GetAsync("/v1/admin/queues/main", Bearer(token))).Expect(200);
     }

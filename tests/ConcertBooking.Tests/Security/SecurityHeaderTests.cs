@@ -22,7 +22,8 @@ public sealed class SecurityHeaderTests : SharedRigTests
             await Assert.That(reply.Header("X-Frame-Options")).IsEqualTo("DENY");
             await Assert.That(reply.Header("Referrer-Policy")).IsEqualTo("no-referrer");
             await Assert.That(reply.Header("Cross-Origin-Resource-Policy")).IsEqualTo("same-origin");
-            await Assert.That(reply.Header("Content-Security-Policy")).IsNotNull().And.StartsWith("default-src 'none';").And.Contains("frame-ancestors 'none'");
+            await Assert.That(reply.Header("Content-Security-Policy"))
+                .IsNotNull().And.StartsWith("default-src 'none';").And.Contains("frame-ancestors 'none'");
             await Assert.That(reply.Header("Server")).IsNull();
             await Assert.That(reply.Header("Access-Control-Allow-Origin")).IsNull();
         }
@@ -54,7 +55,8 @@ public sealed class SecurityHeaderTests : SharedRigTests
     [Test]
     public async Task Cors_Configured_AllowsThoseOrigins()
     {
-        await using var service = await Rig.StartAsync(new Dictionary<string, string?> { ["Cors__AllowedOrigins"] = "https://shop.example, http://localhost:5173" });
+        await using var service = await Rig.StartAsync(
+            new Dictionary<string, string?> { ["Cors__AllowedOrigins"] = "https://shop.example, http://localhost:5173" });
         Task<Reply> Preflight(string origin) => service.Api.SendAsync(
             HttpMethod.Options, "/v1/reservations", null,
             ("Origin", origin), ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "queue-token,content-type"));
@@ -62,7 +64,8 @@ public sealed class SecurityHeaderTests : SharedRigTests
         var good = await Preflight("https://shop.example");
         await Assert.That(good.Status).IsEqualTo(204);
         await Assert.That(good.Header("Access-Control-Allow-Origin")).IsEqualTo("https://shop.example");
-        await Assert.That((await Preflight("http://localhost:5173")).Header("Access-Control-Allow-Origin")).IsEqualTo("http://localhost:5173");
+        await Assert.That((await Preflight("http://localhost:5173")).Header("Access-Control-Allow-Origin"))
+            .IsEqualTo("http://localhost:5173");
         foreach (var stranger in (string[])["https://evil.example", "https://shop.example.evil.example", "http://shop.example", "null"])
         {
             await Assert.That((await Preflight(stranger)).Header("Access-Control-Allow-Origin")).IsNull();
@@ -84,9 +87,11 @@ public sealed class SecurityHeaderTests : SharedRigTests
         await using var service = await Rig.StartAsync(new Dictionary<string, string?> { ["Cors__AllowedOrigins"] = origins });
         var show = await Rig.Catalogue.AddShowAsync(seats: 200);
         (string, string)[][] kinds =
-            [[], [("Accept-Encoding", "br")], [("Accept-Encoding", "gzip")], [("If-None-Match", "*")], [("Origin", "https://shop.example")], [("Origin", "https://evil.example"), ("Accept-Encoding", "br")]];
+            [[], [("Accept-Encoding", "br")], [("Accept-Encoding", "gzip")], [("If-None-Match", "*")], [("Origin", "https://shop.example")],
+                [("Origin", "https://evil.example"), ("Accept-Encoding", "br")]];
         foreach (var path in (string[])
-            [$"/v1/schedules/{show.ScheduleId}/seats", $"/v1/concerts/{show.ConcertId}/schedules", "/v1/concerts", "/v1/rankings/concerts", "/v1/rankings/sold-out", "/v1/schedules/0/seats"])
+            [$"/v1/schedules/{show.ScheduleId}/seats", $"/v1/concerts/{show.ConcertId}/schedules", "/v1/concerts", "/v1/rankings/concerts",
+                "/v1/rankings/sold-out", "/v1/schedules/0/seats"])
         {
             foreach (var headers in kinds.Concat(kinds)) // made, and then from memory
             {

@@ -52,7 +52,8 @@ public sealed class Database(string connectionString)
     {
         var connection = await OpenAsync();
         var transaction = await connection.BeginTransactionAsync();
-        await using var command = Command(connection, "UPDATE user_point_balance SET balance = balance WHERE user_id = @user", [("@user", userId)]);
+        await using var command = Command(
+            connection, "UPDATE user_point_balance SET balance = balance WHERE user_id = @user", [("@user", userId)]);
         command.Transaction = transaction;
         await command.ExecuteNonQueryAsync();
         return connection;

@@ -8,7 +8,8 @@ namespace ConcertBooking.Tests.Support;
 /// </summary>
 internal sealed class EventRig : IAsyncDisposable
 {
-    private EventRig(Server kafka, Server redis, Webhook webhook, Fleet fleet) => (Kafka, Redis, Webhook, Fleet) = (kafka, redis, webhook, fleet);
+    private EventRig(Server kafka, Server redis, Webhook webhook, Fleet fleet) =>
+        (Kafka, Redis, Webhook, Fleet) = (kafka, redis, webhook, fleet);
 
     public Server Kafka { get; }
 
@@ -35,7 +36,8 @@ internal sealed class EventRig : IAsyncDisposable
             ("Notifications__WebhookUrl", webhook.Address),
             ("Notifications__SigningKey", webhook.Key),
         ];
-        var fleet = await Fleet.StartAsync(rig, size, [.. changes, .. settings.ExceptBy(changes.Select(change => change.Name), setting => setting.Name)]);
+        var fleet = await Fleet.StartAsync(
+            rig, size, [.. changes, .. settings.ExceptBy(changes.Select(change => change.Name), setting => setting.Name)]);
         return new EventRig(kafka, redis, webhook, fleet);
     }
 
@@ -82,7 +84,8 @@ internal sealed class EventRig : IAsyncDisposable
     private async Task<string> ConsumersAsync()
     {
         var instance = Fleet.Members[0].Instance;
-        var metrics = (await instance.Management.GetAsync("/metrics")).Text.Split('\n').Where(static line => line.StartsWith("booking_consumer", StringComparison.Ordinal));
+        var metrics = (await instance.Management.GetAsync("/metrics")).Text.Split('\n')
+            .Where(static line => line.StartsWith("booking_consumer", StringComparison.Ordinal));
         var log = instance.Process.Output.Where(static line => line.Contains("concert-booking.", StringComparison.Ordinal)).TakeLast(20);
         return $"\n{string.Join('\n', metrics.Concat(log))}";
     }
@@ -92,9 +95,11 @@ internal sealed class EventRig : IAsyncDisposable
         async () =>
         {
             var metrics = (await Fleet.Members[0].Instance.Management.GetAsync("/metrics")).Text;
-            return string.Join('\n', metrics.Split('\n').Where(static line => line.StartsWith("booking_consumer_lag{", StringComparison.Ordinal)));
+            return string.Join(
+                '\n', metrics.Split('\n').Where(static line => line.StartsWith("booking_consumer_lag{", StringComparison.Ordinal)));
         },
-        static lags => lags.Split('\n') is { Length: 3 } lines && lines.All(static line => line.Split(' ')[1] == "0"), what: "no group is behind");
+        static lags => lags.Split('\n') is { Length: 3 } lines && lines.All(static line => line.Split(' ')[1] == "0"),
+        what: "no group is behind");
 
     public async ValueTask DisposeAsync()
     {

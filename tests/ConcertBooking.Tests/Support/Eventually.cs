@@ -36,7 +36,8 @@ internal static class Eventually
 
             if (asked > limit)
             {
-                Assert.Fail($"Not within {limit.TotalSeconds:0.###} s: {what}. The last answer:\n{answer}{(report is null ? "" : await report())}");
+                Assert.Fail(
+                    $"Not within {limit.TotalSeconds:0.###} s: {what}. The last answer:\n{answer}{(report is null ? "" : await report())}");
             }
 
             await Task.Delay(Interval);

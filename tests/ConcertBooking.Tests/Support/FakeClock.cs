@@ -41,7 +41,8 @@ internal static class FakeClock
     private static string? Find()
     {
         var architecture = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 ? "aarch64" : "x86_64";
-        string[] places = [$"/usr/lib/{architecture}-linux-gnu/faketime", "/usr/lib/faketime", "/usr/lib64/faketime", "/usr/local/lib/faketime"];
+        string[] places = [$"/usr/lib/{architecture}-linux-gnu/faketime", "/usr/lib/faketime", "/usr/lib64/faketime",
+            "/usr/local/lib/faketime"];
         return places.Select(place => $"{place}/libfaketime.so.1").FirstOrDefault(File.Exists);
     }
 

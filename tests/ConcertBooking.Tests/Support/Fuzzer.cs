@@ -14,8 +14,10 @@ internal sealed record FuzzCall(string Method, string Path, IReadOnlyList<string
     public static async Task<IReadOnlyList<FuzzCall>> ReadAsync(Api api)
     {
         var document = (await api.GetAsync("/openapi/v1.json")).Json;
-        return [.. document.GetProperty("paths").EnumerateObject().SelectMany(path => path.Value.EnumerateObject().Select(operation => new FuzzCall(
-            operation.Name.ToUpperInvariant(), path.Name, ReadQuery(operation.Value), ReadBody(document, operation.Value))))];
+        return [.. from path in document.GetProperty("paths").EnumerateObject()
+                   from operation in path.Value.EnumerateObject()
+                   let body = ReadBody(document, operation.Value)
+                   select new FuzzCall(operation.Name.ToUpperInvariant(), path.Name, ReadQuery(operation.Value), body)];
     }
 
     private static IReadOnlyList<string> ReadQuery(JsonElement operation) => operation.TryGetProperty("parameters", out var parameters)
@@ -33,10 +35,12 @@ internal sealed record FuzzCall(string Method, string Path, IReadOnlyList<string
         const string Mark = "#/components/schemas/";
         var start = text.IndexOf(Mark, StringComparison.Ordinal) + Mark.Length;
         var schema = document.GetProperty("components").GetProperty("schemas").GetProperty(text[start..text.IndexOf('"', start)]);
-        var required = schema.TryGetProperty("required", out var names) ? names.EnumerateArray().Select(name => name.GetString()).ToHashSet() : [];
+        var required = schema.TryGetProperty("required", out var names) ? names.EnumerateArray()
+            .Select(name => name.GetString()).ToHashSet() : [];
         return [.. schema.GetProperty("properties").EnumerateObject().Select(member => new FuzzMember(
             member.Name,
-            member.Value.TryGetProperty("type", out var type) && type.GetRawText().Contains("integer", StringComparison.Ordinal) ? "integer" : "string",
+            member.Value.TryGetProperty("type", out var type) && type.GetRawText()
+                .Contains("integer", StringComparison.Ordinal) ? "integer" : "string",
             required.Contains(member.Name)))];
     }
 }
@@ -47,15 +51,19 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
     private static readonly string[] Numbers =
     [
         "-1", "1e400", "-1e400", "0.5", "1.0000000000000001", "9007199254740993", "9223372036854775808", "-9223372036854775809",
-        "99999999999999999999999999999999999", "1e3", "00", "0x10", "NaN", "Infinity", "+1", "\"1\"", "null", "true", "[]", "{}", "[1]", "\"\"", ".5", "1.",
+        "99999999999999999999999999999999999", "1e3", "00", "0x10", "NaN", "Infinity", "+1", "\"1\"", "null", "true", "[]", "{}", "[1]",
+        "\"\"", ".5", "1.",
     ];
 
-    private static readonly string[] NotStrings = ["0", "-1", "true", "[]", "{}", "[\"x\"]", "1e400", "\"\\ud800\"", "\"\\u12\"", "\"\u0001\"", "'x'", "x"];
+    private static readonly string[] NotStrings = ["0", "-1", "true", "[]", "{}", "[\"x\"]", "1e400", "\"\\ud800\"", "\"\\u12\"",
+        "\"\u0001\"", "'x'", "x"];
 
     private static readonly string[] Texts =
     [
-        "", "0", "-1", "abc", "1;DROP TABLE seat", "' OR '1'='1", "%00", "%0d%0aSet-Cookie:%20a=b", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "9223372036854775808",
-        "99999999999999999999", "1e3", "1.0", "+1", "%F0%9F%98%80", "%C3%28", "%ED%A0%80", "null", "undefined", "NaN", "019a0000-0000-7000-8000-000000000000",
+        "", "0", "-1", "abc", "1;DROP TABLE seat", "' OR '1'='1", "%00", "%0d%0aSet-Cookie:%20a=b", "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "9223372036854775808",
+        "99999999999999999999", "1e3", "1.0", "+1", "%F0%9F%98%80", "%C3%28", "%ED%A0%80", "null", "undefined", "NaN",
+        "019a0000-0000-7000-8000-000000000000",
         "019a0000-0000-7000-8000-00000000000", "{019a0000-0000-7000-8000-000000000000}", "${jndi:ldap://x}", "..", "*", "a%2Fb",
     ];
 
@@ -75,14 +83,20 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
             Enumerable.Repeat(name, random.Next(1, 3)).Select(one => $"{one}={Text()}")));
 
         // As it is: a client library would tidy it up.
-        var uri = new Uri($"{address.GetLeftPart(UriPartial.Authority)}{path}?{query}", new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+        var uri = new Uri(
+            $"{address.GetLeftPart(UriPartial.Authority)}{path}?{query}",
+            new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
         var request = new HttpRequestMessage(new HttpMethod(method), uri);
         AddCredentials(request);
         for (var extra = random.Next(3); extra > 0; extra--)
         {
             request.Headers.TryAddWithoutValidation(
-                Any(["If-None-Match", "Accept", "Accept-Encoding", "Idempotency-Key", "traceparent", "X-Forwarded-For", "Origin", "Last-Event-ID", "Range", "Expect"]),
-                Any(["", "*", "\"", "W/\"", "br;q=2, gzip;q=x", "00-zz-zz-01", "::1, unknown", new string('x', random.Next(4_000)), "a\tb", "null", "bytes=0-"]));
+                Any([
+                    "If-None-Match", "Accept", "Accept-Encoding", "Idempotency-Key", "traceparent", "X-Forwarded-For", "Origin",
+                    "Last-Event-ID", "Range", "Expect"]),
+                Any([
+                    "", "*", "\"", "W/\"", "br;q=2, gzip;q=x", "00-zz-zz-01", "::1, unknown", new string('x', random.Next(4_000)), "a\tb",
+                    "null", "bytes=0-"]));
         }
         if (method is not ("GET" or "HEAD" or "TRACE" or "DELETE" or "OPTIONS") || random.Next(10) == 0)
         {
@@ -92,7 +106,8 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
         return request;
     }
 
-    public static string Show(HttpRequestMessage request) => $"{request}\n{request.Content?.ReadAsStringAsync().Result[..Math.Min(2_000, request.Content.ReadAsStringAsync().Result.Length)]}";
+    public static string Show(HttpRequestMessage request) =>
+        $"{request}\n{request.Content?.ReadAsStringAsync().Result[..Math.Min(2_000, request.Content.ReadAsStringAsync().Result.Length)]}";
 
     private void AddCredentials(HttpRequestMessage request)
     {
@@ -100,7 +115,9 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
         {
             0 => null,
             1 => $"Bearer {AccessTokens.For(strangersKey, victim.UserId, admin: true)}",
-            2 => Any(["Bearer", "Bearer x.y.z", "Basic eDp4", "Bearer " + new string('A', 6_000), "bearer\t", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiI3In0."]),
+            2 => Any(
+                ["Bearer", "Bearer x.y.z", "Basic eDp4", "Bearer "
+                    + new string('A', 6_000), "bearer\t", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiI3In0."]),
             3 => $"Bearer {victim.AccessToken}",
             _ => $"Bearer {adminToken}",
         };
@@ -122,7 +139,8 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
 
         if (random.Next(3) > 0)
         {
-            request.Headers.TryAddWithoutValidation("Idempotency-Key", Any(["", "k", new string('k', 255), new string('k', 256), "ключ", "a b"]));
+            request.Headers.TryAddWithoutValidation(
+                "Idempotency-Key", Any(["", "k", new string('k', 255), new string('k', 256), "ключ", "a b"]));
         }
     }
 
@@ -136,7 +154,11 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
         {
             case 0:
                 content.Headers.Remove("Content-Type");
-                content.Headers.TryAddWithoutValidation("Content-Type", Any(["text/plain", "", "application/x-www-form-urlencoded", "application/json;charset=utf-16", "*/*", "application/xml"]));
+                content.Headers.TryAddWithoutValidation(
+                    "Content-Type",
+                    Any([
+                        "text/plain", "", "application/x-www-form-urlencoded", "application/json;charset=utf-16", "*/*",
+                        "application/xml"]));
                 break;
             case 1:
                 content = new ByteArrayContent(Bomb());
@@ -154,7 +176,7 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
         var parts = members.Select((member, index) => index != fault
             ? $"\"{member.Name}\":{(member.Type == "integer" ? "1" : "\"main\"")}"
             : member.Required && random.Next(4) == 0 ? "\"x\":1"
-            : $"\"{member.Name}\":{(member.Type == "integer" ? Any([.. Numbers.Where(number => number != "null")]) : Any(NotStrings))}").ToList();
+            : $"\"{member.Name}\":{Any(member.Type == "integer" ? [.. Numbers.Where(number => number != "null")] : NotStrings)}").ToList();
         if (members[fault].Type == "integer" && parts[fault].EndsWith(":9007199254740993", StringComparison.Ordinal))
         {
             parts[fault] += "0000000000";
@@ -162,7 +184,11 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
 
         if (random.Next(4) == 0)
         {
-            parts.Insert(0, Any(["\"x\":null", "\"__proto__\":{\"admin\":true}", "\"userId\":1", "\"\":\"\"", $"\"deep\":{new string('[', 40)}{new string(']', 40)}", "\"😀\":\"\\u0000\""]));
+            parts.Insert(
+                0,
+                Any([
+                    "\"x\":null", "\"__proto__\":{\"admin\":true}", "\"userId\":1", "\"\":\"\"",
+                    $"\"deep\":{new string('[', 40)}{new string(']', 40)}", "\"😀\":\"\\u0000\""]));
         }
 
         var text = "{" + string.Join(',', parts) + "}";

@@ -25,10 +25,12 @@ public sealed class IssuerKey(string id, AsymmetricAlgorithm key) : IDisposable
         if (key is RSA rsa)
         {
             var numbers = rsa.ExportParameters(false);
-            return $$"""{"kty":"RSA","use":"sig","alg":"RS256","kid":"{{Id}}","n":"{{Text(numbers.Modulus!)}}","e":"{{Text(numbers.Exponent!)}}"}""";
+            var (n, e) = (Text(numbers.Modulus!), Text(numbers.Exponent!));
+            return $$"""{"kty":"RSA","use":"sig","alg":"RS256","kid":"{{Id}}","n":"{{n}}","e":"{{e}}"}""";
         }
         var point = ((ECDsa)key).ExportParameters(false).Q;
-        return $$"""{"kty":"EC","use":"sig","alg":"ES256","kid":"{{Id}}","crv":"P-256","x":"{{Text(point.X!)}}","y":"{{Text(point.Y!)}}"}""";
+        var (x, y) = (Text(point.X!), Text(point.Y!));
+        return $$"""{"kty":"EC","use":"sig","alg":"ES256","kid":"{{Id}}","crv":"P-256","x":"{{x}}","y":"{{y}}"}""";
     }
 
     public string Sign(string claims, string? header = null)
@@ -119,8 +121,11 @@ public sealed class Issuer : IDisposable
     /// <param name="audience">Another than the service's.</param>
     /// <param name="more">Further members, beginning with a comma.</param>
     /// <param name="subject">As in JSON between the quotes; null for a number that no other test has.</param>
-    public string Claims(string? issuer = null, string audience = "booking", string more = "", string? subject = null) =>
-        $$"""{"sub":"{{subject ?? $"{UserIds.Next()}"}}","iss":"{{issuer ?? Address}}","aud":"{{audience}}","exp":{{AccessTokens.InSeconds(60)}}{{more}}}""";
+    public string Claims(string? issuer = null, string audience = "booking", string more = "", string? subject = null)
+    {
+        var (sub, iss, exp) = (subject ?? $"{UserIds.Next()}", issuer ?? Address, AccessTokens.InSeconds(60));
+        return $$"""{"sub":"{{sub}}","iss":"{{iss}}","aud":"{{audience}}","exp":{{exp}}{{more}}}""";
+    }
 
     public void Dispose() => ((IDisposable)_listener).Dispose();
 
@@ -156,9 +161,10 @@ public sealed class Issuer : IDisposable
         try
         {
             context.Response.ContentType = "application/json";
+            const string Algorithms = """["RS256","ES256"]""";
             await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(keys
                 ? $$"""{"keys":[{{string.Join(",", Keys.Select(key => key.Jwk()))}}]}"""
-                : $$"""{"issuer":"{{Address}}","jwks_uri":"{{Address}}/keys","id_token_signing_alg_values_supported":["RS256","ES256"]}"""));
+                : $$"""{"issuer":"{{Address}}","jwks_uri":"{{Address}}/keys","id_token_signing_alg_values_supported":{{Algorithms}}}"""));
             context.Response.Close();
         }
         catch (HttpListenerException)

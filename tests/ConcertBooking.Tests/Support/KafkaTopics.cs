@@ -28,7 +28,8 @@ internal static class KafkaTopics
     /// <summary>Puts messages on their topics, past the service.</summary>
     public static async Task SendAsync(string bootstrapServers, params PublishedEvent[] messages)
     {
-        using var producer = new ProducerBuilder<string, string>(new ProducerConfig { BootstrapServers = bootstrapServers, Acks = Acks.All })
+        using var producer = new ProducerBuilder<string, string>(
+            new ProducerConfig { BootstrapServers = bootstrapServers, Acks = Acks.All })
             .SetLogHandler((_, _) => { }).Build();
         await Task.WhenAll(messages.Select(published =>
         {
@@ -38,7 +39,8 @@ internal static class KafkaTopics
                 headers.Add(name, Encoding.UTF8.GetBytes(value));
             }
 
-            return producer.ProduceAsync(published.Topic, new Message<string, string> { Key = published.Key, Value = published.Value, Headers = headers });
+            return producer.ProduceAsync(
+                published.Topic, new Message<string, string> { Key = published.Key, Value = published.Value, Headers = headers });
         }));
     }
 

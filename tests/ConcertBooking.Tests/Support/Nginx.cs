@@ -9,7 +9,8 @@ internal sealed class Nginx : IAsyncDisposable
     private readonly ChildProcess _process;
     private readonly DirectoryInfo _folder;
 
-    private Nginx(ChildProcess process, DirectoryInfo folder, Uri address) => (_process, _folder, Api) = (process, folder, new Api(address));
+    private Nginx(ChildProcess process, DirectoryInfo folder, Uri address) =>
+        (_process, _folder, Api) = (process, folder, new Api(address));
 
     public Api Api { get; }
 
@@ -30,7 +31,8 @@ internal sealed class Nginx : IAsyncDisposable
         var configuration = await File.ReadAllTextAsync(Repository.PathOf("deploy/nginx.conf"));
         foreach (var (from, to) in ((string, string)[])[
             ("app-1:8080", first.Address.Authority), ("app-2:8080", second.Address.Authority),
-            ("listen 3000", string.Create(CultureInfo.InvariantCulture, $"listen 127.0.0.1:{port}")), (" /tmp/", $" {folder.FullName}/"), .. changes])
+            ("listen 3000", string.Create(CultureInfo.InvariantCulture, $"listen 127.0.0.1:{port}")), (" /tmp/", $" {folder.FullName}/"),
+            .. changes])
         {
             if (!configuration.Contains(from, StringComparison.Ordinal))
             {
@@ -44,7 +46,8 @@ internal sealed class Nginx : IAsyncDisposable
         // As root its workers would be somebody who may not read the folder.
         var user = Environment.IsPrivilegedProcess ? " user root;" : "";
         var nginx = new Nginx(
-            ChildProcess.Start(program, ["-p", folder.FullName, "-e", "stderr", "-c", file, "-g", $"daemon off;{user}"]), folder, new Uri($"http://127.0.0.1:{port}"));
+            ChildProcess.Start(program, ["-p", folder.FullName, "-e", "stderr", "-c", file, "-g", $"daemon off;{user}"]), folder,
+            new Uri($"http://127.0.0.1:{port}"));
         await Eventually.TrueAsync(() => nginx._process.HasExited || !Ports.IsFree(port));
         return nginx._process.HasExited ? throw new InvalidOperationException($"nginx did not start:\n{nginx.Log}") : nginx;
     }

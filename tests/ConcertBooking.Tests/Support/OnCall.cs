@@ -81,7 +81,8 @@ internal sealed class OnCall : IDisposable
     public async Task<List<string[]>> SqlAsync(int number, params (string Name, object Value)[] variables)
     {
         var block = Find(number, "sql");
-        var user = await UserAsync(block.Text.StartsWith(AsOperator, StringComparison.Ordinal) ? DocumentedGrants.Operator : DocumentedGrants.Service);
+        var user = await UserAsync(
+            block.Text.StartsWith(AsOperator, StringComparison.Ordinal) ? DocumentedGrants.Operator : DocumentedGrants.Service);
         await using var connection = await user.OpenAsync();
         await using var command = new MySqlCommand(block.Text, connection);
         foreach (var (name, value) in variables)

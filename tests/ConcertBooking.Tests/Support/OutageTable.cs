@@ -7,7 +7,8 @@ namespace ConcertBooking.Tests.Support;
 /// <param name="State">What is broken; the name by which tests refer to the row.</param>
 /// <param name="Status">What <c>readyz</c> answers: <c>ready</c>, <c>degraded</c> or <c>unready</c>.</param>
 /// <param name="Down">The checks of <c>readyz</c> that say <c>down</c>; all others say <c>up</c>.</param>
-/// <param name="Metric">Name, labels in braces (those that matter), a comparison (<c>==</c>, <c>&gt;</c>, <c>&lt;</c>) and a number.</param>
+/// <param name="Metric">Name, labels in braces (those that matter), a comparison (<c>==</c>, <c>&gt;</c>, <c>&lt;</c>)
+/// and a number.</param>
 /// <param name="Alert">A rule of deploy/prometheus/alerts.yml that reads this metric.</param>
 /// <param name="Anchor">The section of the runbook that says what to do.</param>
 internal sealed record OutageRow(string State, string Status, IReadOnlyList<string> Down, string Metric, string Alert, string Anchor);
@@ -20,7 +21,8 @@ internal sealed record OutageRow(string State, string Status, IReadOnlyList<stri
 /// </summary>
 internal static partial class OutageTable
 {
-    private static readonly Lazy<List<OutageRow>> Read = new(static () => [.. Row().Matches(File.ReadAllText(Repository.PathOf("deploy/runbook.md")))
+    private static readonly Lazy<List<OutageRow>> Read = new(static () => [.. Row().Matches(
+        File.ReadAllText(Repository.PathOf("deploy/runbook.md")))
         .Select(static row => new OutageRow(
             row.Groups["state"].Value,
             row.Groups["status"].Value,
@@ -31,20 +33,26 @@ internal static partial class OutageTable
 
     public static IReadOnlyList<OutageRow> Rows => Read.Value;
 
-    /// <summary>Awaits what the row says of <c>readyz</c> and of its metric, both as the instance answers them on its management port.</summary>
+    /// <summary>
+    /// Awaits what the row says of <c>readyz</c> and of its metric, both as the instance answers them on its
+    /// management port.
+    /// </summary>
     public static async Task ExpectAsync(string state, Instance instance)
     {
         var row = Rows.SingleOrDefault(row => row.State == state)
             ?? throw new InvalidOperationException($"The runbook's table has no state '{state}'.");
         await Eventually.GetAsync(
-            () => instance.Management.GetAsync("/readyz"), reply => AgreesWith(row, reply), what: $"readyz of '{state}': {row.Status} {string.Join(',', row.Down)}");
+            () => instance.Management.GetAsync("/readyz"), reply => AgreesWith(row, reply),
+            what: $"readyz of '{state}': {row.Status} {string.Join(',', row.Down)}");
         await Eventually.GetAsync(
-            async () => (await instance.Management.GetAsync("/metrics")).Text, text => AgreesWith(row.Metric, text), what: $"metric of '{state}': {row.Metric}");
+            async () => (await instance.Management.GetAsync("/metrics")).Text, text => AgreesWith(row.Metric, text),
+            what: $"metric of '{state}': {row.Metric}");
     }
 
     private static bool AgreesWith(OutageRow row, Reply ready) =>
         ready.Value("status") == row.Status
-        && ready.Json.GetProperty("checks").EnumerateObject().All(check => check.Value.GetString() == (row.Down.Contains(check.Name) ? "down" : "up"));
+        && ready.Json.GetProperty("checks").EnumerateObject()
+            .All(check => check.Value.GetString() == (row.Down.Contains(check.Name) ? "down" : "up"));
 
     /// <summary>Whether some series of that name and with those labels has such a value.</summary>
     private static bool AgreesWith(string metric, string exposition)
@@ -69,7 +77,8 @@ internal static partial class OutageTable
     }
 
     [GeneratedRegex(
-        @"(?m)^\| (?<state>[^|]+?) \| `(?<status>ready|degraded|unready)`(: (?<down>[^|]+?))? \| `(?<metric>[^|]+?)` \| (?<alert>\w+) \| [^|]*\(#(?<anchor>\S+?)\)[^|]*\|$")]
+        @"(?m)^\| (?<state>[^|]+?) \| `(?<status>ready|degraded|unready)`(: (?<down>[^|]+?))? \| "
+        + @"`(?<metric>[^|]+?)` \| (?<alert>\w+) \| [^|]*\(#(?<anchor>\S+?)\)[^|]*\|$")]
     private static partial Regex Row();
 
     [GeneratedRegex(@"^(?<name>\w+)(\{(?<labels>[^}]*)\})? (?<comparison>==|>|<) (?<value>[\d.]+)$")]

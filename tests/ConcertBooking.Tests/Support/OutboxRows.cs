@@ -34,7 +34,8 @@ internal static class OutboxRows
             await database.ExecuteAsync(
                 $"INSERT INTO outbox (event_id, topic, event_type, event_key, payload) VALUES {rows}",
                 [("@topic", topic), ("@type", type), .. some.SelectMany((key, index) =>
-                    ((string, object?)[])[($"@i{index}", Guid.CreateVersion7(Began.AddMilliseconds(first + index))), ($"@k{index}", key)])]);
+                    ((string, object?)[])[(
+                        $"@i{index}", Guid.CreateVersion7(Began.AddMilliseconds(first + index))), ($"@k{index}", key)])]);
         }
     }
 

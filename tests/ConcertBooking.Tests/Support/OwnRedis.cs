@@ -3,14 +3,18 @@ using StackExchange.Redis;
 
 namespace ConcertBooking.Tests.Support;
 
-/// <summary>A Redis of one test's own, behind a relay that can be cut; its data can be set back, and its clock as the data sees it.</summary>
+/// <summary>
+/// A Redis of one test's own, behind a relay that can be cut; its data can be set back, and its clock as the data sees
+/// it.
+/// </summary>
 internal sealed class OwnRedis : IAsyncDisposable
 {
     private static readonly string[] Keys = ["waiting", "active", "seen", "gone", "meta", "doubted", "shown"];
 
     private readonly ConnectionMultiplexer _connection;
 
-    private OwnRedis(Server server, TcpProxy proxy, ConnectionMultiplexer connection) => (Server, Proxy, _connection) = (server, proxy, connection);
+    private OwnRedis(Server server, TcpProxy proxy, ConnectionMultiplexer connection) =>
+        (Server, Proxy, _connection) = (server, proxy, connection);
 
     public Server Server { get; }
 
@@ -74,7 +78,8 @@ internal sealed class OwnRedis : IAsyncDisposable
         end
         for _, key in ipairs(KEYS) do
           local kind = redis.call('TYPE', key).ok
-          local all = kind == 'zset' and redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') or kind == 'hash' and redis.call('HGETALL', key) or {}
+          local all = kind == 'zset' and redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+            or kind == 'hash' and redis.call('HGETALL', key) or {}
           for i = 1, #all, 2 do
             if kind == 'zset' then redis.call('ZADD', key, later(all[i + 1]), all[i])
             elseif all[i] ~= 'version' then redis.call('HSET', key, all[i], later(all[i + 1])) end

@@ -17,7 +17,8 @@ internal static class RawRequest
             await client.ConnectAsync(api.Address.Host, api.Address.Port, patience.Token);
             var stream = client.GetStream();
             // Reads at the same time: the service takes no more of many requests than it can answer.
-            await Task.WhenAll(stream.CopyToAsync(answer, patience.Token), stream.WriteAsync(Encoding.Latin1.GetBytes(request), patience.Token).AsTask());
+            await Task.WhenAll(
+                stream.CopyToAsync(answer, patience.Token), stream.WriteAsync(Encoding.Latin1.GetBytes(request), patience.Token).AsTask());
         }
         catch (Exception exception) when (exception is IOException or SocketException)
         {
@@ -27,5 +28,6 @@ internal static class RawRequest
     }
 
     public static int Status(string answer) =>
-        answer.StartsWith("HTTP/1.1 ", StringComparison.Ordinal) ? int.Parse(answer[9..12], System.Globalization.CultureInfo.InvariantCulture) : 0;
+        answer.StartsWith("HTTP/1.1 ", StringComparison.Ordinal) ? int.Parse(
+            answer[9..12], System.Globalization.CultureInfo.InvariantCulture) : 0;
 }

@@ -94,7 +94,8 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     /// <param name="changes">Differences to <see cref="Settings"/>; null as a value removes one.</param>
     /// <param name="waitFor"><c>/livez</c> for one that is to start without its servers.</param>
     /// <param name="program">Another copy of the program.</param>
-    public async Task<Instance> StartAsync(IReadOnlyDictionary<string, string?>? changes = null, string waitFor = "/readyz", string? program = null)
+    public async Task<Instance> StartAsync(
+        IReadOnlyDictionary<string, string?>? changes = null, string waitFor = "/readyz", string? program = null)
     {
         var settings = With(changes);
         var instance = new Instance(await ServiceProcess.StartAsync(settings, waitFor, _secrets.Watch(settings), program));
@@ -106,13 +107,15 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     public async Task<LoneInstance> StartAloneAsync(IReadOnlyDictionary<string, string?>? changes = null)
     {
         var database = await AddDatabaseAsync();
-        var settings = new Dictionary<string, string?>(changes ?? new Dictionary<string, string?>()) { [MySqlServers.Setting] = database.ConnectionString };
+        var settings = new Dictionary<string, string?>(
+            changes ?? new Dictionary<string, string?>()) { [MySqlServers.Setting] = database.ConnectionString };
         var instance = await StartAsync(settings);
         return new LoneInstance(instance.Process, database, new Catalogue(NewAdmin(instance.Api)));
     }
 
     /// <summary>Runs a command such as <c>verify</c> to its end, with the settings that instances get.</summary>
-    /// <exception cref="OperationCanceledException">It was still running after 90 s, as a service would that should not have started.</exception>
+    /// <exception cref="OperationCanceledException">It was still running after 90 s, as a service would that should
+    /// not have started.</exception>
     public async Task<ServiceResult> RunAsync(string[] arguments, IReadOnlyDictionary<string, string?>? changes = null)
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(90));

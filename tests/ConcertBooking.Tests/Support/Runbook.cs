@@ -21,7 +21,8 @@ internal static partial class Runbook
 
     /// <summary>Where a link may lead: a heading as GitHub makes an anchor of it.</summary>
     public static IEnumerable<string> Anchors => Content.Value.Headings.Select(static heading =>
-        string.Concat(heading.ToLowerInvariant().Replace(' ', '-').Where(static letter => char.IsLetterOrDigit(letter) || letter is '-' or '_')));
+        string.Concat(
+            heading.ToLowerInvariant().Replace(' ', '-').Where(static letter => char.IsLetterOrDigit(letter) || letter is '-' or '_')));
 
     /// <summary>Each section, by its heading, with the labels that its paragraphs begin with, in order.</summary>
     public static IEnumerable<(string Heading, List<string> Labels)> Sections =>
@@ -57,7 +58,8 @@ internal static partial class Runbook
 
             var section = headings[^1];
             blocks.Add(new RunbookBlock(
-                section, blocks.Count(block => block.Section == section) + 1, line[Fence.Length..], string.Join('\n', lines[(index + 1)..end])));
+                section, blocks.Count(block => block.Section == section) + 1, line[Fence.Length..],
+                string.Join('\n', lines[(index + 1)..end])));
             index = end;
         }
         return (headings, blocks);

@@ -25,7 +25,8 @@ internal static class Rush
         AllAtOnceAsync(of, one => Eventually.AnsweredAsync(() => call(one)));
 
     /// <inheritdoc cref="AllAnsweredAsync{TOf}"/>
-    public static Task<Reply[]> AllAnsweredAsync(int count, Func<int, Task<Reply>> call) => AllAnsweredAsync([.. Enumerable.Range(0, count)], call);
+    public static Task<Reply[]> AllAnsweredAsync(int count, Func<int, Task<Reply>> call) =>
+        AllAnsweredAsync([.. Enumerable.Range(0, count)], call);
 
     /// <summary>New users admitted to the show, who call the given instances by turns.</summary>
     public static async Task<Visitor[]> AdmittedAsync(this Rig rig, Show show, int count, long points = 0, params Instance[] instances)

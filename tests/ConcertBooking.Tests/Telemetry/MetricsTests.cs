@@ -61,7 +61,8 @@ public sealed class MetricsTests : SharedRigTests
             () => ScrapeAsync(alone), metrics => metrics.Value("booking_holds_overdue") == 1);
 
         await Eventually.GetAsync(
-            () => ScrapeAsync(alone), metrics => metrics.Value("booking_seats_left", $"schedule=\"{show.ScheduleId}\"") == show.SeatCount - 1);
+            () => ScrapeAsync(alone),
+            metrics => metrics.Value("booking_seats_left", $"schedule=\"{show.ScheduleId}\"") == show.SeatCount - 1);
         await Assert.That(metrics.Value("booking_outbox_pending")).IsEqualTo(1);
         await Assert.That(metrics.Value("booking_dependency_up", "dependency=\"kafka\"")).IsEqualTo(0);
         await Eventually.GetAsync(
@@ -75,11 +76,15 @@ public sealed class MetricsTests : SharedRigTests
         await using var alone = await Rig.StartAloneAsync();
         var queue = $"queue=\"{await alone.Catalogue.AddQueueAsync()}\"";
 
-        var metrics = await Eventually.GetAsync(() => ScrapeAsync(alone), metrics => metrics.Text.Contains(queue, StringComparison.Ordinal));
+        var metrics = await Eventually.GetAsync(
+            () => ScrapeAsync(alone), metrics => metrics.Text.Contains(queue, StringComparison.Ordinal));
 
         foreach (var name in (string[])["booking_queue_waiting", "booking_queue_active"])
         {
-            await Assert.That(metrics.Text.Split('\n').Any(line => line.StartsWith($"{name}{{", StringComparison.Ordinal) && line.Contains(queue, StringComparison.Ordinal) && line.Contains("} 0", StringComparison.Ordinal))).IsTrue().Because(name);
+            await Assert.That(
+                metrics.Text.Split('\n').Any(
+                    line => line.StartsWith($"{name}{{", StringComparison.Ordinal) && line.Contains(queue, StringComparison.Ordinal)
+                        && line.Contains("} 0", StringComparison.Ordinal))).IsTrue().Because(name);
         }
     }
 
@@ -97,7 +102,10 @@ public sealed class MetricsTests : SharedRigTests
         /// <summary>The sum of the series of that name with those labels.</summary>
         public double Value(string name, params string[] labels) => Lines(name)
             .Where(line => labels.All(label => line.Contains(label, StringComparison.Ordinal)))
-            .Sum(line => double.Parse(line[(line.Contains('}') ? line.LastIndexOf('}') + 1 : name.Length)..].Trim().Split(' ')[0], CultureInfo.InvariantCulture));
+            .Sum(
+                line => double.Parse(
+                    line[(line.Contains('}') ? line.LastIndexOf('}') + 1 : name.Length)..].Trim().Split(' ')[0],
+                    CultureInfo.InvariantCulture));
 
         public bool Has(string name) => Lines(name).Any();
 

@@ -38,7 +38,8 @@ public sealed class TelemetryTests : SharedRigTests
     public async Task Traces_OfAPayment_GoThroughMySqlAndKafkaToTheConsumers()
     {
         await using var collector = new Collector();
-        await using var rig = await EventRig.StartAsync(Rig, changes: [.. collector.Settings.Select(static setting => (setting.Key, setting.Value))]);
+        await using var rig = await EventRig.StartAsync(
+            Rig, changes: [.. collector.Settings.Select(static setting => (setting.Key, setting.Value))]);
         var show = await rig.Fleet.Catalogue.AddShowAsync();
         var visitor = await rig.Fleet.NewVisitorAsync(show, points: show.Price);
         var reservation = await visitor.HeldAsync(show);
@@ -49,7 +50,8 @@ public sealed class TelemetryTests : SharedRigTests
         await rig.ExpectEffectsOnceAsync(show, payments: 1);
         var spans = await Eventually.GetAsync(
             () => Task.FromResult(collector.Spans(trace)),
-            static spans => spans.Count(static span => span.Kind is SpanKind.Consumer) >= 3 && spans.Any(static span => span.Kind is SpanKind.Server));
+            static spans => spans.Count(
+                static span => span.Kind is SpanKind.Consumer) >= 3 && spans.Any(static span => span.Kind is SpanKind.Server));
         var request = spans.Single(static span => span.Kind is SpanKind.Server);
         var send = spans.Single(static span => span.Kind is SpanKind.Producer);
         var processed = spans.Where(static span => span.Kind is SpanKind.Consumer).ToList();
@@ -77,7 +79,8 @@ public sealed class TelemetryTests : SharedRigTests
         (await visitor.PayAsync(reservation, headers: [("traceparent", TraceParent(NewTraceId(), "01"))])).Expect(201);
 
         var published = await Eventually.GetAsync(
-            async () => (await KafkaTopics.ReadAllAsync(Rig.Servers.Kafka.ConnectionString, "concert-booking.payments")).SingleOrDefault(one => one.Key == reservation),
+            async () => (await KafkaTopics.ReadAllAsync(Rig.Servers.Kafka.ConnectionString, "concert-booking.payments"))
+                .SingleOrDefault(one => one.Key == reservation),
             static published => published is not null);
         await Assert.That(published!.Headers.ContainsKey("traceparent")).IsFalse();
     }
@@ -87,7 +90,8 @@ public sealed class TelemetryTests : SharedRigTests
     public async Task Events_OfAnUnsampledTrace_HaveNoTraceparent()
     {
         await using var collector = new Collector();
-        await using var alone = await Rig.StartAloneAsync(new Dictionary<string, string?>(collector.Settings) { [KafkaServers.Setting] = null });
+        await using var alone = await Rig.StartAloneAsync(
+            new Dictionary<string, string?>(collector.Settings) { [KafkaServers.Setting] = null });
         var show = await alone.Catalogue.AddShowAsync();
         var visitor = await Rig.NewVisitor(alone).AdmittedAsync(show);
         (await visitor.ChargeAsync(show.Price)).Expect(201);
@@ -105,7 +109,8 @@ public sealed class TelemetryTests : SharedRigTests
     {
         var redis = Ports.Take();
         await using var instance = await Rig.StartAsync(
-            new Dictionary<string, string?> { [MySqlServers.Setting] = $"Server=127.0.0.1;Port={redis};Database=x;User ID=x;Password=x" }, waitFor: "/livez");
+            new Dictionary<string, string?> { [MySqlServers.Setting] = $"Server=127.0.0.1;Port={redis};Database=x;User ID=x;Password=x" },
+            waitFor: "/livez");
         var trace = NewTraceId();
 
         (await instance.Api.GetAsync("/v1/concerts", ("traceparent", TraceParent(trace, "00"))))
@@ -124,7 +129,8 @@ public sealed class TelemetryTests : SharedRigTests
     [Test]
     public async Task LogLevel_Setting_DecidesWhatIsLogged()
     {
-        var settings = new Dictionary<string, string?> { ["Logging__LogLevel__Default"] = "Error", [RedisServers.Setting] = $"127.0.0.1:{Ports.Take()}" };
+        var settings = new Dictionary<string, string?> { ["Logging__LogLevel__Default"] = "Error",
+            [RedisServers.Setting] = $"127.0.0.1:{Ports.Take()}" };
         await using var quiet = await Rig.StartAsync(settings);
         settings["Logging__LogLevel__Default"] = "Information";
         await using var usual = await Rig.StartAsync(settings);
@@ -136,5 +142,6 @@ public sealed class TelemetryTests : SharedRigTests
 
     private static string NewTraceId() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
 
-    private static string TraceParent(string traceId, string flags) => $"00-{traceId}-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8))}-{flags}";
+    private static string TraceParent(string traceId, string flags) =>
+        $"00-{traceId}-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8))}-{flags}";
 }
