@@ -69,13 +69,15 @@ broken hold-over "a payment does not ask whether the hold is over" \
 broken balance-enough "a payment does not ask whether the balance is enough" \
   '/*/*/PayRaces/*' Payments/Pay.cs 's/b\.balance >= r\.price AND //'
 broken rollback "a failed transaction is not rolled back" \
-  '/*/*/MySqlFaults/LockTimeout*' MySql/MySqlDatabase.cs 's/await Rollback\(connection\);//'
+  '/*/*/MySqlFaults/LockTimeout*' MySql/MySqlDatabase.cs 's/await RollbackAsync\(connection\);//'
 broken deadlock-retry "a deadlock is not retried" \
-  '/*/*/MySqlFaults/Deadlock*' MySql/MySqlDatabase.cs 's/ErrorCode: MySqlErrorCode\.LockDeadlock/ErrorCode: MySqlErrorCode.None/'
+  '/*/*/MySqlFaults/Deadlock*' MySql/MySqlErrors.cs 's/MySqlFault\.Deadlock or //'
 broken wait-limit "a request waits for a connection as long as it takes" \
-  '/*/*/SmallPool/*' MySql/MySqlDatabase.cs 's/WaitLimit = TimeSpan\.FromMilliseconds\(1500\)/WaitLimit = TimeSpan.FromSeconds(60)/'
+  '/*/*/SmallPool/*' MySql/MySqlLimits.cs \
+  's/Slot = TimeSpan\.FromMilliseconds\(1500\)/Slot = TimeSpan.FromSeconds(60)/; s/Request => new\(TimeSpan\.FromSeconds\(2\)/Request => new(TimeSpan.FromSeconds(60)/'
 broken redis-limit "a request waits for Redis as long as it takes" \
-  '/*/*/RedisFaults/*Paused*' Redis/RedisClient.cs 's/WaitLimit = TimeSpan\.FromMilliseconds\(250\)/WaitLimit = TimeSpan.FromSeconds(60)/; s/AsyncTimeout = 1000/AsyncTimeout = 60000/'
+  '/*/*/RedisFaults/*Paused*' Redis/RedisClient.cs 's/WaitLimit = TimeSpan\.FromMilliseconds\(250\)/WaitLimit = TimeSpan.FromSeconds(60)/' \
+  Redis/RedisConnection.cs 's/AsyncTimeout = 1000/AsyncTimeout = 60000/'
 broken drain "SIGTERM stops the service at once" \
   '/*/*/Shutdown/*' Hosting/Drain.cs 's/Task\.Delay\(settings\.Drain, time/Task.Delay(TimeSpan.Zero, time/'
 

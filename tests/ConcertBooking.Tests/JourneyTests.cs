@@ -32,7 +32,8 @@ public sealed class JourneyTests : SharedRigTests
         await Assert.That(payment.Number("balance")).IsEqualTo(50_000);
 
         await Assert.That((await visitor.ReservationAsync(reservationId)).Expect(200).Value("status")).IsEqualTo("CONFIRMED");
-        await Assert.That((await visitor.GetAsync($"/v1/payments/{payment.Value("paymentId")}")).Expect(200).Number("amount")).IsEqualTo(50_000);
+        await Assert.That((await visitor.GetAsync($"/v1/payments/{payment.Value("paymentId")}")).Expect(200).Number("amount"))
+            .IsEqualTo(50_000);
         var ledger = (await visitor.GetAsync("/v1/points/transactions")).Expect(200).Items();
         await Assert.That(ledger.Select(row => row.Value("type")).SequenceEqual(["USE", "CHARGE"])).IsTrue();
         await Eventually.GetAsync(

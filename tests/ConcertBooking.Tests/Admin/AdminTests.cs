@@ -76,7 +76,8 @@ public sealed class AdminTests : SharedRigTests
         var queue = await Rig.Catalogue.AddQueueAsync();
         var concertId = await Rig.Catalogue.AddConcertAsync(queue);
 
-        var reply = (await Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/concerts/{concertId}", """{"title":"New title"}""")).Expect(200);
+        var reply = (await Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/concerts/{concertId}", """{"title":"New title"}"""))
+            .Expect(200);
 
         await Assert.That(reply.Number("concertId")).IsEqualTo(concertId);
         await Assert.That(reply.Value("title")).IsEqualTo("New title");
@@ -104,7 +105,8 @@ public sealed class AdminTests : SharedRigTests
 
     [Test]
     public async Task UpdateConcert_Unknown_Returns404() =>
-        (await Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/concerts/{long.MaxValue}", """{"title":"t"}""")).ExpectProblem(404, "concert_not_found");
+        (await Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/concerts/{long.MaxValue}", """{"title":"t"}"""))
+            .ExpectProblem(404, "concert_not_found");
 
     [Test]
     [Arguments("""{"title":""}""")]
@@ -123,7 +125,8 @@ public sealed class AdminTests : SharedRigTests
         var concertId = await Rig.Catalogue.AddConcertAsync(await Rig.Catalogue.AddQueueAsync());
 
         var reply = (await Rig.Admin.PostAsync(
-            $"/v1/admin/concerts/{concertId}/schedules", """{"startsAt":"2031-03-04T21:00:00+09:00","seatCount":50,"price":50000}""")).Expect(201);
+            $"/v1/admin/concerts/{concertId}/schedules",
+            """{"startsAt":"2031-03-04T21:00:00+09:00","seatCount":50,"price":50000}""")).Expect(201);
 
         await Assert.That(reply.Json.Moment("startsAt")).IsEqualTo(new DateTimeOffset(2031, 3, 4, 12, 0, 0, TimeSpan.Zero));
         await Assert.That(reply.Number("seatCount")).IsEqualTo(50);
@@ -191,14 +194,16 @@ public sealed class AdminTests : SharedRigTests
         var show = await Rig.Catalogue.AddShowAsync();
         var visitor = await Rig.NewVisitorAsync(show);
 
-        (await Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/schedules/{show.ScheduleId}", """{"startsAt":"2024-01-01T00:00:00Z"}""")).Expect(200);
+        (await Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/schedules/{show.ScheduleId}", """{"startsAt":"2024-01-01T00:00:00Z"}"""))
+            .Expect(200);
 
         (await visitor.HoldAsync(show)).ExpectProblem(409, "schedule_closed");
     }
 
     [Test]
     public async Task UpdateSchedule_Unknown_Returns404() =>
-        (await Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/schedules/{long.MaxValue}", """{"price":1}""")).ExpectProblem(404, "schedule_not_found");
+        (await Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/schedules/{long.MaxValue}", """{"price":1}"""))
+            .ExpectProblem(404, "schedule_not_found");
 
     [Test]
     [Arguments("""{"price":-1}""")]
@@ -258,7 +263,7 @@ public sealed class AdminTests : SharedRigTests
     }
 
     [Test]
-    public async Task PutQueue_Lowered_AdmitsNobodyUntilBelow()
+    public async Task PutQueue_Lowered_AdmitsNoneUntilBelow()
     {
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 2);
         Visitor[] visitors = [Rig.NewVisitor(), Rig.NewVisitor(), Rig.NewVisitor()];

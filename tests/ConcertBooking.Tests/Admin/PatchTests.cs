@@ -11,7 +11,8 @@ public sealed class PatchTests : SharedRigTests
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var document = (await Rig.A.Api.GetAsync("/openapi/v1.json")).Expect(200).Json;
-        var paths = document.GetProperty("paths").EnumerateObject().Where(static path => path.Value.TryGetProperty("patch", out _)).ToList();
+        var paths = document.GetProperty("paths").EnumerateObject()
+            .Where(static path => path.Value.TryGetProperty("patch", out _)).ToList();
         await Assert.That(paths.Count).IsGreaterThanOrEqualTo(2);
 
         foreach (var path in paths)
@@ -29,7 +30,8 @@ public sealed class PatchTests : SharedRigTests
             await Assert.That(named.Count).IsEqualTo(4).Because(reply.Text);
         }
         // What it does know is not changed either.
-        (await Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/schedules/{show.ScheduleId}", """{"price":5,"pirce":5}""")).ExpectInvalid("pirce");
+        (await Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/schedules/{show.ScheduleId}", """{"price":5,"pirce":5}"""))
+            .ExpectInvalid("pirce");
         var schedule = (await Rig.B.Api.GetAsync($"/v1/concerts/{show.ConcertId}/schedules")).Expect(200).Items()[0];
         await Assert.That(schedule.Number("price")).IsEqualTo(show.Price);
     }
@@ -39,10 +41,13 @@ public sealed class PatchTests : SharedRigTests
     {
         var schemas = (await Rig.A.Api.GetAsync("/openapi/v1.json")).Expect(200).Json.GetProperty("components").GetProperty("schemas");
 
-        foreach (var (name, closed) in ((string, bool)[])[("UpdateConcertRequest", true), ("UpdateScheduleRequest", true), ("CreateConcertRequest", false)])
+        foreach (var (name, closed) in ((string, bool)[])[("UpdateConcertRequest", true), ("UpdateScheduleRequest", true),
+            ("CreateConcertRequest", false)])
         {
             var schema = schemas.GetProperty(name);
-            await Assert.That(schema.TryGetProperty("additionalProperties", out var more) && more.ValueKind == System.Text.Json.JsonValueKind.False).IsEqualTo(closed);
+            await Assert.That(
+                schema.TryGetProperty("additionalProperties", out var more)
+                    && more.ValueKind == System.Text.Json.JsonValueKind.False).IsEqualTo(closed);
             await Assert.That(schema.GetProperty("properties").EnumerateObject().Count()).IsEqualTo(2).Because(schema.GetRawText());
         }
     }
@@ -67,8 +72,11 @@ public sealed class PatchTests : SharedRigTests
     {
         var show = await Rig.Catalogue.AddShowAsync();
 
-        (await Rig.Admin.PostAsync($"/v1/admin/concerts/{show.ConcertId}/schedules", $$"""{"startsAt":"{{startsAt}}","seatCount":1,"price":1}""")).ExpectInvalid("startsAt");
-        (await Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/schedules/{show.ScheduleId}", $$"""{"startsAt":"{{startsAt}}"}""")).ExpectInvalid("startsAt");
+        (await Rig.Admin.PostAsync(
+            $"/v1/admin/concerts/{show.ConcertId}/schedules",
+            $$"""{"startsAt":"{{startsAt}}","seatCount":1,"price":1}""")).ExpectInvalid("startsAt");
+        (await Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/schedules/{show.ScheduleId}", $$"""{"startsAt":"{{startsAt}}"}"""))
+            .ExpectInvalid("startsAt");
     }
 
     [Test]

@@ -40,7 +40,7 @@ internal sealed class Audit
     }
 
     /// <summary>Fails with every difference. Nothing may be under way any more.</summary>
-    public static async Task CheckAsync(Journal journal, Database database, IReadOnlyCollection<Told> published)
+    public static async Task CheckAsync(Journal journal, Database database, IReadOnlyCollection<PublishedEvent> published)
     {
         await using var connection = await database.OpenAsync();
         var audit = new Audit(
@@ -52,15 +52,20 @@ internal sealed class Audit
             await ReadAsync(connection, "SELECT user_id, type, amount, balance_after, reference FROM point_tx",
                 row => new LedgerRow(row.GetInt64(0), row.GetString(1), row.GetInt64(2), row.GetInt64(3), row.GetGuid(4))),
             await ReadAsync(connection, "SELECT user_id, call_name, idempotency_key, attempt_id, answer FROM idempotency",
-                row => new Remembered(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetGuid(3), row.IsDBNull(4) ? null : row.GetString(4))),
-            [.. (await ReadAsync(connection, "SELECT event_id, event_key, event_type FROM outbox", row => (Id: row.GetGuid(0), Key: row.GetGuid(1), Type: row.GetString(2))))
-                .Concat(published.Select(told => (told.Id, Key: Guid.Parse(told.Key), told.Type)))
-                .DistinctBy(told => told.Id)
-                .Select(told => (told.Key, told.Type))]);
+                row => new Remembered(
+                    row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetGuid(3), row.IsDBNull(4) ? null : row.GetString(4))),
+            [.. (await ReadAsync(
+                connection, "SELECT event_id, event_key, event_type FROM outbox",
+                row => (Id: row.GetGuid(0), Key: row.GetGuid(1), Type: row.GetString(2))))
+                .Concat(published.Select(known => (known.Id, Key: Guid.Parse(known.Key), known.Type)))
+                .DistinctBy(known => known.Id)
+                .Select(known => (known.Key, known.Type))]);
         audit.Check();
         if (audit._violations.Count > 0)
         {
-            Assert.Fail($"{audit._violations.Count} differences between the journal and the database:\n{string.Join('\n', audit._violations.Take(40))}");
+            Assert.Fail(
+                $"{audit._violations.Count} differences between the journal and the database:\n"
+                    + $"{string.Join('\n', audit._violations.Take(40))}");
         }
     }
 
@@ -81,11 +86,11 @@ internal sealed class Audit
 
     private void CheckHolds()
     {
-        var told = new HashSet<Guid>();
+        var known = new HashSet<Guid>();
         foreach (var hold in Of("hold", Outcome.Ok))
         {
             var id = Guid.Parse(hold.Reply!.Value("reservationId"));
-            told.Add(id);
+            known.Add(id);
             if (!_reservations.TryGetValue(id, out var row))
             {
                 _violations.Add($"Hold {id} was answered {hold.Reply.Status} and is not there.");
@@ -97,7 +102,7 @@ internal sealed class Audit
         }
 
         var unknown = Of("hold", Outcome.Unknown).CountBy(hold => (hold.UserId, hold.Subject)).ToDictionary();
-        foreach (var (place, count) in _reservations.Values.Where(row => !told.Contains(row.Id)).CountBy(row => (row.UserId, row.Seat)))
+        foreach (var (place, count) in _reservations.Values.Where(row => !known.Contains(row.Id)).CountBy(row => (row.UserId, row.Seat)))
         {
             if (count > unknown.GetValueOrDefault(place))
             {
@@ -108,11 +113,11 @@ internal sealed class Audit
 
     private void CheckPayments()
     {
-        var told = new HashSet<Guid>();
+        var known = new HashSet<Guid>();
         foreach (var pay in Of("pay", Outcome.Ok))
         {
             var id = Guid.Parse(pay.Reply!.Value("paymentId"));
-            told.Add(id);
+            known.Add(id);
             if (pay.Reply.Value("reservationId") != pay.Subject)
             {
                 _violations.Add($"The payment of {pay.Subject} was answered with that of another:\n{pay.Reply}");
@@ -131,7 +136,7 @@ internal sealed class Audit
         }
 
         var unknown = Of("pay", Outcome.Unknown).Select(pay => Guid.Parse(pay.Subject)).ToHashSet();
-        foreach (var row in _payments.Values.Where(row => !told.Contains(row.Id) && !unknown.Contains(row.ReservationId)))
+        foreach (var row in _payments.Values.Where(row => !known.Contains(row.Id) && !unknown.Contains(row.ReservationId)))
         {
             _violations.Add($"No answer explains {row}.");
         }
@@ -146,7 +151,8 @@ internal sealed class Audit
             _violations.Add($"The release of {id} was answered 204, but it is there as {_reservations.GetValueOrDefault(id)}.");
         }
 
-        foreach (var row in _reservations.Values.Where(row => row.Status == "RELEASED" && !ok.Contains(row.Id) && !unknown.Contains(row.Id)))
+        foreach (var row in _reservations.Values.Where(
+            row => row.Status == "RELEASED" && !ok.Contains(row.Id) && !unknown.Contains(row.Id)))
         {
             _violations.Add($"Nobody released {row}.");
         }
@@ -168,7 +174,8 @@ internal sealed class Audit
         {
             _violations.Add($"The ledger has {row} for:\n{attempt.Reply}");
         }
-        if (type == "CHARGE" && attempt.Reply!.Number("amount") != long.Parse(attempt.Subject, System.Globalization.CultureInfo.InvariantCulture))
+        if (type == "CHARGE" && attempt.Reply!.Number("amount") != long.Parse(
+            attempt.Subject, System.Globalization.CultureInfo.InvariantCulture))
         {
             _violations.Add($"{attempt.Subject} points were to be charged, but the answer is:\n{attempt.Reply}");
         }
@@ -186,7 +193,8 @@ internal sealed class Audit
         var owners = _remembered.Values.ToDictionary(row => row.AttemptId);
         foreach (var row in _ledger.Values)
         {
-            if (!owners.TryGetValue(row.Reference, out var key) || key.UserId != row.UserId || key.Call != (row.Type == "USE" ? "pay" : "charge"))
+            if (!owners.TryGetValue(row.Reference, out var key) || key.UserId != row.UserId
+                || key.Call != (row.Type == "USE" ? "pay" : "charge"))
             {
                 _violations.Add($"{row} has no remembered key.");
             }

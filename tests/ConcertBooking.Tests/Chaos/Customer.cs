@@ -1,4 +1,3 @@
-using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Chaos;
@@ -52,7 +51,8 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
                     await PayAsync(user, reservation);
                     break;
                 case < 9:
-                    await RepeatAsync(() => journal.TryAsync("release", user.UserId, reservation, null, () => At(user).ReleaseAsync(reservation)));
+                    await RepeatAsync(
+                        () => journal.TryAsync("release", user.UserId, reservation, null, () => At(user).ReleaseAsync(reservation)));
                     break;
             }
         }
@@ -69,7 +69,8 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
                 break;
             }
 
-            int[] free = [.. reply.Items("seats").Where(seat => seat.Value("status") == "AVAILABLE").Select(seat => (int)seat.Number("seatNo"))];
+            int[] free = [.. reply.Items("seats").Where(
+                seat => seat.Value("status") == "AVAILABLE").Select(seat => (int)seat.Number("seatNo"))];
             if (free.Length > 0)
             {
                 return (show, free);
@@ -115,7 +116,8 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
             {
                 return await send().WaitAsync(Journal.Patience);
             }
-            catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or TimeoutException)
+            catch (Exception exception) when (exception is HttpRequestException or IOException
+                or OperationCanceledException or TimeoutException)
             {
                 await Task.Delay(20 << repeat);
             }
@@ -139,7 +141,8 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
     private async Task PayAsync(Visitor user, string reservation)
     {
         var key = NewKey();
-        var attempt = await RepeatAsync(() => journal.TryAsync("pay", user.UserId, reservation, key, () => At(user).PayAsync(reservation, key)));
+        var attempt = await RepeatAsync(
+            () => journal.TryAsync("pay", user.UserId, reservation, key, () => At(user).PayAsync(reservation, key)));
         if (attempt.Outcome is Outcome.Ok && _random.Next(4) == 0)
         {
             await journal.TryAsync("pay", user.UserId, reservation, key, () => At(user).PayAsync(reservation, key));

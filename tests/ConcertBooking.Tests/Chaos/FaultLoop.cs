@@ -1,13 +1,13 @@
 using System.Diagnostics;
 using System.Globalization;
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Faults;
+using ConcertBooking.Tests.Support;
 using StackExchange.Redis;
 
 namespace ConcertBooking.Tests.Chaos;
 
 /// <summary>Breaks one thing after another, as its seed says. What is down comes up again by itself after a while.</summary>
-internal sealed class FaultLoop(int seed, Fleet fleet, ServerSet servers, TcpProxy mysql, TcpProxy redis, Action<string> tell)
+internal sealed class FaultLoop(int seed, Fleet fleet, ServerSet servers, TcpProxy mysql, TcpProxy redis, Action<string> log)
 {
     private readonly Random _random = new(seed);
     private readonly Stopwatch _clock = new();
@@ -49,7 +49,7 @@ internal sealed class FaultLoop(int seed, Fleet fleet, ServerSet servers, TcpPro
     private async Task KillInstanceAsync()
     {
         var number = _random.Next(fleet.Members.Count);
-        Say($"kill -9 of instance {number}");
+        Log($"kill -9 of instance {number}");
         await fleet.Members[number].KillAsync();
         await PauseAsync(0, 500);
         // MySQL may be away just then: it must come up all the same.
@@ -59,42 +59,42 @@ internal sealed class FaultLoop(int seed, Fleet fleet, ServerSet servers, TcpPro
     private async Task RestartMySqlAsync()
     {
         var kill = _random.Next(2) == 0;
-        Say(kill ? "kill -9 of MySQL" : "MySQL stopped");
+        Log(kill ? "kill -9 of MySQL" : "MySQL stopped");
         await (kill ? servers.MySql.KillAsync() : servers.MySql.StopAsync());
         await PauseAsync(0, 2000);
         await servers.MySql.StartAsync();
-        Say("MySQL started");
+        Log("MySQL started");
     }
 
     private async Task RestartRedisAsync()
     {
-        Say("Redis stopped");
+        Log("Redis stopped");
         await servers.Redis.StopAsync();
         await PauseAsync(0, 3000);
         await servers.Redis.StartAsync();
-        Say("Redis started, empty");
+        Log("Redis started, empty");
     }
 
     private async Task EmptyRedisAsync()
     {
-        Say("FLUSHALL");
+        Log("FLUSHALL");
         await using var connection = await ConnectionMultiplexer.ConnectAsync($"{servers.Redis.ConnectionString},allowAdmin=true");
         await connection.GetServers()[0].FlushAllDatabasesAsync();
     }
 
     private async Task FreezeAsync(string name, Func<CancellationToken, Task> pause, Func<CancellationToken, Task> resume)
     {
-        Say($"{name} frozen");
+        Log($"{name} frozen");
         await pause(CancellationToken.None);
         await PauseAsync(100, 4000);
         await resume(CancellationToken.None);
-        Say($"{name} goes on");
+        Log($"{name} goes on");
     }
 
     private async Task FreezeInstanceAsync()
     {
         var number = _random.Next(fleet.Members.Count);
-        Say($"instance {number} frozen");
+        Log($"instance {number} frozen");
         await fleet.Members[number].Instance.Process.PauseAsync();
         await PauseAsync(100, 4000);
         await fleet.Members[number].Instance.Process.ResumeAsync();
@@ -102,14 +102,14 @@ internal sealed class FaultLoop(int seed, Fleet fleet, ServerSet servers, TcpPro
 
     private Task CutAsync(string name, TcpProxy proxy)
     {
-        Say($"connections to {name} cut");
+        Log($"connections to {name} cut");
         proxy.Cut();
         return Task.CompletedTask;
     }
 
     private async Task LoseAnswersAsync()
     {
-        Say("answers of MySQL lost");
+        Log("answers of MySQL lost");
         mysql.LoseAnswers = true;
         await PauseAsync(5, 300);
         mysql.LoseAnswers = false;
@@ -117,5 +117,5 @@ internal sealed class FaultLoop(int seed, Fleet fleet, ServerSet servers, TcpPro
 
     private Task PauseAsync(int least, int most) => Task.Delay(_random.Next(least, most));
 
-    private void Say(string what) => tell(string.Create(CultureInfo.InvariantCulture, $"{_clock.Elapsed.TotalSeconds,6:0.00} s  {what}"));
+    private void Log(string what) => log(string.Create(CultureInfo.InvariantCulture, $"{_clock.Elapsed.TotalSeconds,6:0.00} s  {what}"));
 }

@@ -1,4 +1,3 @@
-using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Chaos;

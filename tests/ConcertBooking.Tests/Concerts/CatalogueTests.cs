@@ -12,14 +12,14 @@ public sealed class CatalogueTests : SharedRigTests
     [Arguments("/v1/concerts")]
     [Arguments("/v1/concerts/{0}/schedules")]
     [Arguments("/v1/schedules/{1}/seats")]
-    public async Task Get_Twice_TellsETagAndCacheStatus(string path)
+    public async Task Get_Twice_ReturnsETagAndCacheStatus(string path)
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var address = string.Format(null, path, show.ConcertId, show.ScheduleId);
 
         var first = (await Rig.A.Api.GetAsync(address)).Expect(200);
         var hit = await Eventually.GetAsync(
-            () => Rig.A.Api.GetAsync(address), reply => IsHit(reply.Expect(200)), within: TimeSpan.FromSeconds(5));
+            () => Rig.A.Api.GetAsync(address), reply => IsHit(reply.Expect(200)));
 
         await Assert.That(first.Header("ETag")).IsNotNull().And.Matches("^(W/)?\"[^\"]+\"$");
         await Assert.That(first.Header("Cache-Status")).IsNotNull();

@@ -82,7 +82,8 @@ public sealed class ListConcertsTests : SharedRigTests
             string? cursor = null;
             do
             {
-                var page = (await api.GetAsync(cursor is null ? "/v1/concerts?limit=7" : $"/v1/concerts?limit=7&cursor={cursor}")).Expect(200);
+                var page = (await api.GetAsync(cursor is null ? "/v1/concerts?limit=7" : $"/v1/concerts?limit=7&cursor={cursor}"))
+                    .Expect(200);
                 all.AddRange(page.Items());
                 cursor = page.Json.GetProperty("nextCursor").GetString();
             }

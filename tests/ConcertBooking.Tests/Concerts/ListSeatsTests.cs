@@ -19,7 +19,8 @@ public sealed class ListSeatsTests : SharedRigTests
         await Assert.That(reply.Number("availableSeats")).IsEqualTo(12);
         var seats = reply.Items("seats");
         seats[0].ExpectMembers("seatNo", "status");
-        await Assert.That(seats.Select(seat => seat.Number("seatNo"))).IsEquivalentTo(Enumerable.Range(1, 12).Select(seatNo => (long)seatNo));
+        await Assert.That(seats.Select(seat => seat.Number("seatNo")))
+            .IsEquivalentTo(Enumerable.Range(1, 12).Select(seatNo => (long)seatNo));
         await Assert.That(seats.All(seat => seat.Value("status") == "AVAILABLE")).IsTrue();
     }
 

@@ -26,25 +26,27 @@ public sealed class AsyncApiTests : SharedRigTests
 
         var sent = await Eventually.GetAsync(
             async () => (await KafkaTopics.ReadAllAsync(
-                Rig.Servers.Kafka.ConnectionString, "concert-booking.payments", "concert-booking.reservations")).Where(told => keys.Contains(told.Key)).ToList(),
-            found => found.Count >= 6, TimeSpan.FromSeconds(20));
+                Rig.Servers.Kafka.ConnectionString, "concert-booking.payments",
+                "concert-booking.reservations")).Where(published => keys.Contains(published.Key)).ToList(),
+            found => found.Count >= 6);
 
-        await Assert.That(sent.Select(told => (told.Topic, told.Type)).Distinct()).IsEquivalentTo(described.Keys);
-        foreach (var told in sent)
+        await Assert.That(sent.Select(published => (published.Topic, published.Type)).Distinct()).IsEquivalentTo(described.Keys);
+        foreach (var published in sent)
         {
-            await ExpectDescribedAsync(told);
+            await ExpectDescribedAsync(published);
         }
     }
 
     /// <summary>Headers and value are as the document says; the value, which SQL writes, has all the members and no other.</summary>
-    internal static async Task ExpectDescribedAsync(Told told)
+    internal static async Task ExpectDescribedAsync(PublishedEvent published)
     {
-        var message = (await DescribedAsync())[(told.Topic, told.Type)];
-        var value = JsonElement.Parse(told.Value);
-        value.ExpectMembers([.. message.GetProperty("payload").GetProperty("properties").EnumerateObject().Select(static member => member.Name)]);
+        var message = (await DescribedAsync())[(published.Topic, published.Type)];
+        var value = JsonElement.Parse(published.Value);
+        var described = message.GetProperty("payload").GetProperty("properties").EnumerateObject();
+        value.ExpectMembers([.. described.Select(static member => member.Name)]);
         await ExpectAsync(message.GetProperty("payload"), value);
         await ExpectAsync(message.GetProperty("headers"), JsonSerializer.SerializeToElement(
-            told.Headers.ToDictionary(header => header.Key, header => header.Value), TestJson.Default.DictionaryStringString));
+            published.Headers.ToDictionary(header => header.Key, header => header.Value), TestJson.Default.DictionaryStringString));
     }
 
     private static async Task<Dictionary<(string, string), JsonElement>> DescribedAsync() =>
@@ -80,7 +82,8 @@ public sealed class AsyncApiTests : SharedRigTests
 
         foreach (var member in value.EnumerateObject())
         {
-            await Assert.That(properties.TryGetProperty(member.Name, out var described)).IsTrue().Because($"{member.Name} of {value} is described");
+            await Assert.That(properties.TryGetProperty(member.Name, out var described))
+                .IsTrue().Because($"{member.Name} of {value} is described");
             await Assert.That(Fits(described, member.Value)).IsTrue().Because($"{member} is {described}");
         }
     }

@@ -1,6 +1,5 @@
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Faults;
-using ConcertBooking.Tests.Operations;
+using ConcertBooking.Tests.Hosting;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Events;
@@ -11,8 +10,6 @@ public sealed class KafkaSecurityTests : SharedRigTests
 {
     private const string User = "booking";
     private const string Password = "tell-nobody-of-this";
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
-
     /// <summary>An event goes out by the producer and has its effect by every consumer; the lag is asked by a client of its own.</summary>
     [Test]
     [Arguments("SSL")]
@@ -45,7 +42,8 @@ public sealed class KafkaSecurityTests : SharedRigTests
         await using var kafka = new MockKafka();
         using var certificate = certificates.Server();
         await using var tls = new TlsKafka(kafka, certificate, IsSasl(protocol) ? User : null, Password);
-        await using var fleet = await Fleet.StartAsync(Rig, 1, Settings(tls, protocol, ca is null ? null : certificates.Path(ca), password));
+        await using var fleet = await Fleet.StartAsync(
+            Rig, 1, Settings(tls, protocol, ca is null ? null : certificates.Path(ca), password));
 
         await ExpectDownAsync(fleet);
 
@@ -62,7 +60,8 @@ public sealed class KafkaSecurityTests : SharedRigTests
     {
         using var silent = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
         silent.Start();
-        await using var fleet = await Fleet.StartAsync(Rig, 1, (KafkaServers.Setting, brokers == "silent" ? $"{silent.LocalEndpoint}" : brokers));
+        await using var fleet = await Fleet.StartAsync(
+            Rig, 1, (KafkaServers.Setting, brokers == "silent" ? $"{silent.LocalEndpoint}" : brokers));
 
         await ExpectDownAsync(fleet);
     }
@@ -70,7 +69,9 @@ public sealed class KafkaSecurityTests : SharedRigTests
     [Test]
     [Arguments("Kafka__SecurityProtocol", "TLS")]
     [Arguments("Kafka__SecurityProtocol", "SASL_SSL", "Kafka__SecurityProtocol", "SSL")] // a mechanism where there is no SASL
-    [Arguments("Kafka__SecurityProtocol", "PLAINTEXT", "Kafka__SaslMechanism", null, "Kafka__Username", null, "Kafka__Password", null, "Kafka__CaLocation", "/ca.pem")]
+    [Arguments(
+        "Kafka__SecurityProtocol", "PLAINTEXT", "Kafka__SaslMechanism", null, "Kafka__Username", null,
+        "Kafka__Password", null, "Kafka__CaLocation", "/ca.pem")]
     [Arguments("Kafka__SaslMechanism", null)]
     [Arguments("Kafka__SaslMechanism", "GSSAPI")]
     [Arguments("Kafka__Username", null)]
@@ -99,7 +100,8 @@ public sealed class KafkaSecurityTests : SharedRigTests
         (KafkaServers.Setting, kafka.ConnectionString),
         ("Kafka__SecurityProtocol", protocol),
         ("Kafka__CaLocation", ca),
-        .. IsSasl(protocol) ? [("Kafka__SaslMechanism", "PLAIN"), ("Kafka__Username", User), ("Kafka__Password", password)] : Array.Empty<(string, string?)>(),
+        .. IsSasl(protocol) ? [("Kafka__SaslMechanism", "PLAIN"), ("Kafka__Username", User),
+            ("Kafka__Password", password)] : Array.Empty<(string, string?)>(),
     ];
 
     private static bool IsSasl(string? protocol) => protocol?.StartsWith("SASL", StringComparison.OrdinalIgnoreCase) == true;
@@ -107,7 +109,7 @@ public sealed class KafkaSecurityTests : SharedRigTests
     private static async Task ExpectDownAsync(Fleet fleet)
     {
         await OutageTable.ExpectAsync("Kafka gone", fleet.Members[0].Instance);
-        await Eventually.TrueAsync(() => Lines(fleet, "Kafka is down").Any(), Soon);
+        await Eventually.TrueAsync(() => Lines(fleet, "Kafka is down").Any());
     }
 
     private static IEnumerable<string> Lines(Fleet fleet, string text) =>

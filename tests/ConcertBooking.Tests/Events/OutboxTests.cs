@@ -11,7 +11,7 @@ public sealed class OutboxTests : SharedRigTests
     private const string PaymentsTopic = "concert-booking.payments";
 
     [Test]
-    public async Task Outbox_HeldAndPaid_TellsBoth()
+    public async Task Outbox_HeldAndPaid_HasBothEvents()
     {
         await using var alone = await StartAsync();
         var show = await alone.Catalogue.AddShowAsync();
@@ -23,19 +23,20 @@ public sealed class OutboxTests : SharedRigTests
 
         var held = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.held.v1");
         held.ExpectMembers("reservationId", "userId", "concertId", "scheduleId", "seatNo", "at");
-        await TellsOfAsync(held, reservationId, visitor, show, seatNo: 2);
+        await ExpectOfAsync(held, reservationId, visitor, show, seatNo: 2);
         held.Moment("at");
         var payment = await EventAsync(alone, reservationId, PaymentsTopic, "payment.completed.v1");
         payment.ExpectMembers("paymentId", "reservationId", "userId", "concertId", "scheduleId", "seatNo", "amount", "paidAt");
-        await TellsOfAsync(payment, reservationId, visitor, show, seatNo: 2);
+        await ExpectOfAsync(payment, reservationId, visitor, show, seatNo: 2);
         await Assert.That(payment.Value("paymentId")).IsEqualTo(paid.Value("paymentId"));
         await Assert.That(payment.Number("amount")).IsEqualTo(show.Price);
         await Assert.That(payment.Moment("paidAt")).IsEqualTo(paid.Json.Moment("paidAt"));
-        await Assert.That(await alone.Database.EventTypesAsync(reservationId)).IsEquivalentTo(["reservation.held.v1", "payment.completed.v1"]);
+        await Assert.That(await alone.Database.EventTypesAsync(reservationId))
+            .IsEquivalentTo(["reservation.held.v1", "payment.completed.v1"]);
     }
 
     [Test]
-    public async Task Outbox_Released_TellsOnce()
+    public async Task Outbox_Released_HasOneEvent()
     {
         await using var alone = await StartAsync();
         var show = await alone.Catalogue.AddShowAsync();
@@ -46,12 +47,13 @@ public sealed class OutboxTests : SharedRigTests
         await visitor.ReleaseAsync(reservationId);
 
         var released = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.released.v1");
-        await TellsOfAsync(released, reservationId, visitor, show, seatNo: 1);
-        await Assert.That(await alone.Database.EventTypesAsync(reservationId)).IsEquivalentTo(["reservation.held.v1", "reservation.released.v1"]);
+        await ExpectOfAsync(released, reservationId, visitor, show, seatNo: 1);
+        await Assert.That(await alone.Database.EventTypesAsync(reservationId))
+            .IsEquivalentTo(["reservation.held.v1", "reservation.released.v1"]);
     }
 
     [Test]
-    public async Task Outbox_Expired_TellsOnce()
+    public async Task Outbox_Expired_HasOneEvent()
     {
         await using var alone = await StartAsync();
         var show = await alone.Catalogue.AddShowAsync();
@@ -61,15 +63,16 @@ public sealed class OutboxTests : SharedRigTests
 
         await alone.Database.LetHoldPassAsync(reservationId);
         await next.HeldAsync(show);
-        await Eventually.GetAsync(() => alone.Database.StatusAsync(reservationId), status => status == "EXPIRED", TimeSpan.FromSeconds(2));
+        await Eventually.GetAsync(() => alone.Database.StatusAsync(reservationId), status => status == "EXPIRED");
 
         var expired = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.expired.v1");
-        await TellsOfAsync(expired, reservationId, visitor, show, seatNo: 1);
-        await Assert.That(await alone.Database.EventTypesAsync(reservationId)).IsEquivalentTo(["reservation.held.v1", "reservation.expired.v1"]);
+        await ExpectOfAsync(expired, reservationId, visitor, show, seatNo: 1);
+        await Assert.That(await alone.Database.EventTypesAsync(reservationId))
+            .IsEquivalentTo(["reservation.held.v1", "reservation.expired.v1"]);
     }
 
     [Test]
-    public async Task Outbox_Refused_TellsNothing()
+    public async Task Outbox_Refused_HasNoEvent()
     {
         await using var alone = await StartAsync();
         var show = await alone.Catalogue.AddShowAsync();
@@ -96,12 +99,12 @@ public sealed class OutboxTests : SharedRigTests
         return JsonElement.Parse(payloads[0]);
     }
 
-    private static async Task TellsOfAsync(JsonElement told, string reservationId, Visitor visitor, Show show, long seatNo)
+    private static async Task ExpectOfAsync(JsonElement published, string reservationId, Visitor visitor, Show show, long seatNo)
     {
-        await Assert.That(told.Value("reservationId")).IsEqualTo(reservationId);
-        await Assert.That(told.Number("userId")).IsEqualTo(visitor.UserId);
-        await Assert.That(told.Number("concertId")).IsEqualTo(show.ConcertId);
-        await Assert.That(told.Number("scheduleId")).IsEqualTo(show.ScheduleId);
-        await Assert.That(told.Number("seatNo")).IsEqualTo(seatNo);
+        await Assert.That(published.Value("reservationId")).IsEqualTo(reservationId);
+        await Assert.That(published.Number("userId")).IsEqualTo(visitor.UserId);
+        await Assert.That(published.Number("concertId")).IsEqualTo(show.ConcertId);
+        await Assert.That(published.Number("scheduleId")).IsEqualTo(show.ScheduleId);
+        await Assert.That(published.Number("seatNo")).IsEqualTo(seatNo);
     }
 }

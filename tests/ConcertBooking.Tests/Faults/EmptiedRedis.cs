@@ -1,4 +1,3 @@
-using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using StackExchange.Redis;
 
@@ -8,7 +7,7 @@ namespace ConcertBooking.Tests.Faults;
 public sealed class EmptiedRedis : FaultTests
 {
     [Test, Category("Long"), Explicit]
-    public async Task Flush_ThousandWaitingFiftyActive_OrderAndPassesAreKeptAndNobodyIsAdmittedBeyondTheLimit()
+    public async Task Flush_ThousandWaitingFiftyActive_OrderAndPassesAreKeptAndTheLimitHolds()
     {
         const int Places = 50, Line = 1_000;
         await using var fleet = await Fleet.StartAsync(Rig, 2);
@@ -50,12 +49,12 @@ public sealed class EmptiedRedis : FaultTests
 
         // The line moves again, at the latest when the passes had their time.
         (await visitors[0].LeaveAsync()).Expect(204);
-        await Eventually.GetAsync(visitors[Places].PlaceAsync, place => place.Expect(200).Value("status") == "ACTIVE", TimeSpan.FromSeconds(15));
+        await Eventually.GetAsync(visitors[Places].PlaceAsync, place => place.Expect(200).Value("status") == "ACTIVE");
         await Assert.That((await visitors[Places + 1].PlaceAsync()).Expect(200).Number("position")).IsEqualTo(1);
         await fleet.VerifyAsync();
     }
 
     /// <summary>On a busy machine Redis may be late: 503, and the same call again finds the same place.</summary>
     private static Task<Reply> AskAsync(Visitor visitor) =>
-        Eventually.GetAsync(visitor.PlaceAsync, reply => reply.Status != 503, within: TimeSpan.FromSeconds(10));
+        Eventually.GetAsync(visitor.PlaceAsync, reply => reply.Status != 503);
 }

@@ -25,8 +25,7 @@ public abstract class FaultTests
         {
             await Eventually.GetAsync(
                 () => instance.Api.GetAsync("/readyz"),
-                ready => ready.Status == 200 && ready.Json.GetProperty("checks").Value("redis") == "up",
-                within: TimeSpan.FromSeconds(20));
+                ready => ready.Status == 200 && ready.Json.GetProperty("checks").Value("redis") == "up");
         }
     }
 }

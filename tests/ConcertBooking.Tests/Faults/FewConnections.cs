@@ -1,7 +1,5 @@
 using System.Globalization;
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Operations;
-using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
@@ -22,8 +20,8 @@ public sealed class FewConnections : FaultTests
         await fleet.AddAsync((MySqlServers.Setting, service.ConnectionString), ("Database__MaxPoolSize", $"{Pool}"));
         await Eventually.TrueAsync(
             () => fleet.Members[0].Instance.Process.Output.Any(static line =>
-                line.Contains("Database__MaxPoolSize", StringComparison.Ordinal) && line.Contains("max_connections", StringComparison.Ordinal)),
-            TimeSpan.FromSeconds(10));
+                line.Contains(
+                    "Database__MaxPoolSize", StringComparison.Ordinal) && line.Contains("max_connections", StringComparison.Ordinal)));
 
         var calls = Rush.AllAtOnceAsync(Pool, _ => fleet.NewVisitor().ChargeAsync(1));
         var logins = 0;
@@ -47,7 +45,9 @@ public sealed class FewConnections : FaultTests
         await using var fleet = await Fleet.StartAsync(Rig, 0);
         var service = await DocumentedGrants.GrantAsync(fleet.Database, DocumentedGrants.Service);
         await using var limit = await ConnectionLimit.SetAsync(fleet.Database, Allowed);
-        await fleet.AddAsync((MySqlServers.Setting, service.ConnectionString), ("Database__MaxPoolSize", $"{Allowed}"), (KafkaServers.Setting, Rig.Servers.Kafka.ConnectionString));
+        await fleet.AddAsync(
+            (MySqlServers.Setting, service.ConnectionString), ("Database__MaxPoolSize", $"{Allowed}"),
+            (KafkaServers.Setting, Rig.Servers.Kafka.ConnectionString));
         var others = new Stack<MySqlConnection>();
         try
         {
@@ -81,9 +81,8 @@ public sealed class FewConnections : FaultTests
 
         MySqlConnection.ClearAllPools();
         await Eventually.TrueAsync(
-            async () => (await Rush.AllAtOnceAsync(40, _ => fleet.NewVisitor().ChargeAsync(1))).All(static reply => reply.Status == 201),
-            TimeSpan.FromSeconds(15));
-        await Eventually.GetAsync(() => fleet[0].GetAsync("/readyz"), ready => ready.Status == 200, TimeSpan.FromSeconds(15));
+            async () => (await Rush.AllAtOnceAsync(40, _ => fleet.NewVisitor().ChargeAsync(1))).All(static reply => reply.Status == 201));
+        await Eventually.GetAsync(() => fleet[0].GetAsync("/readyz"), ready => ready.Status == 200);
         await Assert.That(fleet.Faults()).IsEmpty();
     }
 

@@ -1,5 +1,4 @@
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
@@ -11,8 +10,7 @@ namespace ConcertBooking.Tests.Faults;
 /// </summary>
 public sealed class FullDisk : FaultTests
 {
-    private static readonly TimeSpan Noticed = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan Whole = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Whole = Eventually.Promised(seconds: 15);
 
     [Test]
     public async Task NoRoom_WritesRefused_UnreadyUntilThereIsRoom()
@@ -33,7 +31,7 @@ public sealed class FullDisk : FaultTests
         await onCall.SqlAsync(2);
 
         var ballast = await FillAsync(database); // ends with its server: MariaDB does not outlive its rollback
-        var refused = await Eventually.GetAsync(() => Rig.NewVisitor(instance).ChargeAsync(1), reply => reply.Status != 201, Noticed);
+        var refused = await Eventually.GetAsync(() => Rig.NewVisitor(instance).ChargeAsync(1), reply => reply.Status != 201);
         refused.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
         await Eventually.GetAsync(
             async () =>
@@ -41,7 +39,7 @@ public sealed class FullDisk : FaultTests
                 await Rig.NewVisitor(instance).ChargeAsync(1);
                 return await instance.Api.GetAsync("/readyz");
             },
-            ready => ready.Status == 503, Noticed);
+            ready => ready.Status == 503);
         await OutageTable.ExpectAsync("MySQL out of space", instance);
         await Assert.That((await onCall.SqlAsync(1)).Select(static row => row[0])).Contains("ballast");
         await Assert.That(await user.BalanceAsync()).IsEqualTo(5);
@@ -62,7 +60,8 @@ public sealed class FullDisk : FaultTests
 
         await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200, Whole);
         await Eventually.GetAsync(() => user.ChargeAsync(5), reply => reply.Status == 201, Whole);
-        await Assert.That(instance.Process.Output.Any(static line => line.Contains("Unhandled exception", StringComparison.Ordinal))).IsFalse();
+        await Assert.That(instance.Process.Output.Any(static line => line.Contains("Unhandled exception", StringComparison.Ordinal)))
+            .IsFalse();
         await Assert.That((await Rig.RunAsync(["verify"], settings)).ExitCode).IsEqualTo(0);
     }
 
@@ -83,7 +82,8 @@ public sealed class FullDisk : FaultTests
         return transaction;
     }
 
-    private static Task UntilFullAsync(MySqlTransaction transaction, string sql) => UntilFullAsync(transaction.Connection!, transaction, sql);
+    private static Task UntilFullAsync(MySqlTransaction transaction, string sql) =>
+        UntilFullAsync(transaction.Connection!, transaction, sql);
 
     private static async Task UntilFullAsync(MySqlConnection connection, MySqlTransaction? transaction, string sql)
     {

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using ConcertBooking.Tests.Events;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Faults;
@@ -11,7 +10,7 @@ public sealed class KafkaFaults : FaultTests
     private const string Payments = "concert-booking.payments";
     private const string Reservations = "concert-booking.reservations";
     private const int Buyers = 4;
-    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Promised = Eventually.Promised(seconds: 15);
 
     [Test]
     public async Task Kafka_AbsentThenGoneThenHung_PaymentsGoOnAndEveryEventArrives()
@@ -19,54 +18,43 @@ public sealed class KafkaFaults : FaultTests
         await using var rig = await EventRig.StartAsync(Rig);
         var show = await rig.Fleet.Catalogue.AddShowAsync(seats: 100_000);
         var seat = 0;
-        await SellForAsync(TimeSpan.FromSeconds(5)); // warms up
-        var normal = await SellForAsync(TimeSpan.FromSeconds(15));
-        await ExpectAllToldAsync(rig);
+        await SellForAsync(TimeSpan.FromSeconds(5));
+        await ExpectAllPublishedAsync(rig);
 
         await rig.Kafka.KillAsync();
         await rig.Fleet.Members[0].StopAsync();
         await rig.Fleet.Members[0].StartAsync(); // Kafka is absent from the start
         await SellForAsync(TimeSpan.FromSeconds(5));
         var memory = Memory();
-        var without = await SellForAsync(TimeSpan.FromSeconds(60));
+        await SellForAsync(TimeSpan.FromSeconds(60));
         var memoryAfter = Memory();
         // In a minute and some seconds; once a minute at most, and the instance began without.
-        var logged = rig.Fleet.Members[0].Instance.Process.Output.Where(static line => line.Contains("Kafka answers", StringComparison.Ordinal)
+        var logged = rig.Fleet.Members[0].Instance.Process.Output.Where(static line => line.Contains(
+            "Kafka answers", StringComparison.Ordinal)
             || line.Contains("Kafka is down", StringComparison.Ordinal)).ToList();
         await Assert.That(logged.Count).IsLessThanOrEqualTo(2).Because(string.Join('\n', logged));
         await rig.Kafka.StartAsync();
-        await ExpectAllToldAsync(rig);
+        await ExpectAllPublishedAsync(rig);
 
         await rig.Kafka.PauseAsync();
-        var hung = await SellForAsync(TimeSpan.FromSeconds(20));
+        await SellForAsync(TimeSpan.FromSeconds(20));
         await rig.Kafka.ResumeAsync();
-        await ExpectAllToldAsync(rig);
+        await ExpectAllPublishedAsync(rig);
 
-        Tell($"pay p99 {normal.Part(0.99):0.0} ms with Kafka, {without.Part(0.99):0.0} ms without, {hung.Part(0.99):0.0} ms while it hangs ({normal.Count}, {without.Count}, {hung.Count} payments)");
-        Tell($"resident {memory} MB, after a minute without Kafka {memoryAfter} MB");
-        // Twice the normal value; a busy machine of the tests gets 50 ms more.
-        await Assert.That(without.Part(0.99)).IsLessThan((2 * normal.Part(0.99)) + 50);
-        await Assert.That(hung.Part(0.99)).IsLessThan((2 * normal.Part(0.99)) + 50);
+        Report($"resident {memory} MB, after a minute without Kafka {memoryAfter} MB");
         await Assert.That(memoryAfter - memory).IsLessThan(64);
         await rig.ExpectEffectsOnceAsync(show, seat);
 
-        async Task<List<double>> SellForAsync(TimeSpan time)
+        async Task SellForAsync(TimeSpan time)
         {
             var started = Stopwatch.GetTimestamp();
-            var sold = await Task.WhenAll(Enumerable.Range(0, Buyers).Select(async _ =>
+            await Task.WhenAll(Enumerable.Range(0, Buyers).Select(async _ =>
             {
-                var latencies = new List<double>();
                 while (Stopwatch.GetElapsedTime(started) < time)
                 {
-                    var visitor = await rig.Fleet.NewVisitorAsync(show, points: show.Price);
-                    var reservationId = await visitor.HeldAsync(show, Interlocked.Increment(ref seat));
-                    var asked = Stopwatch.GetTimestamp();
-                    (await visitor.PayAsync(reservationId)).Expect(201);
-                    latencies.Add(Stopwatch.GetElapsedTime(asked).TotalMilliseconds);
+                    await rig.SellAsync(show, seats: 1, from: Interlocked.Increment(ref seat));
                 }
-                return latencies;
             }));
-            return [.. sold.SelectMany(static latencies => latencies)];
         }
 
         long Memory() => rig.Fleet.Members[0].Instance.Process.ResidentMegabytes;
@@ -90,7 +78,8 @@ public sealed class KafkaFaults : FaultTests
             command.CommandText = "SELECT payment_id FROM payment ORDER BY created_at FOR UPDATE";
             await command.ExecuteScalarAsync();
             await rig.Kafka.StartAsync();
-            await Eventually.TrueAsync(async () => (await rig.ToldAsync(Payments)).Any(told => told.Key == reservationId), Promised);
+            await Eventually.TrueAsync(
+                async () => (await rig.PublishedAsync(Payments)).Any(published => published.Key == reservationId), Promised);
             await rig.Database.ExpectWaitingAsync();
             await rig.Fleet.Members[0].KillAsync();
             // Its last statements are at MySQL already, and would go on once the lock is free.
@@ -99,11 +88,11 @@ public sealed class KafkaFaults : FaultTests
         await Assert.That(await rig.Database.EventTypesAsync(reservationId)).Contains("payment.completed.v1");
 
         await rig.Fleet.Members[0].StartAsync();
-        await Eventually.TrueAsync(async () => (await rig.Database.EventTypesAsync(reservationId)).Count == 0, TimeSpan.FromSeconds(60));
+        await Eventually.TrueAsync(async () => (await rig.Database.EventTypesAsync(reservationId)).Count == 0);
 
-        var told = (await rig.ToldAsync(Payments)).Where(told => told.Key == reservationId).ToList();
-        await Assert.That(told.Count).IsGreaterThan(1);
-        await Assert.That(told.Select(again => again.Id).Distinct().Count()).IsEqualTo(1);
+        var published = (await rig.PublishedAsync(Payments)).Where(published => published.Key == reservationId).ToList();
+        await Assert.That(published.Count).IsGreaterThan(1);
+        await Assert.That(published.Select(again => again.Id).Distinct().Count()).IsEqualTo(1);
         await rig.SellAsync(show, seats: 1, from: 3);
         await rig.ExpectEffectsOnceAsync(show, 3);
     }
@@ -123,11 +112,11 @@ public sealed class KafkaFaults : FaultTests
         // It has claimed what it could not send, and sends it when the others have long sent it again.
         await rig.Fleet.Members[0].Instance.Process.PauseAsync();
         await rig.Kafka.ResumeAsync();
-        await Eventually.TrueAsync(async () => await rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox") == 0, TimeSpan.FromSeconds(75));
+        await Eventually.TrueAsync(async () => await rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox") == 0);
         await rig.Fleet.Members[0].Instance.Process.ResumeAsync();
         await rig.SellAsync(show, seats: 10, from: 71);
 
-        await ExpectAllToldAsync(rig);
+        await ExpectAllPublishedAsync(rig);
         await rig.ExpectEffectsOnceAsync(show, 80);
     }
 
@@ -150,19 +139,19 @@ public sealed class KafkaFaults : FaultTests
         rig.Webhook.Start();
 
         await rig.ExpectEffectsOnceAsync(show, from - 1);
-        await Assert.That(await rig.ToldAsync(Payments + ".dlq")).IsEmpty();
+        await Assert.That(await rig.PublishedAsync(Payments + ".dlq")).IsEmpty();
     }
 
     /// <summary>Everything leaves the outbox in the promised time; each change is told once or more by one id, in order.</summary>
-    private static async Task ExpectAllToldAsync(EventRig rig)
+    private static async Task ExpectAllPublishedAsync(EventRig rig)
     {
         await Eventually.GetAsync(() => rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox"), waiting => waiting == 0, Promised);
-        var told = await rig.ToldAsync(Payments, Reservations);
+        var published = await rig.PublishedAsync(Payments, Reservations);
         var paid = await rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM payment");
         var held = await rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation");
-        await Assert.That(told.Select(one => one.Id).Distinct().LongCount()).IsEqualTo(paid + held);
-        await Assert.That(told.Select(one => (one.Key, one.Type)).Distinct().LongCount()).IsEqualTo(paid + held);
-        foreach (var ofKey in told.GroupBy(one => one.Key))
+        await Assert.That(published.Select(one => one.Id).Distinct().LongCount()).IsEqualTo(paid + held);
+        await Assert.That(published.Select(one => (one.Key, one.Type)).Distinct().LongCount()).IsEqualTo(paid + held);
+        foreach (var ofKey in published.GroupBy(one => one.Key))
         {
             var (hold, payment) = (ofKey.First(one => one.Topic == Reservations), ofKey.FirstOrDefault(one => one.Topic == Payments));
             if (payment is not null)
@@ -173,5 +162,5 @@ public sealed class KafkaFaults : FaultTests
         await rig.Fleet.VerifyAsync();
     }
 
-    private static void Tell(string line) => TestContext.Current!.Output.WriteLine(line);
+    private static void Report(string line) => TestContext.Current!.Output.WriteLine(line);
 }

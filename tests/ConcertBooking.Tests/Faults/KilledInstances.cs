@@ -1,5 +1,6 @@
 using ConcertBooking.Servers;
 using ConcertBooking.Tests.Chaos;
+using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Faults;
 
@@ -22,7 +23,8 @@ public sealed class KilledInstances : FaultTests
         var shows = await Sale.OpenAsync(fleet, schedules: 20, maxActive: Customers - 2);
         var journal = new Journal();
         using var stop = new CancellationTokenSource();
-        var customers = Enumerable.Range(0, Customers).Select(seed => new Customer(fleet, shows, journal, seed).RunAsync(stop.Token)).ToArray();
+        var customers = Enumerable.Range(0, Customers)
+            .Select(seed => new Customer(fleet, shows, journal, seed).RunAsync(stop.Token)).ToArray();
 
         await Task.WhenAll(fleet.Members.Select((member, index) =>
             KillAsync(member, Enumerable.Range(0, Kills).Where(seed => seed % Instances == index))));

@@ -88,7 +88,7 @@ public sealed class LostAnswers : FaultTests
             var first = await OrCutAsync(() => user.PayAsync(reservation, key));
             user.Api = Rig.B.Api;
             var second = (await Eventually.GetAsync(
-                () => user.PayAsync(reservation, key), reply => reply.Code != "idempotency_key_in_use", TimeSpan.FromSeconds(5))).Expect(201);
+                () => user.PayAsync(reservation, key), reply => reply.Code != "idempotency_key_in_use")).Expect(201);
 
             if (first is not null)
             {
@@ -173,8 +173,8 @@ public sealed class LostAnswers : FaultTests
         var adding = admin.PostAsync("/v1/admin/concerts", """{"title":"Once"}""");
         await Eventually.TrueAsync(
             async () => await fleet.Database.ScalarAsync<long>(
-                "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table%' AND info LIKE 'INSERT INTO concert%'") == 1,
-            within: TimeSpan.FromSeconds(5));
+                "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table%' AND info LIKE 'INSERT "
+                    + "INTO concert%'") == 1);
         var reply = await WhileLosingAsync(proxy, async () =>
         {
             command.CommandText = "UNLOCK TABLES";

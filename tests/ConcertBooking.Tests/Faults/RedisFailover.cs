@@ -10,7 +10,7 @@ public sealed class RedisFailover : FaultTests
 {
     private const int Places = 20;
     private const int Line = 60;
-    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Promised = Eventually.Promised(seconds: 15);
 
     [Test, Category("Long"), Explicit]
     public async Task Failover_UnderSentinel_TheLineGoesOnInItsOrder()
@@ -42,7 +42,7 @@ public sealed class RedisFailover : FaultTests
         using var stop = new CancellationTokenSource();
         var handedOn = new ConcurrentQueue<long>();
         var load = LoadAsync(visitors, handedOn, stop.Token);
-        await Eventually.TrueAsync(() => handedOn.Count > 10, TimeSpan.FromSeconds(10));
+        await Eventually.TrueAsync(() => handedOn.Count > 10);
 
         var primary = await redis.PrimaryOfAsync($"{{q:{show.Queue}}}:waiting");
         await primary.KillAsync();
@@ -58,7 +58,9 @@ public sealed class RedisFailover : FaultTests
             await Eventually.GetAsync(() => newcomer.EnterAsync(show.Queue), reply => reply.Status is 200 or 201, Promised);
             backAfter.Add(Stopwatch.GetElapsedTime(killed));
         }
-        Console.Error.WriteLine($"room: back after {string.Join(" and ", backAfter.Select(time => $"{time.TotalSeconds:0.0} s"))}, {inLostWindow} handed on in the last second");
+        Console.Error.WriteLine(
+            $"room: back after {string.Join(" and ", backAfter.Select(time => $"{time.TotalSeconds:0.0} s"))}, {inLostWindow} "
+                + "handed on in the last second");
         await Assert.That(backAfter.Max()).IsLessThan(Promised);
 
         var left = visitors.Skip(gone).ToArray();
@@ -73,7 +75,8 @@ public sealed class RedisFailover : FaultTests
             }
         }
 
-        await Assert.That(places.Count(place => place.Active)).IsLessThanOrEqualTo(Places + inLostWindow).Because("only the lost window may admit beyond the limit");
+        await Assert.That(places.Count(place => place.Active))
+            .IsLessThanOrEqualTo(Places + inLostWindow).Because("only the lost window may admit beyond the limit");
         await Assert.That(places.Count(place => place.Active)).IsGreaterThanOrEqualTo(Places - 1);
         await Assert.That(places.Where(place => !place.Active).Select(place => place.Position).SequenceEqual(
             places.Where(place => !place.Active).Select(place => place.Position).Order())).IsTrue().Because("the tokens keep the order");

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using StackExchange.Redis;
 
@@ -8,7 +7,7 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>Redis stopped, emptied or frozen: it only sheds load, so admitted users go on.</summary>
 public sealed class RedisFaults : FaultTests
 {
-    private static readonly TimeSpan ComeBack = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ComeBack = Eventually.Promised(seconds: 5);
 
     [Test]
     public async Task Hold_ThousandUsersWhileRedisIsStopped_OneOwner()
@@ -55,7 +54,8 @@ public sealed class RedisFaults : FaultTests
         await Assert.That(flushes).IsGreaterThan(1);
         await Assert.That(sold).IsEqualTo(Seats);
         await Assert.That(await Rig.Database.ScalarAsync<long>(
-            "SELECT COUNT(*) FROM reservation WHERE schedule_id = @schedule AND status = 'CONFIRMED'", ("@schedule", show.ScheduleId))).IsEqualTo(Seats);
+            "SELECT COUNT(*) FROM reservation WHERE schedule_id = @schedule AND status = 'CONFIRMED'",
+            ("@schedule", show.ScheduleId))).IsEqualTo(Seats);
         await Rig.VerifyAsync();
     }
 
@@ -66,11 +66,11 @@ public sealed class RedisFaults : FaultTests
         new Random((int)user.UserId).Shuffle(seats);
         foreach (var seat in seats.Take(10))
         {
-            var hold = await Eventually.HeardAsync(() => user.HoldAsync(show, seat));
+            var hold = await Eventually.AnsweredAsync(() => user.HoldAsync(show, seat));
             if (hold.Status == 201)
             {
                 var key = Visitor.NewKey();
-                (await Eventually.HeardAsync(() => user.PayAsync(hold.Value("reservationId"), key))).Expect(201);
+                (await Eventually.AnsweredAsync(() => user.PayAsync(hold.Value("reservationId"), key))).Expect(201);
                 return true;
             }
             hold.ExpectProblem(409, "seat_taken");
@@ -96,7 +96,7 @@ public sealed class RedisFaults : FaultTests
                 var reservation = await user.HeldAsync(show, index + 1);
                 (await user.PayAsync(reservation)).Expect(201);
                 // A hold and a payment wait for Redis four times, at most 250 ms each.
-                await Assert.That(Stopwatch.GetElapsedTime(started)).IsLessThan(TimeSpan.FromSeconds(1.5));
+                await Assert.That(Stopwatch.GetElapsedTime(started)).IsLessThan(Eventually.Promised(seconds: 1));
                 (await outsider.EnterAsync(show.Queue)).ExpectProblem(503, "queue_unavailable").ExpectRetryAfter();
                 var rest = (TimeSpan.FromSeconds(20) * (index + 1) / Buyers) - paused.Elapsed;
                 await Task.Delay(Max(rest, TimeSpan.Zero));

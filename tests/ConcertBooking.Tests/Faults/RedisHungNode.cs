@@ -1,5 +1,4 @@
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Faults;
@@ -8,8 +7,7 @@ namespace ConcertBooking.Tests.Faults;
 public sealed class RedisHungNode : FaultTests
 {
     private const string Prefix = "stage:";
-    private static readonly TimeSpan Noticed = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Promised = Eventually.Promised(seconds: 15);
 
     [Test, Category("Long"), Explicit]
     public async Task Cluster_OneNodeHangs_QueuesOfTheOthersGoOn()
@@ -55,7 +53,7 @@ public sealed class RedisHungNode : FaultTests
             await Eventually.GetAsync(
                 () => fleet[0].GetAsync("/readyz"), ready => ready.Json.GetProperty("checks").Value("redis") == "up", Promised);
             await Eventually.GetAsync(lines[hung[0]][0].LeaveAsync, left => left.Status is 204, Promised);
-            await streams[0].NextAsync("active", Promised.TotalSeconds);
+            await streams[0].NextAsync("active", Promised);
         }
         finally
         {
@@ -70,14 +68,14 @@ public sealed class RedisHungNode : FaultTests
     private static async Task ExpectHealthyAsync(Fleet fleet, List<Show> healthy, Visitor first, PlaceEvents second, PlaceEvents third)
     {
         (await first.LeaveAsync()).Expect(204);
-        await second.NextAsync("active", Noticed.TotalSeconds);
-        var position = await third.NextAsync("position", Noticed.TotalSeconds);
+        await second.NextAsync("active");
+        var position = await third.NextAsync("position");
         await Assert.That(position.Data.Number("position")).IsEqualTo(1);
 
         await fleet.Database.ExecuteAsync(
             $"UPDATE queue SET proof_of_work_bits = 1, updated_at = NOW(6) WHERE queue_name = '{healthy[1].Queue}'");
         await Eventually.GetAsync(
-            () => fleet.NewVisitor().EnterAsync(healthy[1].Queue), entered => entered.Code == "proof_of_work_needed", Noticed);
+            () => fleet.NewVisitor().EnterAsync(healthy[1].Queue), entered => entered.Code == "proof_of_work_needed");
 
         var entered = 0;
         for (var round = 0; round < 40; round++)
@@ -98,7 +96,8 @@ public sealed class RedisHungNode : FaultTests
         await Assert.That(verified.Output + verified.Error).Contains("FAIL  queues").And.Contains("ok    no queue is over its maxActive");
     }
 
-    /// <returns>A primary, six queues that live on it and three or more that do not; each admits one at a time, but the third of these everybody.</returns>
+    /// <returns>A primary, six queues that live on it and three or more that do not; each admits one at a time, but
+    /// the third of these everybody.</returns>
     private static async Task<(Server Node, List<Show> Hung, List<Show> Healthy)> QueuesAsync(Fleet fleet, RedisFleet redis)
     {
         Server? node = null;

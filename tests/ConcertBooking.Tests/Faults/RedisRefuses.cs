@@ -1,5 +1,4 @@
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Faults;
@@ -7,8 +6,7 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>A Redis that answers a PING and does not serve: demoted, unable to write, loading, or on a dead connection.</summary>
 public sealed class RedisRefuses : FaultTests
 {
-    private static readonly TimeSpan Noticed = TimeSpan.FromSeconds(20);
-    private static readonly TimeSpan Promised = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Promised = Eventually.Promised(seconds: 15);
 
     [Test]
     public async Task Redis_DemotedBehindItsAddress_IsLeftForTheNewPrimary()
@@ -32,13 +30,16 @@ public sealed class RedisRefuses : FaultTests
         proxy.ServerPort = promoted;
 
         await ExpectBackAsync(fleet, show);
-        await Eventually.TrueAsync(async () => !(await redis.AskAsync(old, ["client", "list"])).Contains("name=concert-booking", StringComparison.Ordinal), Promised);
         await Eventually.TrueAsync(
-            async () => (await redis.AskAsync(promoted, ["pubsub", "numsub", "concert-booking:admitted"])).Contains("admitted\n1", StringComparison.Ordinal), Promised);
+            async () => !(await redis.AskAsync(old, ["client", "list"])).Contains("name=concert-booking", StringComparison.Ordinal),
+            Promised);
+        await Eventually.TrueAsync(
+            async () => (await redis.AskAsync(promoted, ["pubsub", "numsub", "concert-booking:admitted"]))
+                .Contains("admitted\n1", StringComparison.Ordinal), Promised);
         await stop.CancelAsync();
         await Task.WhenAll(load);
         (await active.LeaveAsync()).Expect(204);
-        await Eventually.GetAsync(waiting.PlaceAsync, place => place.Status == 200 && place.Value("status") == "ACTIVE", Noticed);
+        await Eventually.GetAsync(waiting.PlaceAsync, place => place.Status == 200 && place.Value("status") == "ACTIVE");
     }
 
     [Test]
@@ -79,7 +80,8 @@ public sealed class RedisRefuses : FaultTests
         }
         var states = new (Func<Task> Begin, Func<Task> Seen, Func<Task> End)[]
         {
-            (() => SetAsync(redis, "min-replicas-to-write", "3"), () => CannotWrite("NOREPLICAS"), () => SetAsync(redis, "min-replicas-to-write", "0")),
+            (() => SetAsync(redis, "min-replicas-to-write", "3"), () => CannotWrite("NOREPLICAS"),
+                () => SetAsync(redis, "min-replicas-to-write", "0")),
             (() => SetAsync(redis, "maxmemory", "1"), () => CannotWrite("OOM"), () => SetAsync(redis, "maxmemory", "0")),
             (() => SavingFailsAsync(redis), () => CannotWrite("MISCONF"), () => SavingWorksAsync(redis)),
             (() => LoadAsync(redis), Loads, () => PromoteAsync(redis)),
@@ -118,11 +120,10 @@ public sealed class RedisRefuses : FaultTests
 
     private static Task ExpectLoggedAsync(Fleet fleet, string code) => Eventually.TrueAsync(
         () => fleet.Members[0].Instance.Process.Output.Any(
-            line => line.Contains("Redis is down", StringComparison.Ordinal) && line.Contains(code, StringComparison.Ordinal)),
-        Noticed);
+            line => line.Contains("Redis is down", StringComparison.Ordinal) && line.Contains(code, StringComparison.Ordinal)));
 
     private static async Task ExpectClosedAsync(Fleet fleet, Show show) => await Eventually.GetAsync(
-        () => fleet.NewVisitor().EnterAsync(show.Queue), entered => entered.Code == "queue_unavailable", Noticed);
+        () => fleet.NewVisitor().EnterAsync(show.Queue), entered => entered.Code == "queue_unavailable");
 
     private static async Task ExpectBackAsync(Fleet fleet, Show show)
     {
@@ -142,7 +143,8 @@ public sealed class RedisRefuses : FaultTests
         Directory.CreateDirectory(Path.Combine(file, "in-the-way"));
         await SetAsync(redis, "save", "3600 1");
         await redis.AskAsync(redis.Nodes[0], ["bgsave"]);
-        await redis.UntilAsync(redis.Nodes[0], ["info", "persistence"], answer => answer.Contains("rdb_last_bgsave_status:err", StringComparison.Ordinal));
+        await redis.UntilAsync(
+            redis.Nodes[0], ["info", "persistence"], answer => answer.Contains("rdb_last_bgsave_status:err", StringComparison.Ordinal));
     }
 
     private static async Task SavingWorksAsync(RedisFleet redis)

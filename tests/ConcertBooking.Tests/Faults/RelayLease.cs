@@ -3,7 +3,10 @@ using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Faults;
 
-/// <summary>A relay whose lease ends before it has sent what it claimed: others send it meanwhile, and it must not send it behind them.</summary>
+/// <summary>
+/// A relay whose lease ends before it has sent what it claimed: others send it meanwhile, and it must not send it
+/// behind them.
+/// </summary>
 [Category("Long"), Explicit]
 public sealed class RelayLease : FaultTests
 {
@@ -41,7 +44,8 @@ public sealed class RelayLease : FaultTests
         kafka.SetRoundTrip(TimeSpan.FromSeconds(1));
         await AddAsync(fleet, key, events);
         await Eventually.TrueAsync(
-            async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox WHERE claim_id IS NOT NULL") == events, Patience);
+            async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox WHERE claim_id IS NOT NULL") == events,
+            Patience);
         await fleet.Members[0].Instance.Process.PauseAsync();
         kafka.SetRoundTrip(TimeSpan.Zero);
         var other = await fleet.AddAsync();

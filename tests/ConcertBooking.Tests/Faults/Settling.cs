@@ -11,19 +11,19 @@ internal static class Settling
     /// </summary>
     /// <param name="fleet">Whose instances end.</param>
     /// <param name="journal">What their callers were told.</param>
-    /// <param name="kafka">Where the fleet's events go, if anywhere: then none may stay behind, not even what a killed relay had claimed.</param>
+    /// <param name="kafka">Where the fleet's events go, if anywhere: then none may stay behind, not even what a killed
+    /// relay had claimed.</param>
     public static async Task SettleAsync(this Fleet fleet, Journal journal, string? kafka = null)
     {
         await fleet.StopAsync();
         await fleet.Members[0].StartAsync();
         await Eventually.TrueAsync(
-            async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation WHERE status = 'HELD'") == 0,
-            within: TimeSpan.FromSeconds(15));
-        List<Told> published = [];
+            async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation WHERE status = 'HELD'") == 0);
+        List<PublishedEvent> published = [];
         if (kafka is not null)
         {
             await Eventually.TrueAsync(
-                async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox") == 0, within: TimeSpan.FromSeconds(60));
+                async () => await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox") == 0);
             published = await KafkaTopics.ReadAllAsync(kafka, "concert-booking.reservations", "concert-booking.payments");
         }
         await fleet.VerifyAsync();

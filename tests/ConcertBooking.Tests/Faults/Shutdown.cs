@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
@@ -9,13 +8,16 @@ namespace ConcertBooking.Tests.Faults;
 /// <summary>SIGTERM: readiness fails first, every request that was accepted gets its whole answer, then the process ends.</summary>
 public sealed class Shutdown : FaultTests
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
+    /// <summary>Long enough that readiness is seen to fail on any machine.</summary>
+    private static readonly (string, string?) Drain = ("Drain__Seconds", "15");
+
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(15) + Eventually.Promised(seconds: 10);
 
     [Test]
     public async Task Sigterm_UnderFullLoad_LosesNoRequest()
     {
         const int Senders = 32;
-        await using var fleet = await Fleet.StartAsync(Rig, 2);
+        await using var fleet = await Fleet.StartAsync(Rig, 2, Drain);
         using var stop = new CancellationTokenSource();
         var (leaving, staying) = (fleet.Members[0], fleet.Members[1]);
         var target = leaving;
@@ -25,11 +27,14 @@ public sealed class Shutdown : FaultTests
         {
             while (!stop.IsCancellationRequested)
             {
-                var user = fleet.NewVisitor();
-                user.Api = target.Api;
+                var (user, key) = (fleet.NewVisitor(), Visitor.NewKey());
                 try
                 {
-                    var reply = await user.ChargeAsync(10);
+                    var reply = await Eventually.AnsweredAsync(() =>
+                    {
+                        user.Api = target.Api;
+                        return user.ChargeAsync(10, key);
+                    });
                     if (reply.Status != 201)
                     {
                         lost.Enqueue(reply.ToString());
@@ -43,21 +48,19 @@ public sealed class Shutdown : FaultTests
                 }
             }
         }).ToArray();
-        await Eventually.TrueAsync(() => charged > 500, within: TimeSpan.FromSeconds(10));
+        await Eventually.TrueAsync(() => charged > 500);
 
-        var since = Stopwatch.StartNew();
         leaving.Instance.Process.Signal(PosixSignal.SIGTERM);
         // What a load balancer does: it looks every 100 ms and sends nothing more to whom is not ready.
         await Eventually.GetAsync(async () =>
         {
             await Task.Delay(75);
             return await leaving.Api.GetAsync("/readyz");
-        }, ready => ready.Status == 503, within: TimeSpan.FromSeconds(1));
+        }, ready => ready.Status == 503);
         await Assert.That(leaving.Runs).IsTrue();
         target = staying;
         var exitCode = await leaving.Instance.Process.WaitForExitAsync().WaitAsync(Limit);
 
-        await Assert.That(since.Elapsed).IsLessThan(Limit);
         await Assert.That(exitCode).IsEqualTo(0);
         await stop.CancelAsync();
         await Task.WhenAll(senders);
@@ -69,11 +72,11 @@ public sealed class Shutdown : FaultTests
     [Test]
     public async Task Sigterm_WhileReadinessFails_RequestsAreStillServed()
     {
-        await using var fleet = await Fleet.StartAsync(Rig, 1);
+        await using var fleet = await Fleet.StartAsync(Rig, 1, Drain);
         var leaving = fleet.Members[0];
 
         leaving.Instance.Process.Signal(PosixSignal.SIGTERM);
-        await Eventually.GetAsync(() => leaving.Api.GetAsync("/readyz"), ready => ready.Status == 503, within: TimeSpan.FromSeconds(1));
+        await Eventually.GetAsync(() => leaving.Api.GetAsync("/readyz"), ready => ready.Status == 503);
 
         (await fleet.NewVisitor().ChargeAsync(10)).Expect(201);
         await Assert.That((await leaving.Api.GetAsync("/livez")).Status).IsEqualTo(200);
@@ -89,19 +92,20 @@ public sealed class Shutdown : FaultTests
         (await user.ChargeAsync(10)).Expect(201);
         await using var connection = await fleet.Database.OpenAsync();
         await using var transaction = await connection.BeginTransactionAsync();
-        await using (var balance = new MySqlCommand("SELECT balance FROM user_point_balance WHERE user_id = @user FOR UPDATE", connection, transaction))
+        await using (var balance = new MySqlCommand(
+            "SELECT balance FROM user_point_balance WHERE user_id = @user FOR UPDATE", connection, transaction))
         {
             balance.Parameters.AddWithValue("@user", user.UserId);
             await balance.ExecuteScalarAsync();
         }
         var process = fleet.Members[0].Instance.Process;
         process.Signal(PosixSignal.SIGTERM);
-        await Eventually.GetAsync(() => user.Api.GetAsync("/readyz"), ready => ready.Status == 503, within: TimeSpan.FromSeconds(1));
+        await Eventually.GetAsync(() => user.Api.GetAsync("/readyz"), ready => ready.Status == 503);
 
         // Accepted while readiness fails, still waiting when the instance stops accepting.
         await Task.Delay(TimeSpan.FromSeconds(1));
         var charge = user.ChargeAsync(5);
-        await Eventually.TrueAsync(() => IsRefusedAsync(user.Api), within: TimeSpan.FromSeconds(5));
+        await Eventually.TrueAsync(() => IsRefusedAsync(user.Api));
         await transaction.RollbackAsync();
 
         await Assert.That((await charge).Expect(201).Number("balance")).IsEqualTo(15);

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
@@ -10,11 +9,10 @@ public sealed class SmallPool : FaultTests
 {
     private const int Pool = 10;
 
-    /// <summary>The promise is 2 s; the rest is for a busy machine between the service and the test's clock.</summary>
-    private static readonly TimeSpan Promise = TimeSpan.FromSeconds(2.5);
+    private static readonly TimeSpan Promise = Eventually.Promised(seconds: 2);
 
     [Test]
-    public async Task PayersAndHolders_ManyMoreThanConnections_NobodyHangs()
+    public async Task PayersAndHolders_ManyMoreThanConnections_AllAreAnswered()
     {
         const int Payers = 40;
         const int Holders = 200;
@@ -32,12 +30,12 @@ public sealed class SmallPool : FaultTests
             holders.Add(await fleet.NewVisitorAsync(show));
         }
 
-        var since = Stopwatch.StartNew();
+        var since = Stopwatch.GetTimestamp();
         var replies = await Rush.AllAtOnceAsync(Payers + Holders, number => number < Payers
             ? payers[number].User.PayAsync(payers[number].Reservation)
             : holders[number - Payers].HoldAsync(show, Payers + 1 + (number % 20)));
 
-        await Assert.That(since.Elapsed).IsLessThan(TimeSpan.FromSeconds(5));
+        await Assert.That(Stopwatch.GetElapsedTime(since)).IsLessThan(2 * Promise);
         foreach (var reply in replies.Where(reply => reply.Status >= 500))
         {
             reply.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
@@ -62,7 +60,7 @@ public sealed class SmallPool : FaultTests
     }
 
     [Test]
-    public async Task AllConnectionsStuck_OthersHear503InTime_AndItEndsByItself()
+    public async Task AllConnectionsStuck_OthersGet503InTime_AndItRecovers()
     {
         await using var fleet = await StartAsync();
         var stuck = new List<Visitor>();

@@ -11,7 +11,8 @@ public sealed class AccessTokenTests : SharedRigTests
     public async Task AccessToken_Good_IsTaken()
     {
         (await WithAsync(Rig, AccessTokens.For(Rig.SigningKey, UserIds.Next()))).Expect(200);
-        (await WithAsync(Rig, Sign($$"""{"sub":"{{UserIds.Next()}}","iss":"anybody","aud":"anything","exp":{{InAMinute}},"more":[1]}"""))).Expect(200);
+        (await WithAsync(Rig, Sign($$"""{"sub":"{{UserIds.Next()}}","iss":"anybody","aud":"anything","exp":{{InAMinute}},"more":[1]}""")))
+            .Expect(200);
         (await WithAsync(Rig, Sign($$"""{"sub":"{{long.MaxValue}}","exp":{{InAMinute}}}"""))).Expect(200);
     }
 
@@ -42,7 +43,8 @@ public sealed class AccessTokenTests : SharedRigTests
         var token = Sign($$"""{"sub":"{{UserIds.Next()}}","exp":{{AccessTokens.InSeconds(-22)}}}""");
         (await WithAsync(Rig, token)).Expect(200);
 
-        var late = await Eventually.GetAsync(() => WithAsync(Rig, token), static reply => reply.Status != 200, within: TimeSpan.FromSeconds(12));
+        var late = await Eventually.GetAsync(
+            () => WithAsync(Rig, token), static reply => reply.Status != 200, within: TimeSpan.FromSeconds(12));
 
         late.ExpectProblem(401, "unauthorized");
     }
@@ -62,7 +64,8 @@ public sealed class AccessTokenTests : SharedRigTests
 
         Task AskAsync(IEnumerable<int> paddings) => Parallel.ForEachAsync(
             paddings, new ParallelOptions { MaxDegreeOfParallelism = 16 },
-            async (padding, _) => (await service.Api.GetAsync(Path, ("Authorization", $"Bearer {new string(' ', padding)}{token}"))).Expect(200));
+            async (padding, _) => (await service.Api.GetAsync(Path, ("Authorization", $"Bearer {new string(' ', padding)}{token}")))
+                .Expect(200));
     }
 
     [Test]
@@ -93,16 +96,21 @@ public sealed class AccessTokenTests : SharedRigTests
     [Arguments("""{"alg":"HS256","typ":"JWT"}""")]
     [Arguments("""{"typ":"JWT"}""")]
     public async Task AccessToken_WithoutSignature_Returns401(string header) =>
-        (await WithAsync(Rig, AccessTokens.WithoutSignature(header, $$"""{"sub":"7","exp":{{InAMinute}}}"""))).ExpectProblem(401, "unauthorized");
+        (await WithAsync(Rig, AccessTokens.WithoutSignature(header, $$"""{"sub":"7","exp":{{InAMinute}}}""")))
+            .ExpectProblem(401, "unauthorized");
 
     [Test]
     [Arguments("""{"alg":"HS512","typ":"JWT"}""")]
     [Arguments("""{"alg":"RS256","typ":"JWT"}""")]
     [Arguments("""{"alg":"none","typ":"JWT"}""")]
     public async Task AccessToken_SignedButOfAnotherAlgorithm_Returns401(string header) =>
-        (await WithAsync(Rig, AccessTokens.Sign(Rig.SigningKey, header, $$"""{"sub":"7","exp":{{InAMinute}}}"""))).ExpectProblem(401, "unauthorized");
+        (await WithAsync(Rig, AccessTokens.Sign(Rig.SigningKey, header, $$"""{"sub":"7","exp":{{InAMinute}}}""")))
+            .ExpectProblem(401, "unauthorized");
 
-    /// <summary>Members of the header that must be understood or the token refused: none is understood. Asked twice, since good ones are remembered.</summary>
+    /// <summary>
+    /// Members of the header that must be understood or the token refused: none is understood. Asked twice, since good
+    /// ones are remembered.
+    /// </summary>
     [Test]
     [Arguments("""{"alg":"HS256","typ":"JWT","crit":["b64"],"b64":true}""")]
     [Arguments("""{"alg":"HS256","crit":["exp"],"exp":1}""")]
@@ -159,7 +167,8 @@ public sealed class AccessTokenTests : SharedRigTests
     [Test]
     public async Task AccessToken_IssuerAndAudienceConfigured_MustBeRight()
     {
-        await using var strict = await Rig.StartAsync(new Dictionary<string, string?> { ["Auth__Issuer"] = "the-issuer", ["Auth__Audience"] = "the-booking" });
+        await using var strict = await Rig.StartAsync(
+            new Dictionary<string, string?> { ["Auth__Issuer"] = "the-issuer", ["Auth__Audience"] = "the-booking" });
         Task<Reply> Ask(string claims) => strict.Api.GetAsync(
             Path, ("Authorization", $"Bearer {Sign($$"""{"sub":"{{UserIds.Next()}}","exp":{{InAMinute}}{{claims}}}""")}"));
 

@@ -29,7 +29,9 @@ public sealed class HeadTests : SharedRigTests
         var document = (await Rig.A.Api.GetAsync("/openapi/v1.json")).Expect(200).Json;
         var paths = document.GetProperty("paths").EnumerateObject()
             .Where(static path => path.Value.TryGetProperty("get", out _) && path.Name != Stream)
-            .Select(path => values.Aggregate(path.Name, static (name, value) => name.Replace(value.Key, value.Value, StringComparison.Ordinal)));
+            .Select(
+                path => values.Aggregate(
+                    path.Name, static (name, value) => name.Replace(value.Key, value.Value, StringComparison.Ordinal)));
 
         foreach (var path in paths.Concat(["/openapi/v1.json", "/scalar/", "/v1/concerts?limit=0", "/v1/points/transactions?limit=x"]))
         {
@@ -98,13 +100,15 @@ public sealed class HeadTests : SharedRigTests
                 verbs.Add("HEAD");
             }
 
-            var address = path.Name.Replace("{concertId}", "1", StringComparison.Ordinal).Replace("{scheduleId}", "1", StringComparison.Ordinal);
+            var address = path.Name.Replace("{concertId}", "1", StringComparison.Ordinal)
+                .Replace("{scheduleId}", "1", StringComparison.Ordinal);
             foreach (var verb in ((string[])["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"]).Except(verbs))
             {
                 var reply = await Rig.Admin.SendAsync(new HttpMethod(verb), address);
                 await Assert.That(reply.Status).IsEqualTo(405).Because($"{verb} {address}");
                 var allowed = reply.Header("Allow")!.Split(',', StringSplitOptions.TrimEntries).Order(StringComparer.Ordinal);
-                await Assert.That(string.Join(", ", allowed)).IsEqualTo(string.Join(", ", verbs.Order(StringComparer.Ordinal))).Because($"{verb} {address}");
+                await Assert.That(string.Join(", ", allowed))
+                    .IsEqualTo(string.Join(", ", verbs.Order(StringComparer.Ordinal))).Because($"{verb} {address}");
             }
         }
     }
@@ -124,5 +128,6 @@ public sealed class HeadTests : SharedRigTests
     }
 
     /// <summary>HEAD may leave out a Content-Length that only writing the body would show.</summary>
-    private static IEnumerable<string> Names(Reply reply) => reply.HeaderNames.Except(OfOneAnswer).Except(["Content-Length"]).Order(StringComparer.Ordinal);
+    private static IEnumerable<string> Names(Reply reply) =>
+        reply.HeaderNames.Except(OfOneAnswer).Except(["Content-Length"]).Order(StringComparer.Ordinal);
 }

@@ -80,7 +80,8 @@ public sealed class ProblemTests : SharedRigTests
 
     /// <summary>What is not UTF-8, whether there is such an encoding or not.</summary>
     private static readonly string[] OtherCharsets =
-        ["utf8", "UTF8", "utf-7", "utf-16", "utf-32", "us-ascii", "iso-8859-1", "windows-1252", "latin1", "none", "\"\"", "", "\"utf-8", "\"utf-16\"", "utf-8x", "*"];
+        ["utf8", "UTF8", "utf-7", "utf-16", "utf-32", "us-ascii", "iso-8859-1", "windows-1252", "latin1", "none", "\"\"", "", "\"utf-8",
+            "\"utf-16\"", "utf-8x", "*"];
 
     [Test]
     public async Task Body_JustUnder16KiB_IsTaken()
@@ -134,7 +135,8 @@ public sealed class ProblemTests : SharedRigTests
             ("POST", "/v1/points/charges", """{"amount":"x"}""", "amount"),
             ("POST", "/v1/admin/concerts", """{"title":""}""", "title"),
             ("PATCH", $"/v1/admin/concerts/{concertId}", """{"title":""}""", "title"),
-            ("POST", $"/v1/admin/concerts/{concertId}/schedules", """{"startsAt":"2031-03-04T12:00:00Z","seatCount":0,"price":-1}""", "seatCount"),
+            ("POST", $"/v1/admin/concerts/{concertId}/schedules", """{"startsAt":"2031-03-04T12:00:00Z","seatCount":0,"price":-1}""",
+                "seatCount"),
             ("PATCH", "/v1/admin/schedules/1", """{"price":-1}""", "price"),
             ("PUT", $"/v1/admin/queues/{queue}", """{"maxActive":0,"activeSeconds":600}""", "maxActive"),
             ("POST", "/v1/admin/events/replay", """{"state":"alive"}""", "state"),
@@ -161,17 +163,18 @@ public sealed class ProblemTests : SharedRigTests
     }
 
     [Test]
-    public async Task Problem_RequestIsPartOfATrace_TellsItsTraceId()
+    public async Task Problem_RequestIsPartOfATrace_HasItsTraceId()
     {
         const string TraceId = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-        var reply = (await Rig.A.Api.GetAsync("/nothing", ("traceparent", $"00-{TraceId}-00f067aa0ba902b7-01"))).ExpectProblem(404, "not_found");
+        var reply = (await Rig.A.Api.GetAsync("/nothing", ("traceparent", $"00-{TraceId}-00f067aa0ba902b7-01")))
+            .ExpectProblem(404, "not_found");
 
         await Assert.That(reply.Value("traceId")).IsEqualTo(TraceId);
     }
 
     [Test]
-    public async Task Answer_Any_TellsNothingOfTheServer()
+    public async Task Answer_Any_RevealsNothingOfTheServer()
     {
         var reply = (await Rig.A.Api.GetAsync("/livez")).Expect(200);
 

@@ -1,4 +1,3 @@
-using ConcertBooking.Tests.Events;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Measurements;

@@ -23,7 +23,7 @@ public sealed class GetPaymentTests : SharedRigTests
     }
 
     [Test]
-    public async Task GetPayment_SomebodyElses_Returns404()
+    public async Task GetPayment_OfAnotherUser_Returns404()
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var visitor = await Rig.NewVisitorAsync(show, points: show.Price);

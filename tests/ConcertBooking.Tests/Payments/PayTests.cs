@@ -12,7 +12,8 @@ public sealed class PayTests : SharedRigTests
         var reservationId = await visitor.HeldAsync(show, seatNo: 7);
         var before = TimeProvider.System.GetUtcNow();
 
-        var reply = (await visitor.PayAsync(reservationId)).Expect(201).ExpectMembers("paymentId", "reservationId", "amount", "balance", "paidAt");
+        var reply = (await visitor.PayAsync(reservationId))
+            .Expect(201).ExpectMembers("paymentId", "reservationId", "amount", "balance", "paidAt");
 
         await Assert.That(Guid.Parse(reply.Value("paymentId")).Version).IsEqualTo(7);
         await Assert.That(reply.Value("reservationId")).IsEqualTo(reservationId);
@@ -146,7 +147,8 @@ public sealed class PayTests : SharedRigTests
     {
         var visitor = await Rig.NewVisitorAsync(await Rig.Catalogue.AddShowAsync());
 
-        (await Rig.A.Api.SendAsync(HttpMethod.Post, "/v1/payments", body, visitor.InQueue(("Idempotency-Key", Visitor.NewKey())))).ExpectInvalid();
+        (await Rig.A.Api.SendAsync(HttpMethod.Post, "/v1/payments", body, visitor.InQueue(("Idempotency-Key", Visitor.NewKey()))))
+            .ExpectInvalid();
     }
 
     [Test]
@@ -219,7 +221,7 @@ public sealed class PayTests : SharedRigTests
     }
 
     [Test]
-    public async Task Pay_SomebodyElsesReservation_Returns404()
+    public async Task Pay_ReservationOfAnotherUser_Returns404()
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var reservationId = await (await Rig.NewVisitorAsync(show)).HeldAsync(show);

@@ -47,7 +47,9 @@ public sealed class PointsTests : SharedRigTests
     public async Task GetPoints_ManyUsersAtOnce_EachReadsTheirOwn()
     {
         var visitors = Enumerable.Range(0, 150).Select(_ => Rig.NewVisitor()).ToArray();
-        await Task.WhenAll(visitors.Index().Where(static one => one.Index % 3 > 0).Select(static async one => (await one.Item.ChargeAsync(1_000 + one.Index)).Expect(201)));
+        await Task.WhenAll(
+            visitors.Index().Where(static one => one.Index % 3 > 0)
+                .Select(static async one => (await one.Item.ChargeAsync(1_000 + one.Index)).Expect(201)));
 
         var balances = await Task.WhenAll(visitors.Select(static visitor => visitor.BalanceAsync()));
 
@@ -152,7 +154,8 @@ public sealed class PointsTests : SharedRigTests
         var visitor = Rig.NewVisitor();
         for (var charge = 0; charge < 10; charge++)
         {
-            await Task.WhenAll(Enumerable.Range(0, charge == 9 ? 9 : 10).Select(async _ => (await visitor.ChargeAsync(LargestCharge)).Expect(201)));
+            await Task.WhenAll(
+                Enumerable.Range(0, charge == 9 ? 9 : 10).Select(async _ => (await visitor.ChargeAsync(LargestCharge)).Expect(201)));
         }
 
         (await visitor.ChargeAsync(LargestCharge - 1)).Expect(201);

@@ -83,7 +83,8 @@ public sealed class GetPlaceTests : SharedRigTests
 
     [Test]
     public async Task GetPlace_WithEndlessToken_Returns401Invalid() =>
-        (await Rig.A.Api.GetAsync("/v1/queue/tokens/current", ("Queue-Token", new string('A', 8_000)))).ExpectProblem(401, "queue_token_invalid");
+        (await Rig.A.Api.GetAsync("/v1/queue/tokens/current", ("Queue-Token", new string('A', 8_000))))
+            .ExpectProblem(401, "queue_token_invalid");
 
     [Test]
     public async Task GetPlace_WithTruncatedOrChangedToken_Returns401Invalid()
@@ -123,7 +124,7 @@ public sealed class GetPlaceTests : SharedRigTests
         (await visitor.EnterAsync(queue)).Expect(201);
         var token = visitor.QueueToken;
 
-        var reply = await Eventually.GetAsync(visitor.PlaceAsync, reply => reply.Status != 200, TimeSpan.FromSeconds(3));
+        var reply = await Eventually.GetAsync(() => Eventually.AnsweredAsync(visitor.PlaceAsync), reply => reply.Status != 200);
 
         reply.ExpectProblem(410, "queue_token_expired");
         visitor.QueueToken = token;
@@ -139,7 +140,7 @@ public sealed class GetPlaceTests : SharedRigTests
         var waiting = (await next.EnterAsync(queue)).Expect(201);
 
         await Assert.That(waiting.Value("status")).IsEqualTo("WAITING");
-        await Eventually.GetAsync(next.PlaceAsync, place => place.Expect(200).Value("status") == "ACTIVE", TimeSpan.FromSeconds(3));
+        await Eventually.GetAsync(() => Eventually.AnsweredAsync(next.PlaceAsync), place => place.Expect(200).Value("status") == "ACTIVE");
     }
 
     [Test]
@@ -154,7 +155,7 @@ public sealed class GetPlaceTests : SharedRigTests
         var asking = Rig.NewVisitor(impatient);
         (await asking.EnterAsync(queue)).Expect(201);
 
-        await Eventually.GetAsync(asking.PlaceAsync, place => place.Expect(200).Number("position") == 1, TimeSpan.FromSeconds(4));
+        await Eventually.GetAsync(() => Eventually.AnsweredAsync(asking.PlaceAsync), place => place.Expect(200).Number("position") == 1);
 
         (await silent.PlaceAsync()).ExpectProblem(410, "queue_token_expired");
     }

@@ -51,7 +51,7 @@ public sealed class IssueTokenTests : SharedRigTests
     }
 
     [Test]
-    public async Task IssueToken_AdmittedFromTheLine_TellsEtaToTheRest()
+    public async Task IssueToken_AdmittedFromTheQueue_ReturnsEtaToTheRest()
     {
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
         (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
@@ -165,7 +165,7 @@ public sealed class IssueTokenTests : SharedRigTests
         (await Rig.A.Api.SendAsync(HttpMethod.Post, "/v1/queue/tokens")).ExpectProblem(401, "unauthorized");
 
     [Test]
-    public async Task IssueToken_LineIsFull_Returns503QueueFull()
+    public async Task IssueToken_QueueIsFull_Returns503QueueFull()
     {
         await using var small = await Rig.StartAsync(new Dictionary<string, string?> { ["Queue__MaxWaiting"] = "2" });
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);

@@ -42,23 +42,27 @@ public sealed class KeyPrefixTests : SharedRigTests
 
                 return await HasKeyAsync(client, "one:{rate}:");
             },
-            TimeSpan.FromSeconds(30),
-            "a count of the rate limit");
+            what: "a count of the rate limit");
         foreach (var part in (string[])["one:{rank}:", "two:{rank}:", $"one:{{q:{queue}}}:", $"two:{{q:{queue}}}:"])
         {
-            await Eventually.TrueAsync(() => HasKeyAsync(client, part), TimeSpan.FromSeconds(10), part);
+            await Eventually.TrueAsync(() => HasKeyAsync(client, part), what: part);
         }
 
-        await Assert.That((await KeysAsync(client)).Where(static key => !key.StartsWith("one:", StringComparison.Ordinal) && !key.StartsWith("two:", StringComparison.Ordinal))).IsEmpty();
+        await Assert.That(
+            (await KeysAsync(client)).Where(
+                static key => !key.StartsWith("one:", StringComparison.Ordinal)
+                    && !key.StartsWith("two:", StringComparison.Ordinal))).IsEmpty();
         var channels = (string[])(await client.GetDatabase().ExecuteAsync("PUBSUB", "CHANNELS", "*concert*"))!;
         await Assert.That(channels.Order()).IsEquivalentTo(["one:concert-booking:admitted", "two:concert-booking:admitted"]);
         await ExpectVerifiedApartAsync(client, redis, one, two, queue);
     }
 
-    private async Task ExpectVerifiedApartAsync(ConnectionMultiplexer client, Server redis, LoneInstance one, LoneInstance two, string queue)
+    private async Task ExpectVerifiedApartAsync(
+        ConnectionMultiplexer client, Server redis, LoneInstance one, LoneInstance two, string queue)
     {
         var inAnHour = TimeProvider.System.GetUtcNow().AddHours(1).ToUnixTimeMilliseconds();
-        await client.GetDatabase().SortedSetAddAsync($"one:{{q:{queue}}}:active", [new("1", inAnHour), new("2", inAnHour), new("3", inAnHour)]);
+        await client.GetDatabase().SortedSetAddAsync(
+            $"one:{{q:{queue}}}:active", [new("1", inAnHour), new("2", inAnHour), new("3", inAnHour)]);
         foreach (var (instance, prefix, exitCode) in ((LoneInstance, string, int)[])[(one, "one:", 1), (two, "two:", 0)])
         {
             var settings = Settings(redis, prefix);

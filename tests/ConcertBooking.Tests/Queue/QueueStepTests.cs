@@ -1,5 +1,4 @@
 using System.Globalization;
-using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Support;
 using StackExchange.Redis;
 
@@ -8,8 +7,6 @@ namespace ConcertBooking.Tests.Queue;
 /// <summary>Settings that change while people wait: by a restart, against the clock, and in large steps.</summary>
 public sealed class QueueStepTests : SharedRigTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
     [Test]
     public async Task ActiveSeconds_Lowered_UsedUpTokensStayVoid()
     {
@@ -57,14 +54,15 @@ public sealed class QueueStepTests : SharedRigTests
 
         await fleet.AddAsync(("Queue__MaxActive", "2"), ("Queue__ActiveSeconds", "300"));
 
-        await Eventually.GetAsync(second.PlaceAsync, place => place.Expect(200).Value("status") == "ACTIVE", Patience);
-        var told = await fleet.Catalogue.GetQueueAsync(queue);
-        await Assert.That((told.Number("maxActive"), told.Number("activeSeconds"))).IsEqualTo((2, 300));
+        await Eventually.GetAsync(second.PlaceAsync, place => place.Expect(200).Value("status") == "ACTIVE");
+        var answer = await fleet.Catalogue.GetQueueAsync(queue);
+        await Assert.That((answer.Number("maxActive"), answer.Number("activeSeconds"))).IsEqualTo((2, 300));
 
         // A clock that ran ahead must not hold up what is put next.
         await fleet.Database.ExecuteAsync(
-            "UPDATE queue SET max_active = 7, active_seconds = 300, updated_at = TIMESTAMPADD(SECOND, 600, NOW(6)) WHERE queue_name = @queue", ("@queue", queue));
-        await Eventually.GetAsync(() => fleet.Catalogue.GetQueueAsync(queue), reply => reply.Number("maxActive") == 7, Patience);
+            "UPDATE queue SET max_active = 7, active_seconds = 300, updated_at = TIMESTAMPADD(SECOND, 600, NOW(6)) WHERE "
+                + "queue_name = @queue", ("@queue", queue));
+        await Eventually.GetAsync(() => fleet.Catalogue.GetQueueAsync(queue), reply => reply.Number("maxActive") == 7);
         await Assert.That((await fleet.Catalogue.PutQueueAsync(queue, maxActive: 3)).Expect(200).Number("maxActive")).IsEqualTo(3);
     }
 
@@ -72,10 +70,11 @@ public sealed class QueueStepTests : SharedRigTests
     public async Task PutQueue_WhatGetReturnedOrLess_LeavesTheRestAsItIs()
     {
         var path = $"/v1/admin/queues/{Catalogue.NewQueueName()}";
-        (await Rig.Admin.SendAsync(HttpMethod.Put, path, """{"maxActive":5,"activeSeconds":60,"admitPerSecond":7,"proofOfWorkBits":3}""")).Expect(200);
+        (await Rig.Admin.SendAsync(HttpMethod.Put, path, """{"maxActive":5,"activeSeconds":60,"admitPerSecond":7,"proofOfWorkBits":3}"""))
+            .Expect(200);
 
-        var told = (await Rig.Admin.GetAsync(path)).Expect(200);
-        (await Rig.Admin.SendAsync(HttpMethod.Put, path, told.Text)).Expect(200);
+        var answer = (await Rig.Admin.GetAsync(path)).Expect(200);
+        (await Rig.Admin.SendAsync(HttpMethod.Put, path, answer.Text)).Expect(200);
         (await Rig.Admin.SendAsync(HttpMethod.Put, path, """{"maxActive":100,"activeSeconds":600}""")).Expect(200);
         (await Rig.Admin.SendAsync(HttpMethod.Put, path, """{"maxActive":101}""")).Expect(200);
 
@@ -83,7 +82,7 @@ public sealed class QueueStepTests : SharedRigTests
             .ExpectMembers("queue", "waiting", "active", "maxActive", "activeSeconds", "admitPerSecond", "proofOfWorkBits");
         await Assert.That((left.Number("maxActive"), left.Number("activeSeconds"))).IsEqualTo((101, 600));
         await Assert.That((left.Number("admitPerSecond"), left.Number("proofOfWorkBits"))).IsEqualTo((7, 3));
-        await Assert.That((told.Number("admitPerSecond"), told.Number("proofOfWorkBits"))).IsEqualTo((7, 3));
+        await Assert.That((answer.Number("admitPerSecond"), answer.Number("proofOfWorkBits"))).IsEqualTo((7, 3));
     }
 
     [Test]
@@ -96,7 +95,8 @@ public sealed class QueueStepTests : SharedRigTests
         (await fleet.NewVisitor().EnterAsync(queue)).Expect(201);
         var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
         var users = Enumerable.Range(0, Crowd).Select(_ => (RedisValue)UserIds.Next()).ToArray();
-        await redis.Database.SortedSetAddAsync($"{{q:{queue}}}:waiting", [.. users.Select((user, index) => new SortedSetEntry(user, (now * 1000) + index))]);
+        await redis.Database.SortedSetAddAsync(
+            $"{{q:{queue}}}:waiting", [.. users.Select((user, index) => new SortedSetEntry(user, (now * 1000) + index))]);
         await redis.Database.SortedSetAddAsync($"{{q:{queue}}}:seen", [.. users.Select(user => new SortedSetEntry(user, now))]);
 
         var raised = (await fleet.Catalogue.PutQueueAsync(queue, maxActive: 1 + Crowd, activeSeconds: 2)).Expect(200);
@@ -110,14 +110,18 @@ public sealed class QueueStepTests : SharedRigTests
         }
 
         await fleet.Members[0].Instance.Process.ResumeAsync();
-        await Assert.That((await fleet.Catalogue.GetQueueAsync(queue)).Number("active")).IsEqualTo(1).Because("what is past its end does not count, swept or not");
+        await Assert.That((await fleet.Catalogue.GetQueueAsync(queue)).Number("active"))
+            .IsEqualTo(1).Because("what is past its end does not count, swept or not");
 
         // As many who left long ago go a bounded number at a time.
-        await redis.Database.SortedSetAddAsync($"{{q:{queue}}}:gone", [.. users.Select(user => new SortedSetEntry(user, (now - 7_200_000) * 1000))]);
-        await Eventually.TrueAsync(async () => await redis.Database.SortedSetLengthAsync($"{{q:{queue}}}:gone") < Crowd, Patience);
-        var longest = (await redis.Commands.SlowlogGetAsync(128)).Where(entry => entry.Arguments.Length > 0).Select(entry => entry.Duration).DefaultIfEmpty().Max();
+        await redis.Database.SortedSetAddAsync(
+            $"{{q:{queue}}}:gone", [.. users.Select(user => new SortedSetEntry(user, (now - 7_200_000) * 1000))]);
+        await Eventually.TrueAsync(async () => await redis.Database.SortedSetLengthAsync($"{{q:{queue}}}:gone") < Crowd);
+        var longest = (await redis.Commands.SlowlogGetAsync(128))
+            .Where(entry => entry.Arguments.Length > 0).Select(entry => entry.Duration).DefaultIfEmpty().Max();
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"room: longest command {longest.TotalMilliseconds:0.0} ms"));
         var statistics = await redis.Commands.InfoAsync("commandstats");
-        await Assert.That(statistics.SelectMany(group => group).Any(entry => entry.Key == "cmdstat_zremrangebyscore")).IsFalse().Because("it has no limit");
+        await Assert.That(statistics.SelectMany(group => group).Any(entry => entry.Key == "cmdstat_zremrangebyscore"))
+            .IsFalse().Because("it has no limit");
     }
 }

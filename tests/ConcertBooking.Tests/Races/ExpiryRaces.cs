@@ -29,10 +29,7 @@ public sealed class ExpiryRaces : SharedRigTests
             var owners = await Rig.AdmittedAsync(show, Batch, points: show.Price, Rig.A, Rig.B);
             var rivals = await Rig.AdmittedAsync(show, Batch, points: 0, Rig.B, Rig.A);
             var reservations = await HoldAllAsync(owners, show);
-            await Database.LetSeatLocksPassAsync();
-            await Rig.Database.ExecuteAsync(
-                "UPDATE reservation SET held_expires_at = TIMESTAMPADD(MICROSECOND, 100000, NOW(3)) WHERE schedule_id = @schedule",
-                ("@schedule", show.ScheduleId));
+            await Rig.Database.EndHoldsAsync(TimeSpan.FromMilliseconds(100), "schedule_id = @schedule", ("@schedule", show.ScheduleId));
 
             var answers = await Rush.AllAtOnceAsync(Batch, async seat =>
             {
@@ -78,7 +75,8 @@ public sealed class ExpiryRaces : SharedRigTests
         while (await row.ReadAsync())
         {
             facts.Add(row.GetGuid(0).ToString(), new Fact(
-                row.GetInt64(1), row.GetString(2), row.GetInt64(3), row.GetInt64(4), row.GetInt64(5), row.IsDBNull(6) ? null : row.GetGuid(6).ToString()));
+                row.GetInt64(1), row.GetString(2), row.GetInt64(3), row.GetInt64(4), row.GetInt64(5),
+                row.IsDBNull(6) ? null : row.GetGuid(6).ToString()));
         }
         return facts;
     }
@@ -162,11 +160,12 @@ public sealed class ExpiryRaces : SharedRigTests
 
     /// <summary>Each of them a seat.</summary>
     private static async Task<string[]> HoldAllAsync(Visitor[] users, Show show) =>
-        [.. (await Rush.AllHeardAsync(users.Length, seat => users[seat].HoldAsync(show, seat + 1))).Select(static reply => reply.Value("reservationId"))];
+        [.. (await Rush.AllAnsweredAsync(users.Length, seat => users[seat].HoldAsync(show, seat + 1))).Select(
+            static reply => reply.Value("reservationId"))];
 
     private static async Task<Reply> AfterAsync(int milliseconds, Func<Task<Reply>> send)
     {
         await Task.Delay(milliseconds);
-        return await Eventually.HeardAsync(send);
+        return await Eventually.AnsweredAsync(send);
     }
 }

@@ -1,4 +1,3 @@
-using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Races;
@@ -7,9 +6,6 @@ namespace ConcertBooking.Tests.Races;
 [NotInParallel]
 public sealed class NoSweeper : SharedRigTests
 {
-    private const string Overdue = "SELECT reservation_id, seat_no, held_expires_at FROM reservation WHERE status='HELD' AND held_expires_at < NOW()";
-    private const string ExpireByHand = "UPDATE reservation SET status='EXPIRED' WHERE status='HELD' AND held_expires_at < NOW()";
-
     [Test]
     public async Task Hold_OfAnOverdueSeat_SucceedsForExactlyOne()
     {
@@ -17,7 +13,7 @@ public sealed class NoSweeper : SharedRigTests
         var show = await fleet.Catalogue.AddShowAsync(seats: 1);
         var late = await fleet.NewVisitorAsync(show, points: show.Price);
         var lost = await late.HeldAsync(show);
-        await LetAnHourPassAsync(fleet.Database);
+        await fleet.Database.EndHoldsAsync(TimeSpan.FromHours(-1));
         var users = new List<Visitor>();
         for (var number = 0; number < 100; number++)
         {
@@ -27,7 +23,7 @@ public sealed class NoSweeper : SharedRigTests
         await Assert.That(await fleet.Database.StatusAsync(lost)).IsEqualTo("HELD");
         await Assert.That(await AvailableAsync(fleet, show)).IsEqualTo(1);
 
-        var replies = await Rush.AllHeardAsync(users, user => user.HoldAsync(show));
+        var replies = await Rush.AllAnsweredAsync(users, user => user.HoldAsync(show));
 
         var won = replies.ExpectOneWinner(409, "seat_taken").Value("reservationId");
         await fleet.Database.ExpectOneOwnerAsync(show, 1, won);
@@ -45,7 +41,7 @@ public sealed class NoSweeper : SharedRigTests
         var show = await fleet.Catalogue.AddShowAsync(seats: 1);
         var user = await fleet.NewVisitorAsync(show);
         var lost = await user.HeldAsync(show);
-        await LetAnHourPassAsync(fleet.Database);
+        await fleet.Database.EndHoldsAsync(TimeSpan.FromHours(-1));
 
         var again = await user.HeldAsync(show);
 
@@ -66,12 +62,13 @@ public sealed class NoSweeper : SharedRigTests
             await late.HeldAsync(show, seat);
         }
 
-        await LetAnHourPassAsync(fleet.Database);
+        await fleet.Database.EndHoldsAsync(TimeSpan.FromHours(-1));
 
-        await Assert.That((await fleet.Database.ColumnAsync<Guid>(Overdue)).Count).IsEqualTo(Seats);
-        await Assert.That(await fleet.Database.ExecuteAsync(ExpireByHand)).IsEqualTo(Seats);
+        var (found, expired) = await fleet.Database.ExpireByHandAsync();
+        await Assert.That((found.Count, expired)).IsEqualTo((Seats, Seats));
 
-        await Assert.That((await fleet.Database.ColumnAsync<Guid>(Overdue)).Count).IsEqualTo(0);
+        (found, expired) = await fleet.Database.ExpireByHandAsync();
+        await Assert.That((found.Count, expired)).IsEqualTo((0, 0));
         var users = new List<Visitor>();
         for (var number = 0; number < 30; number++)
         {
@@ -80,16 +77,10 @@ public sealed class NoSweeper : SharedRigTests
 
         for (var seat = 1; seat <= Seats; seat++)
         {
-            var replies = await Rush.AllHeardAsync(users.GetRange((seat - 1) * 10, 10), user => user.HoldAsync(show, seat));
+            var replies = await Rush.AllAnsweredAsync(users.GetRange((seat - 1) * 10, 10), user => user.HoldAsync(show, seat));
             await fleet.Database.ExpectOneOwnerAsync(show, seat, replies.ExpectOneWinner(409, "seat_taken").Value("reservationId"));
         }
         await fleet.VerifyAsync();
-    }
-
-    private static async Task LetAnHourPassAsync(Database database)
-    {
-        await Database.LetSeatLocksPassAsync();
-        await database.ExecuteAsync("UPDATE reservation SET held_expires_at = TIMESTAMPADD(HOUR, -1, NOW(3)) WHERE status = 'HELD'");
     }
 
     private static async Task<long> AvailableAsync(Fleet fleet, Show show) =>

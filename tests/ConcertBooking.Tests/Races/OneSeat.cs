@@ -12,7 +12,7 @@ public sealed class OneSeat : SharedRigTests
         var show = await Rig.Catalogue.AddShowAsync(seats: 1);
         var users = await Rig.AdmittedAsync(show, 1000, points: 0, Rig.A, Rig.B);
 
-        var replies = await Rush.AllHeardAsync(users, user => user.HoldAsync(show));
+        var replies = await Rush.AllAnsweredAsync(users, user => user.HoldAsync(show));
 
         var won = replies.ExpectOneWinner(409, "seat_taken");
         await Rig.Database.ExpectOneOwnerAsync(show, 1, won.Value("reservationId"));
@@ -26,7 +26,7 @@ public sealed class OneSeat : SharedRigTests
         var show = await Rig.Catalogue.AddShowAsync(seats: 1);
         var user = await Rig.NewVisitorAsync(show);
 
-        var replies = await Rush.AllHeardAsync(100, number => Both(number).SendAsync(
+        var replies = await Rush.AllAnsweredAsync(100, number => Both(number).SendAsync(
             HttpMethod.Post, "/v1/reservations", $$"""{"scheduleId":{{show.ScheduleId}},"seatNo":1}""", user.InQueue()));
 
         await Assert.That(replies.Tally()).IsEqualTo("99 × 200, 1 × 201");
@@ -41,7 +41,7 @@ public sealed class OneSeat : SharedRigTests
         var show = await Rig.Catalogue.AddShowAsync(seats: 10);
         var user = await Rig.NewVisitorAsync(show);
 
-        var replies = await Rush.AllHeardAsync(10, number => Both(number).SendAsync(
+        var replies = await Rush.AllAnsweredAsync(10, number => Both(number).SendAsync(
             HttpMethod.Post, "/v1/reservations", $$"""{"scheduleId":{{show.ScheduleId}},"seatNo":{{number + 1}}}""", user.InQueue()));
 
         await Assert.That(replies.Tally()).IsEqualTo("4 × 201, 6 × 409 hold_limit_reached");
@@ -63,7 +63,8 @@ public sealed class OneSeat : SharedRigTests
         await Assert.That(reservations.Distinct().Count()).IsEqualTo(Seats);
         await Assert.That(reservations.Length).IsEqualTo(Seats);
         await Assert.That(await Rig.Database.ScalarAsync<long>(
-            "SELECT COUNT(DISTINCT seat_no, user_id) FROM reservation WHERE schedule_id = @schedule", ("@schedule", show.ScheduleId))).IsEqualTo(Seats);
+            "SELECT COUNT(DISTINCT seat_no, user_id) FROM reservation WHERE schedule_id = @schedule",
+            ("@schedule", show.ScheduleId))).IsEqualTo(Seats);
         for (var seat = 1; seat <= Seats; seat++)
         {
             await Rig.Database.ExpectOneOwnerAsync(show, seat, null);
@@ -79,7 +80,7 @@ public sealed class OneSeat : SharedRigTests
         new Random((int)user.UserId).Shuffle(seats);
         foreach (var seat in seats.Take(Tries))
         {
-            var reply = await Eventually.HeardAsync(() => user.HoldAsync(show, seat));
+            var reply = await Eventually.AnsweredAsync(() => user.HoldAsync(show, seat));
             if (reply.Status == 201)
             {
                 return reply.Value("reservationId");
@@ -102,7 +103,7 @@ public sealed class OneSeat : SharedRigTests
         {
             for (var attempt = 0; attempt < 40; attempt++)
             {
-                var reply = await Eventually.HeardAsync(() => user.HoldAsync(show));
+                var reply = await Eventually.AnsweredAsync(() => user.HoldAsync(show));
                 if (reply.Status != 201)
                 {
                     reply.ExpectProblem(409, "seat_taken");
@@ -115,14 +116,15 @@ public sealed class OneSeat : SharedRigTests
 
                 Interlocked.Increment(ref turns);
                 Interlocked.Decrement(ref owners);
-                (await Eventually.HeardAsync(() => user.ReleaseAsync(reply.Value("reservationId")))).Expect(204);
+                (await Eventually.AnsweredAsync(() => user.ReleaseAsync(reply.Value("reservationId")))).Expect(204);
             }
             return true;
         });
 
         await Assert.That(turns).IsGreaterThan(1);
         await Assert.That(await Rig.Database.ScalarAsync<long>(
-            "SELECT COUNT(*) FROM reservation WHERE schedule_id = @schedule AND status = 'RELEASED'", ("@schedule", show.ScheduleId))).IsEqualTo(turns);
+            "SELECT COUNT(*) FROM reservation WHERE schedule_id = @schedule AND status = 'RELEASED'",
+            ("@schedule", show.ScheduleId))).IsEqualTo(turns);
         await ExpectSeatAsync(show, "AVAILABLE");
         await Rig.VerifyAsync();
     }

@@ -15,7 +15,7 @@ public sealed class PayRaces : SharedRigTests
         var reservation = await user.HeldAsync(show);
         var key = Visitor.NewKey();
 
-        var replies = await Rush.AllHeardAsync(100, number => PayAsync(user, reservation, key, number));
+        var replies = await Rush.AllAnsweredAsync(100, number => PayAsync(user, reservation, key, number));
 
         var first = replies.Single(reply => reply.Status == 201 && reply.Header("Idempotency-Replayed") is null).Expect(201);
         foreach (var reply in replies.Where(reply => reply != first))
@@ -41,7 +41,7 @@ public sealed class PayRaces : SharedRigTests
         var user = Rig.NewVisitor();
         var key = Visitor.NewKey();
 
-        var replies = await Rush.AllHeardAsync(100, number => Both(number).SendAsync(
+        var replies = await Rush.AllAnsweredAsync(100, number => Both(number).SendAsync(
             HttpMethod.Post, "/v1/points/charges", """{"amount":700}""", user.Bearer, ("Idempotency-Key", key)));
 
         var first = replies.Single(reply => reply.Status == 201 && reply.Header("Idempotency-Replayed") is null).Expect(201);
@@ -68,7 +68,7 @@ public sealed class PayRaces : SharedRigTests
         var (one, other) = (await user.HeldAsync(show, 1), await user.HeldAsync(show, 2));
         var key = Visitor.NewKey();
 
-        var replies = await Rush.AllHeardAsync(20, number => PayAsync(user, number % 4 < 2 ? one : other, key, number));
+        var replies = await Rush.AllAnsweredAsync(20, number => PayAsync(user, number % 4 < 2 ? one : other, key, number));
 
         var paid = replies.Where(reply => reply.Status == 201).ToArray();
         await Assert.That(paid.Select(reply => reply.Text).Distinct().Count()).IsEqualTo(1);
@@ -86,7 +86,7 @@ public sealed class PayRaces : SharedRigTests
     }
 
     [Test]
-    public async Task Pay_KeyOfAnotherUser_TellsNothingOfIt()
+    public async Task Pay_KeyOfAnotherUser_ReturnsNothingOfIt()
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var key = Visitor.NewKey();
@@ -115,7 +115,7 @@ public sealed class PayRaces : SharedRigTests
         await user.HeldAsync(show, 2);
 
         var key = Visitor.NewKey();
-        var replies = await Rush.AllHeardAsync(100, number => PayAsync(user, reservation, $"{key}-{number}", number));
+        var replies = await Rush.AllAnsweredAsync(100, number => PayAsync(user, reservation, $"{key}-{number}", number));
 
         replies.ExpectOneWinner(409, "already_paid");
         await Assert.That(await Rig.Database.SpentAsync(user.UserId)).IsEqualTo((1, 1, show.Price));
@@ -138,7 +138,8 @@ public sealed class PayRaces : SharedRigTests
             reservations.Enqueue(await user.HeldAsync(show, seat));
         }
 
-        var replies = await Rush.AllHeardAsync(reservations, reservation => PayAsync(user, reservation, reservation, (int)reservation[^1]));
+        var replies = await Rush.AllAnsweredAsync(
+            reservations, reservation => PayAsync(user, reservation, reservation, (int)reservation[^1]));
 
         replies.ExpectOneWinner(402, "insufficient_points");
         await Assert.That(await user.BalanceAsync()).IsEqualTo(0);
@@ -158,15 +159,16 @@ public sealed class PayRaces : SharedRigTests
         }
 
         var key = Visitor.NewKey();
-        var replies = await Rush.AllHeardAsync(54, number => number < 4
+        var replies = await Rush.AllAnsweredAsync(54, number => number < 4
             ? PayAsync(user, reservations[number], $"{key}-{number}", number)
-            : Both(number).SendAsync(HttpMethod.Post, "/v1/points/charges", """{"amount":10}""", user.Bearer, ("Idempotency-Key", $"{key}-{number}")));
+            : Both(number).SendAsync(
+                HttpMethod.Post, "/v1/points/charges", """{"amount":10}""", user.Bearer, ("Idempotency-Key", $"{key}-{number}")));
 
         await Assert.That(replies.Tally()).IsEqualTo("54 × 201");
         await Assert.That(await user.BalanceAsync()).IsEqualTo(500);
-        // Each answer told the balance as it was after its own change: no two of the charges may tell the same.
-        var told = replies.Skip(4).Select(reply => reply.Number("balance")).ToArray();
-        await Assert.That(told.Distinct().Count()).IsEqualTo(told.Length);
+        // Each answer has the balance as it was after its own change: no two of the charges may have the same.
+        var balances = replies.Skip(4).Select(reply => reply.Number("balance")).ToArray();
+        await Assert.That(balances.Distinct().Count()).IsEqualTo(balances.Length);
         await Rig.VerifyAsync();
     }
 

@@ -52,7 +52,8 @@ public sealed class SchemaGuards : SharedRigTests
         }
 
         await Assert.That(await scratch.ExecuteAsync(
-            "UPDATE reservation SET status = 'EXPIRED' WHERE schedule_id = @schedule AND status = 'HELD'", ("@schedule", scratch.Show.ScheduleId))).IsEqualTo(1);
+            "UPDATE reservation SET status = 'EXPIRED' WHERE schedule_id = @schedule AND status = 'HELD'",
+            ("@schedule", scratch.Show.ScheduleId))).IsEqualTo(1);
         await ReserveAsync(scratch, "CONFIRMED");
     }
 
@@ -150,7 +151,8 @@ public sealed class SchemaGuards : SharedRigTests
         ("@id", Guid.CreateVersion7()), ("@reservation", reservation));
 
     private static Task<int> WriteLedgerAsync(Scratch scratch, string type, long amount, Guid reference) => scratch.ExecuteAsync(
-        "INSERT INTO point_tx (point_tx_id, user_id, type, amount, balance_after, reference) VALUES (@id, 1, @type, @amount, 10, @reference)",
+        "INSERT INTO point_tx (point_tx_id, user_id, type, amount, balance_after, reference) VALUES (@id, 1, @type, @amount, 10, "
+            + "@reference)",
         ("@id", Guid.CreateVersion7()), ("@type", type), ("@amount", amount), ("@reference", reference));
 
     private static async Task RefusedAsync(Func<Task> write, int[] numbers)

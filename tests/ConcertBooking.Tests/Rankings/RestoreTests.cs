@@ -1,6 +1,4 @@
 using ConcertBooking.Servers;
-using ConcertBooking.Tests.Events;
-using ConcertBooking.Tests.Operations;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
@@ -10,8 +8,6 @@ namespace ConcertBooking.Tests.Rankings;
 [ParallelLimiter<TwoAtOnce>]
 public sealed class RestoreTests : SharedRigTests
 {
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(90);
-
     [Test]
     public async Task Rankings_MySqlRestoredWhileSalesGoOn_LoseWhatNeverHappenedAndNothingElse()
     {
@@ -20,23 +16,24 @@ public sealed class RestoreTests : SharedRigTests
         var (kept, other) = (await rig.Fleet.Catalogue.AddShowAsync(seats: 4), await rig.Fleet.Catalogue.AddShowAsync(seats: 50));
         await rig.SellAsync(kept, seats: 2);
         await rig.SellAsync(other, seats: 1);
-        await Eventually.TrueAsync(async () => await rig.RankedAsync(kept) == 2 && await rig.RankedAsync(other) == 1, Soon);
+        await Eventually.TrueAsync(async () => await rig.RankedAsync(kept) == 2 && await rig.RankedAsync(other) == 1);
         var lost = await rig.SellAsync(kept, seats: 2, from: 3);
-        await Eventually.TrueAsync(async () => await rig.RankedAsync(kept) == 4 && (await SoldOutAsync(rig)).Contains(kept.ScheduleId), Soon);
+        await Eventually.TrueAsync(async () => await rig.RankedAsync(kept) == 4 && (await SoldOutAsync(rig)).Contains(kept.ScheduleId));
 
         // No restore is done in a second.
         await Eventually.TrueAsync(
-            async () => await rig.Database.ScalarAsync<long>("SELECT TIMESTAMPDIFF(SECOND, MAX(created_at), NOW(6)) FROM payment") > 1, Soon);
+            async () => await rig.Database.ScalarAsync<long>("SELECT TIMESTAMPDIFF(SECOND, MAX(created_at), NOW(6)) FROM payment") > 1);
         await RestoreAsync(rig.Database, lost);
         using var stop = new CancellationTokenSource();
         var selling = SellOnAsync();
         await Eventually.GetAsync(
-            () => rig.RankedAsync(kept), ranked => ranked == 2 || (ranked is 4 or -1 ? false : throw new InvalidOperationException($"{ranked} were ranked in between")), Soon);
+            () => rig.RankedAsync(kept),
+            ranked => ranked == 2 || (ranked is 4 or -1 ? false : throw new InvalidOperationException($"{ranked} were ranked in between")));
         await stop.CancelAsync();
         var sold = await selling;
 
-        await Eventually.GetAsync(() => rig.RankedAsync(other), ranked => ranked == 1 + sold, Soon);
-        await Eventually.TrueAsync(async () => !(await SoldOutAsync(rig)).Contains(kept.ScheduleId), Soon);
+        await Eventually.GetAsync(() => rig.RankedAsync(other), ranked => ranked == 1 + sold);
+        await Eventually.TrueAsync(async () => !(await SoldOutAsync(rig)).Contains(kept.ScheduleId));
         await Assert.That(await rig.RankedAsync(kept)).IsEqualTo(2);
         await Assert.That(await onCall.ShellAsync(3)).Contains("\"seatsSold\":2");
 
@@ -80,12 +77,12 @@ public sealed class RestoreTests : SharedRigTests
             var paid = new List<(Visitor Visitor, string ReservationId, int SeatNo, string Key)>();
             using var stop = new CancellationTokenSource();
             var selling = SellOnAsync();
-            await Eventually.TrueAsync(() => Sold() >= 10, Soon);
+            await Eventually.TrueAsync(() => Sold() >= 10);
 
             await backup.ShellAsync(1);
             await backup.ShellAsync(2);
             var atBackup = Sold();
-            await Eventually.TrueAsync(() => Sold() >= atBackup + 10, Soon);
+            await Eventually.TrueAsync(() => Sold() >= atBackup + 10);
             await stop.CancelAsync();
             await selling;
             await rig.ExpectEffectsOnceAsync(show, paid.Count);
@@ -99,10 +96,10 @@ public sealed class RestoreTests : SharedRigTests
 
             var kept = await rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM payment");
             await Assert.That(kept).IsBetween(10, paid.Count - 10);
-            await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == kept, Soon);
-            await Eventually.TrueAsync(async () => await rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox") == 0, Soon);
+            await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == kept);
+            await Eventually.TrueAsync(async () => await rig.Database.ScalarAsync<long>("SELECT COUNT(*) FROM outbox") == 0);
             // The events that waited at the time of the dump are sent again and counted now.
-            await Eventually.GetAsync(rig.SeatsSoldAsync, sold => sold == kept, Soon);
+            await Eventually.GetAsync(rig.SeatsSoldAsync, sold => sold == kept);
             await rig.ExpectNoLagAsync();
             await Assert.That(await rig.RankedAsync(show)).IsEqualTo(kept);
             // The seat that was sold last is for sale again, to somebody who was in the line before.
@@ -111,7 +108,7 @@ public sealed class RestoreTests : SharedRigTests
             // Redis remembers that the place ended with the payment.
             (await lost.Visitor.PayAsync(lost.ReservationId, lost.Key)).ExpectProblem(410, "queue_token_expired");
             (await waiting.PayAsync(await waiting.HeldAsync(show, lost.SeatNo))).Expect(201);
-            await Eventually.GetAsync(rig.SeatsSoldAsync, sold => sold == kept + 1, Soon);
+            await Eventually.GetAsync(rig.SeatsSoldAsync, sold => sold == kept + 1);
             await rig.Fleet.VerifyAsync();
             TestContext.Current!.Output.WriteLine($"{atBackup} of {paid.Count} payments at the end of the dump, {kept} in it");
 
@@ -181,6 +178,7 @@ public sealed class RestoreTests : SharedRigTests
     private static async Task<List<long>> SoldOutAsync(EventRig rig)
     {
         var reply = await rig.Fleet[0].GetAsync("/v1/rankings/sold-out");
-        return reply.Status != 200 ? [] : [.. reply.Json.GetProperty("items").EnumerateArray().Select(static item => item.Number("scheduleId"))];
+        return reply.Status != 200 ? [] : [.. reply.Json.GetProperty("items").EnumerateArray().Select(
+            static item => item.Number("scheduleId"))];
     }
 }

@@ -19,7 +19,7 @@ public sealed class GetReservationTests : SharedRigTests
     }
 
     [Test]
-    public async Task GetReservation_SomebodyElses_Returns404()
+    public async Task GetReservation_OfAnotherUser_Returns404()
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var reservationId = await (await Rig.NewVisitorAsync(show)).HeldAsync(show);

@@ -19,7 +19,7 @@ public sealed class ReleaseSeatTests : SharedRigTests
     }
 
     [Test]
-    public async Task ReleaseSeat_SomebodyElses_Returns404AndStaysHeld()
+    public async Task ReleaseSeat_OfAnotherUser_Returns404AndStaysHeld()
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var reservationId = await (await Rig.NewVisitorAsync(show)).HeldAsync(show);

@@ -7,7 +7,8 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Security;
 
 /// <summary>
-/// The corpus bad-input.jsonl: a request a line with the refusal it must get (no code: the server's own, without a body). <c>⟨x*3⟩</c> stands for xxx; calls that
+/// The corpus bad-input.jsonl: a request a line with the refusal it must get (no code: the server's own, without a
+/// body). <c>⟨x*3⟩</c> stands for xxx; calls that
 /// need an idempotency key get a fresh one unless the line has headers of its own.
 /// </summary>
 public sealed partial class BadInputTests : SharedRigTests
@@ -18,7 +19,9 @@ public sealed partial class BadInputTests : SharedRigTests
         var visitor = await Rig.NewVisitorAsync(await Rig.Catalogue.AddShowAsync());
         var lines = await File.ReadAllLinesAsync(Path.Combine(AppContext.BaseDirectory, "Security", "bad-input.jsonl"));
         await Assert.That(lines.Length).IsGreaterThan(200);
-        using var http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false, RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8 });
+        using var http = new HttpClient(
+            new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false,
+                RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8 });
         var wrong = new List<string>();
         foreach (var line in lines)
         {
@@ -30,7 +33,9 @@ public sealed partial class BadInputTests : SharedRigTests
                 ? JsonElement.Parse(Encoding.UTF8.GetBytes(text)).Value("code") : null;
             if ((int)response.StatusCode != entry.Number("status") || code != entry.GetProperty("code").GetString())
             {
-                wrong.Add($"{entry.Value("name")}: expected {entry.Number("status")} {entry.GetProperty("code")} but got {(int)response.StatusCode} {text}");
+                wrong.Add(
+                    $"{entry.Value("name")}: expected {entry.Number("status")} {entry.GetProperty("code")} but got "
+                        + $"{(int)response.StatusCode} {text}");
             }
         }
         if (wrong.Count > 0)
@@ -62,7 +67,8 @@ public sealed partial class BadInputTests : SharedRigTests
 
         var stranger = Rig.NewVisitor();
         await Assert.That((await stranger.GetAsync($"/v1/reservations?cursor={ofReservations}")).Expect(200).Items().Count).IsEqualTo(0);
-        await Assert.That((await stranger.GetAsync($"/v1/points/transactions?cursor={ofTransactions}")).Expect(200).Items().Count).IsEqualTo(0);
+        await Assert.That((await stranger.GetAsync($"/v1/points/transactions?cursor={ofTransactions}")).Expect(200).Items().Count)
+            .IsEqualTo(0);
     }
 
     private HttpRequestMessage Request(JsonElement entry, Visitor visitor)
@@ -79,7 +85,8 @@ public sealed partial class BadInputTests : SharedRigTests
         }
         if (entry.Value("as") != "nobody")
         {
-            request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {(entry.Value("as") == "admin" ? Rig.Admin : visitor).AccessToken}");
+            request.Headers.TryAddWithoutValidation(
+                "Authorization", $"Bearer {(entry.Value("as") == "admin" ? Rig.Admin : visitor).AccessToken}");
         }
 
         if (entry.Value("as") == "admitted")
@@ -110,7 +117,11 @@ public sealed partial class BadInputTests : SharedRigTests
     }
 
     private static string Full(string text) =>
-        Repetition().Replace(text, found => string.Concat(Enumerable.Repeat(found.Groups[1].Value, int.Parse(found.Groups[2].Value, System.Globalization.CultureInfo.InvariantCulture))));
+        Repetition().Replace(
+            text,
+            found => string.Concat(
+                Enumerable.Repeat(
+                    found.Groups[1].Value, int.Parse(found.Groups[2].Value, System.Globalization.CultureInfo.InvariantCulture))));
 
     [GeneratedRegex(@"⟨(.)\*(\d+)⟩")]
     private static partial Regex Repetition();

@@ -81,7 +81,8 @@ public sealed class ProofOfWorkTests : SharedRigTests
     }
 
     private async Task SetAsync(string queue, int bits) => (await Rig.Admin.SendAsync(
-        HttpMethod.Put, $"/v1/admin/queues/{queue}", $$"""{"maxActive":1000,"activeSeconds":600,"proofOfWorkBits":{{bits}}}""")).Expect(200);
+        HttpMethod.Put, $"/v1/admin/queues/{queue}",
+        $$"""{"maxActive":1000,"activeSeconds":600,"proofOfWorkBits":{{bits}}}""")).Expect(200);
 
     private static async Task<string> ChallengeAsync(Visitor visitor, string queue)
     {

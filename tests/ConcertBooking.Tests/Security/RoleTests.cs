@@ -40,7 +40,8 @@ public sealed class RoleTests : SharedRigTests
         using var key = IssuerKey.Rsa("r1");
         using var issuer = new Issuer(key);
         await using var service = await issuer.StartServiceAsync(Rig, ("Auth__CashierRole", "till"), ("Points__SelfCharge", "false"));
-        Visitor Caller(string role) => new(service.Api, 0, key.Sign(issuer.Claims(subject: $"{Guid.NewGuid()}", more: $",\"role\":\"{role}\"")));
+        Visitor Caller(string role) =>
+            new(service.Api, 0, key.Sign(issuer.Claims(subject: $"{Guid.NewGuid()}", more: $",\"role\":\"{role}\"")));
 
         (await Caller("till").ChargeForAsync(UserIds.Next(), 5)).Expect(201);
         (await Caller("cashier").ChargeForAsync(UserIds.Next(), 5)).ExpectProblem(403, "forbidden");
@@ -57,14 +58,15 @@ public sealed class RoleTests : SharedRigTests
             ["Auth__AdminRole"] = "boss",
         });
 
-        var token = (await service.Api.SendAsync(HttpMethod.Post, "/dev/sign-in", """{"userId":7,"admin":true}""")).Expect(200).Value("accessToken");
+        var token = (await service.Api.SendAsync(HttpMethod.Post, "/dev/sign-in", """{"userId":7,"admin":true}"""))
+            .Expect(200).Value("accessToken");
 
         (await service.Api.GetAsync("/v1/admin/queues/main", Bearer(token))).Expect(200);
     }
 
     /// <summary>Once a minute for each reason, however many ask, and nothing of the token.</summary>
     [Test]
-    public async Task Token_Refused_TheReasonIsLogged_AndNotTheToken()
+    public async Task Token_Refused_LogsTheReasonAndNotTheToken()
     {
         await using var service = await Rig.StartAsync(new Dictionary<string, string?> { ["Auth__Audience"] = "booking" });
         var (subject, expiry) = (Guid.NewGuid(), AccessTokens.InSeconds(60));
@@ -87,7 +89,7 @@ public sealed class RoleTests : SharedRigTests
 
         foreach (var reason in refused.Select(static one => one.Reason).Append("it is not signed with a key that counts here"))
         {
-            await Eventually.TrueAsync(() => Lines(reason).Length == 1, TimeSpan.FromSeconds(5), reason);
+            await Eventually.TrueAsync(() => Lines(reason).Length == 1, what: reason);
         }
 
         await Assert.That(Lines("Refused an access token")).Count().IsEqualTo(5);

@@ -15,12 +15,12 @@ public sealed class SecretTests
     [Arguments("Server=127.0.0.1;Password=the-password")]
     [Arguments("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3In0.x")]
     [Arguments("Authorization: Bearer abc")]
-    public async Task Watch_ASecretInALine_IsTold(string line)
+    public async Task SecretWatch_SecretInALine_IsReported(string line)
     {
         var watch = new SecretWatch();
         watch.Watch(Settings)(line);
 
-        await Assert.That(watch.ThrowIfTold).Throws<InvalidOperationException>();
+        await Assert.That(watch.ThrowIfLeaked).Throws<InvalidOperationException>();
     }
 
     [Test]
@@ -32,6 +32,6 @@ public sealed class SecretTests
             watch.Watch(Settings)(line);
         }
 
-        await Assert.That(watch.ThrowIfTold).ThrowsNothing();
+        await Assert.That(watch.ThrowIfLeaked).ThrowsNothing();
     }
 }

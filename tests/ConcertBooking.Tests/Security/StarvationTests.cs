@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using ConcertBooking.Tests.Races;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
@@ -32,11 +31,13 @@ public sealed class StarvationTests : SharedRigTests
 
         await using var connection = await service.Database.OpenAsync();
         await using var transaction = await connection.BeginTransactionAsync();
-        await using (var lockRow = new MySqlCommand("SELECT balance FROM user_point_balance WHERE user_id = @user FOR UPDATE", connection, transaction))
+        await using (var lockRow = new MySqlCommand(
+            "SELECT balance FROM user_point_balance WHERE user_id = @user FOR UPDATE", connection, transaction))
         {
             lockRow.Parameters.AddWithValue("@user", greedy.UserId);
             await lockRow.ExecuteScalarAsync();
-            lockRow.CommandText = "SELECT status FROM reservation WHERE reservation_id = @reservation FOR UPDATE"; // by its key: no gaps are locked
+            // by its key: no gaps are locked
+            lockRow.CommandText = "SELECT status FROM reservation WHERE reservation_id = @reservation FOR UPDATE";
             lockRow.Parameters.AddWithValue("@reservation", Guid.Parse(reservation));
             await lockRow.ExecuteScalarAsync();
         }
@@ -174,7 +175,8 @@ public sealed class StarvationTests : SharedRigTests
         {
             var userId = UserIds.Next();
             return new Visitor(service.Api, userId, AccessTokens.Sign(
-                Rig.SigningKey, AccessTokens.Hs256, $$"""{"sub":"{{userId}}","exp":{{AccessTokens.InSeconds(3600)}},"padding":"{{padding}}"}""")).GetAsync("/v1/points");
+                Rig.SigningKey, AccessTokens.Hs256,
+                $$"""{"sub":"{{userId}}","exp":{{AccessTokens.InSeconds(3600)}},"padding":"{{padding}}"}""")).GetAsync("/v1/points");
         }
         (await AskOnceAsync(padding + padding[..200])).ExpectProblem(401, "unauthorized"); // 8 KiB is the most
         await AskAsync(200);

@@ -34,7 +34,10 @@ public sealed class Api(Uri address)
         using var request = new HttpRequestMessage(method, new Uri(Address, path));
         if (json is not null)
         {
-            request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(json)) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
+            request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(json))
+            {
+                Headers = { ContentType = new MediaTypeHeaderValue("application/json") },
+            };
         }
 
         foreach (var (name, value) in headers)

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using ConcertBooking.Servers;
@@ -8,67 +7,43 @@ namespace ConcertBooking.Tests.Support;
 /// <summary>Stands before a mock cluster, which sends its clients here, so that each of their connections comes this way.</summary>
 internal abstract class BrokerProxy : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly CancellationTokenSource _stop = new();
     private readonly Uri _broker;
-    private readonly Task _accepting;
+    private readonly LoopbackListener _listener;
 
     /// <param name="kafka">In this process.</param>
     /// <param name="host">The name of loopback that clients are sent to.</param>
     protected BrokerProxy(MockKafka kafka, string host = "127.0.0.1")
     {
         _broker = new Uri($"tcp://{kafka.ConnectionString}");
-        _listener.Start();
-        var port = ((IPEndPoint)_listener.LocalEndpoint).Port;
-        ConnectionString = $"{host}:{port}";
-        kafka.Advertise(host, port);
-        _accepting = AcceptAsync();
+        _listener = new LoopbackListener(ServeAsync);
+        ConnectionString = $"{host}:{_listener.Port}";
+        kafka.Advertise(host, _listener.Port);
     }
 
     public string ConnectionString { get; }
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
-        await _accepting;
-        _listener.Dispose();
-        _stop.Dispose();
+        await _listener.DisposeAsync();
         GC.SuppressFinalize(this);
     }
 
     /// <summary>Passes on what goes over one connection, until either side leaves.</summary>
     protected abstract Task ServeAsync(Stream client, Stream broker, CancellationToken stop);
 
-    private async Task AcceptAsync()
+    private async Task ServeAsync(Socket connection, CancellationToken stop)
     {
-        var connections = new List<Task>();
+        await using var client = new NetworkStream(connection, ownsSocket: true);
+        using var broker = new TcpClient();
         try
         {
-            while (true)
-            {
-                connections.Add(ServeAsync(await _listener.AcceptTcpClientAsync(_stop.Token)));
-            }
+            await broker.ConnectAsync(_broker.Host, _broker.Port, stop);
+            await ServeAsync(client, broker.GetStream(), stop);
         }
-        catch (OperationCanceledException)
+        catch (Exception exception) when (exception is IOException or SocketException or AuthenticationException
+            or OperationCanceledException or ObjectDisposedException)
         {
-            await Task.WhenAll(connections);
-        }
-    }
-
-    private async Task ServeAsync(TcpClient connection)
-    {
-        using (connection)
-        using (var broker = new TcpClient())
-        {
-            try
-            {
-                await broker.ConnectAsync(_broker.Host, _broker.Port, _stop.Token);
-                await ServeAsync(connection.GetStream(), broker.GetStream(), _stop.Token);
-            }
-            catch (Exception exception) when (exception is IOException or SocketException or AuthenticationException or OperationCanceledException or ObjectDisposedException)
-            {
-                // Either side left, or the client is not let in.
-            }
+            // Either side left, or the client is not let in.
         }
     }
 }

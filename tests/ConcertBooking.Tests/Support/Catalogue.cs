@@ -27,9 +27,13 @@ public sealed class Catalogue(Visitor admin)
         return queue;
     }
 
-    public Task<Reply> PutQueueAsync(string queue, int maxActive, int activeSeconds = 600, int? admitPerSecond = null) => admin.SendAsync(
-        HttpMethod.Put, $"/v1/admin/queues/{queue}",
-        $$"""{"maxActive":{{maxActive}},"activeSeconds":{{activeSeconds}},"admitPerSecond":{{admitPerSecond?.ToString(CultureInfo.InvariantCulture) ?? "null"}}}""");
+    public Task<Reply> PutQueueAsync(string queue, int maxActive, int activeSeconds = 600, int? admitPerSecond = null)
+    {
+        var rate = admitPerSecond?.ToString(CultureInfo.InvariantCulture) ?? "null";
+        return admin.SendAsync(
+            HttpMethod.Put, $"/v1/admin/queues/{queue}",
+            $$"""{"maxActive":{{maxActive}},"activeSeconds":{{activeSeconds}},"admitPerSecond":{{rate}}}""");
+    }
 
     public async Task<Reply> GetQueueAsync(string queue) => (await admin.GetAsync($"/v1/admin/queues/{queue}")).Expect(200);
 

@@ -50,7 +50,8 @@ internal sealed class Collector : IAsyncDisposable
         }
     }
 
-    public IReadOnlyList<Span> Spans(string traceId) => [.. Bodies.SelectMany(static body => Otlp.Spans(body)).Where(span => span.TraceId == traceId)];
+    public IReadOnlyList<Span> Spans(string traceId) =>
+        [.. Bodies.SelectMany(static body => Otlp.Spans(body)).Where(span => span.TraceId == traceId)];
 
     public async ValueTask DisposeAsync()
     {

@@ -52,7 +52,8 @@ public sealed class Database(string connectionString)
     {
         var connection = await OpenAsync();
         var transaction = await connection.BeginTransactionAsync();
-        await using var command = Command(connection, "UPDATE user_point_balance SET balance = balance WHERE user_id = @user", [("@user", userId)]);
+        await using var command = Command(
+            connection, "UPDATE user_point_balance SET balance = balance WHERE user_id = @user", [("@user", userId)]);
         command.Transaction = transaction;
         await command.ExecuteNonQueryAsync();
         return connection;
@@ -88,19 +89,34 @@ public sealed class Database(string connectionString)
     /// The lock that a hold leaves at its seat lives half a second, and never longer than the hold. Where a test lets
     /// an hour pass in the database, that half second has passed as well.
     /// </summary>
-    public static Task LetSeatLocksPassAsync() => Task.Delay(600);
+    private static Task LetSeatLocksPassAsync() => Task.Delay(600);
 
     /// <summary>Lets the time of a hold be over. Only just: <c>verify</c>, which may run meanwhile, allows the sweep 5 s.</summary>
     public async Task LetHoldPassAsync(string reservationId)
     {
-        await LetSeatLocksPassAsync();
-        var changed = await ExecuteAsync(
-            "UPDATE reservation SET held_expires_at = TIMESTAMPADD(SECOND, -1, NOW(3)) WHERE reservation_id = @id AND status = 'HELD'",
-            ("@id", Guid.Parse(reservationId)));
-        if (changed != 1)
+        if (await EndHoldsAsync(TimeSpan.FromSeconds(-1), "reservation_id = @id", ("@id", Guid.Parse(reservationId))) != 1)
         {
             throw new InvalidOperationException($"{reservationId} is not held.");
         }
+    }
+
+    /// <summary>Moves the end of holds to that time from now, those that the condition names, by the database's clock.</summary>
+    /// <returns>How many there are.</returns>
+    public async Task<int> EndHoldsAsync(TimeSpan fromNow, string which = "TRUE", params (string Name, object? Value)[] parameters)
+    {
+        await LetSeatLocksPassAsync();
+        return await ExecuteAsync(
+            $"UPDATE reservation SET held_expires_at = TIMESTAMPADD(MICROSECOND, @from, NOW(3)) WHERE {which} AND status = 'HELD'",
+            [("@from", (long)fromNow.TotalMicroseconds), .. parameters]);
+    }
+
+    /// <summary>The runbook's two statements for the case that nobody sweeps.</summary>
+    /// <returns>The holds past their end, and how many of them expired.</returns>
+    public async Task<(IReadOnlyList<Guid> Found, int Expired)> ExpireByHandAsync()
+    {
+        var found = await ColumnAsync<Guid>(
+            "SELECT reservation_id, seat_no, held_expires_at FROM reservation WHERE status='HELD' AND held_expires_at < NOW()");
+        return (found, await ExecuteAsync("UPDATE reservation SET status='EXPIRED' WHERE status='HELD' AND held_expires_at < NOW()"));
     }
 
     public Task<string?> StatusAsync(string reservationId) =>

@@ -21,7 +21,8 @@ internal static partial class DocumentedGrants
     {
         var connection = new MySqlConnectionStringBuilder(database.ConnectionString);
         var text = await File.ReadAllTextAsync(Repository.PathOf("deploy/security.md"));
-        var statements = SqlBlock().Matches(text).Single(static block => block.Value.Contains("GRANT", StringComparison.Ordinal)).Groups["sql"].Value;
+        var statements = SqlBlock().Matches(text)
+            .Single(static block => block.Value.Contains("GRANT", StringComparison.Ordinal)).Groups["sql"].Value;
         foreach (var name in (string[])[Service, Migrate, Operator])
         {
             statements = statements.Replace($"'{name}'@'%'", $"'{UserOf(connection, name)}'@'127.0.0.1'", StringComparison.Ordinal);

@@ -8,9 +8,22 @@ internal static class Eventually
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(25);
 
+    /// <summary>How long a test waits for what must come, where nothing promises a time: more than any machine needs.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
+    /// <summary>A time that the service promises, with room for a machine that gives it a part of one core.</summary>
+    public static TimeSpan Promised(double seconds) => 5 * TimeSpan.FromSeconds(seconds);
+
+    /// <param name="ask">Asks once.</param>
+    /// <param name="until">What must come.</param>
+    /// <param name="within">Null where nothing promises a time.</param>
+    /// <param name="what">What is waited for, in words.</param>
+    /// <param name="report">What to show beside the last answer when it did not come.</param>
     public static async Task<T> GetAsync<T>(
-        Func<Task<T>> ask, Func<T, bool> until, TimeSpan within, [CallerArgumentExpression(nameof(until))] string what = "")
+        Func<Task<T>> ask, Func<T, bool> until, TimeSpan? within = null, [CallerArgumentExpression(nameof(until))] string what = "",
+        Func<Task<string>>? report = null)
     {
+        var limit = within ?? Patience;
         var started = Stopwatch.GetTimestamp();
         while (true)
         {
@@ -21,9 +34,10 @@ internal static class Eventually
                 return answer;
             }
 
-            if (asked > within)
+            if (asked > limit)
             {
-                Assert.Fail($"Not within {within.TotalSeconds:0.###} s: {what}. The last answer:\n{answer}");
+                Assert.Fail(
+                    $"Not within {limit.TotalSeconds:0.###} s: {what}. The last answer:\n{answer}{(report is null ? "" : await report())}");
             }
 
             await Task.Delay(Interval);
@@ -34,12 +48,14 @@ internal static class Eventually
     /// The same request again after a 503, as the contract asks of clients: a crowd on a slow machine may not all be
     /// answered within the two seconds of one request.
     /// </summary>
-    public static Task<Reply> HeardAsync(Func<Task<Reply>> request) =>
-        GetAsync(request, static reply => reply.Status != 503, within: TimeSpan.FromSeconds(30));
+    public static Task<Reply> AnsweredAsync(Func<Task<Reply>> request) =>
+        GetAsync(request, static reply => reply.Status != 503);
 
-    public static Task TrueAsync(Func<Task<bool>> condition, TimeSpan within, [CallerArgumentExpression(nameof(condition))] string what = "") =>
+    public static Task TrueAsync(
+        Func<Task<bool>> condition, TimeSpan? within = null, [CallerArgumentExpression(nameof(condition))] string what = "") =>
         GetAsync(condition, static met => met, within, what);
 
-    public static Task TrueAsync(Func<bool> condition, TimeSpan within, [CallerArgumentExpression(nameof(condition))] string what = "") =>
+    public static Task TrueAsync(
+        Func<bool> condition, TimeSpan? within = null, [CallerArgumentExpression(nameof(condition))] string what = "") =>
         GetAsync(() => Task.FromResult(condition()), static met => met, within, what);
 }

@@ -34,7 +34,8 @@ internal static class OutboxRows
             await database.ExecuteAsync(
                 $"INSERT INTO outbox (event_id, topic, event_type, event_key, payload) VALUES {rows}",
                 [("@topic", topic), ("@type", type), .. some.SelectMany((key, index) =>
-                    ((string, object?)[])[($"@i{index}", Guid.CreateVersion7(Began.AddMilliseconds(first + index))), ($"@k{index}", key)])]);
+                    ((string, object?)[])[(
+                        $"@i{index}", Guid.CreateVersion7(Began.AddMilliseconds(first + index))), ($"@k{index}", key)])]);
         }
     }
 
@@ -44,9 +45,9 @@ internal static class OutboxRows
     /// <summary>That many different events are in the topic; of each key none lies behind a later one.</summary>
     public static async Task ExpectInOrderAsync(string bootstrapServers, string topic, int events)
     {
-        var told = await KafkaTopics.ReadAllAsync(bootstrapServers, topic);
-        await Assert.That(told.Select(one => one.Id).Distinct().Count()).IsEqualTo(events);
-        foreach (var ofKey in told.GroupBy(one => one.Key))
+        var published = await KafkaTopics.ReadAllAsync(bootstrapServers, topic);
+        await Assert.That(published.Select(one => one.Id).Distinct().Count()).IsEqualTo(events);
+        foreach (var ofKey in published.GroupBy(one => one.Key))
         {
             var order = ofKey.Select(one => long.Parse(one.Value, CultureInfo.InvariantCulture)).ToList();
             await Assert.That(order).IsEquivalentTo(order.Order(), TUnit.Assertions.Enums.CollectionOrdering.Matching);

@@ -9,7 +9,8 @@ public sealed record StreamEvent(string Name, JsonElement Data, DateTimeOffset A
 /// <summary>An open stream of server-sent events, read in the background.</summary>
 public sealed class PlaceEvents : IAsyncDisposable
 {
-    private static readonly HttpClient Http = new(new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null }) { Timeout = Timeout.InfiniteTimeSpan };
+    private static readonly HttpClient Http = new(
+        new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null }) { Timeout = Timeout.InfiniteTimeSpan };
 
     private readonly Channel<StreamEvent> _events = Channel.CreateUnbounded<StreamEvent>();
     private readonly CancellationTokenSource _stop = new();
@@ -42,22 +43,23 @@ public sealed class PlaceEvents : IAsyncDisposable
         var response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         return (int)response.StatusCode == 200
             ? new PlaceEvents(response)
-            : throw new InvalidOperationException($"The stream was refused: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync()}");
+            : throw new InvalidOperationException(
+                $"The stream was refused: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync()}");
     }
 
     /// <summary>The next event, which must come within that time.</summary>
-    public async Task<StreamEvent> NextAsync(double withinSeconds = 10)
+    public async Task<StreamEvent> NextAsync(TimeSpan? within = null)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(withinSeconds));
+        using var patience = new CancellationTokenSource(within ?? Eventually.Patience);
         return await _events.Reader.ReadAsync(patience.Token);
     }
 
     /// <summary>Reads on until the event of that name.</summary>
-    public async Task<StreamEvent> NextAsync(string name, double withinSeconds = 10)
+    public async Task<StreamEvent> NextAsync(string name, TimeSpan? within = null)
     {
         while (true)
         {
-            var next = await NextAsync(withinSeconds);
+            var next = await NextAsync(within);
             if (next.Name == name)
             {
                 return next;

@@ -31,7 +31,8 @@ public static class PrometheusServers
         var address = $"http://127.0.0.1:{port}/";
         var server = new ProcessServer(new ServerProgram(
             "Prometheus", path, port, address,
-            [$"--config.file={settingsPath}", $"--storage.tsdb.path={folder.Path}/data", $"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"])
+            [$"--config.file={settingsPath}", $"--storage.tsdb.path={folder.Path}/data", $"--web.listen-address=127.0.0.1:{port}",
+                "--log.level=warn"])
         {
             Folder = folder,
             ProbeAsync = token => ProbeAsync(new Uri($"{address}-/ready"), token),

@@ -30,7 +30,9 @@ public sealed class RedisFleet : IAsyncDisposable
         {
             var primary = await fleet.AddAsync([], cancellationToken);
             var replica = await fleet.AddAsync(["--replicaof", "127.0.0.1", $"{primary}"], cancellationToken);
-            await fleet.UntilAsync(replica, ["info", "replication"], answer => answer.Contains("master_link_status:up", StringComparison.Ordinal), cancellationToken);
+            await fleet.UntilAsync(
+                replica, ["info", "replication"],
+                answer => answer.Contains("master_link_status:up", StringComparison.Ordinal), cancellationToken);
             fleet.ConnectionString = $"127.0.0.1:{primary}";
         });
     }
@@ -46,8 +48,12 @@ public sealed class RedisFleet : IAsyncDisposable
             var sentinels = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => fleet.AddSentinelAsync(primary, cancellationToken)));
             foreach (var sentinel in sentinels)
             {
-                await fleet.UntilAsync(sentinel, ["sentinel", "ckquorum", "concerts"], answer => answer.StartsWith("OK 3 ", StringComparison.Ordinal), cancellationToken);
-                await fleet.UntilAsync(sentinel, ["sentinel", "replicas", "concerts"], answer => answer.Contains("master-link-status\nok", StringComparison.Ordinal), cancellationToken);
+                await fleet.UntilAsync(
+                    sentinel, ["sentinel", "ckquorum", "concerts"],
+                    answer => answer.StartsWith("OK 3 ", StringComparison.Ordinal), cancellationToken);
+                await fleet.UntilAsync(
+                    sentinel, ["sentinel", "replicas", "concerts"],
+                    answer => answer.Contains("master-link-status\nok", StringComparison.Ordinal), cancellationToken);
             }
             fleet.ConnectionString = $"{string.Join(',', sentinels.Select(port => $"127.0.0.1:{port}"))},serviceName=concerts";
         });
@@ -78,7 +84,10 @@ public sealed class RedisFleet : IAsyncDisposable
             }
             foreach (var port in ports)
             {
-                await fleet.UntilAsync(port, ["cluster", "nodes"], answer => answer.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length == ports.Length, cancellationToken);
+                await fleet.UntilAsync(
+                    port, ["cluster", "nodes"],
+                    answer => answer.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length == ports.Length,
+                    cancellationToken);
             }
 
             for (var index = 0; index < Primaries; index++)
@@ -88,12 +97,15 @@ public sealed class RedisFleet : IAsyncDisposable
             }
             foreach (var port in ports)
             {
-                await fleet.UntilAsync(port, ["cluster", "info"], answer => answer.Contains("cluster_state:ok", StringComparison.Ordinal), cancellationToken);
+                await fleet.UntilAsync(
+                    port, ["cluster", "info"], answer => answer.Contains("cluster_state:ok", StringComparison.Ordinal), cancellationToken);
             }
 
             foreach (var port in ports.Skip(Primaries))
             {
-                await fleet.UntilAsync(port, ["info", "replication"], answer => answer.Contains("master_link_status:up", StringComparison.Ordinal), cancellationToken);
+                await fleet.UntilAsync(
+                    port, ["info", "replication"],
+                    answer => answer.Contains("master_link_status:up", StringComparison.Ordinal), cancellationToken);
             }
 
             fleet.ConnectionString = string.Join(',', ports.Select(port => $"127.0.0.1:{port}"));
@@ -172,7 +184,8 @@ public sealed class RedisFleet : IAsyncDisposable
         var folder = await ServerFolder.OpenAsync(null, "redis", null, cancellationToken);
         _servers.Add((port, await StartAsync(
             "Redis", port, folder,
-            ["--bind", "127.0.0.1", "--port", $"{port}", "--dir", folder.Path, "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0", .. arguments],
+            ["--bind", "127.0.0.1", "--port", $"{port}", "--dir", folder.Path, "--save", "", "--appendonly", "no",
+                "--repl-diskless-sync-delay", "0", .. arguments],
             cancellationToken)));
         return port;
     }

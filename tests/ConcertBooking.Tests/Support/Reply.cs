@@ -5,7 +5,8 @@ using System.Text.Json;
 namespace ConcertBooking.Tests.Support;
 
 /// <summary>An answer as it came over the wire, with the expectations that a test has of it.</summary>
-public sealed class Reply(HttpMethod method, Uri address, int status, HttpResponseHeaders headers, HttpContentHeaders contentHeaders, byte[] body)
+public sealed class Reply(
+    HttpMethod method, Uri address, int status, HttpResponseHeaders headers, HttpContentHeaders contentHeaders, byte[] body)
 {
     private readonly Lazy<JsonElement> _json = new(() => JsonElement.Parse(body));
 
@@ -81,7 +82,10 @@ public sealed class Reply(HttpMethod method, Uri address, int status, HttpRespon
         return this;
     }
 
-    /// <summary>Fails unless this is 400 <c>invalid_request</c> that tells of at least one field, of the given one if there is one.</summary>
+    /// <summary>
+    /// Fails unless this is 400 <c>invalid_request</c> that tells of at least one field, of the given one if there is
+    /// one.
+    /// </summary>
     public Reply ExpectInvalid(string? field = null)
     {
         ExpectProblem(400, "invalid_request");
@@ -89,7 +93,8 @@ public sealed class Reply(HttpMethod method, Uri address, int status, HttpRespon
         {
             Assert.Fail($"Expected 'errors' per field:\n{this}");
         }
-        else if (field is not null && !errors.EnumerateObject().Any(error => string.Equals(error.Name, field, StringComparison.OrdinalIgnoreCase)))
+        else if (field is not null && !errors.EnumerateObject().Any(
+            error => string.Equals(error.Name, field, StringComparison.OrdinalIgnoreCase)))
         {
             Assert.Fail($"Expected 'errors' of {field}:\n{this}");
         }

@@ -37,7 +37,7 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     /// <summary>The database of <see cref="A"/> and <see cref="B"/>.</summary>
     public Database Database => Started(_database);
 
-    public Visitor Admin => new(A.Api, UserIds.Next(), AccessTokens.For(SigningKey, UserIds.Next(), admin: true));
+    public Visitor Admin => NewAdmin(A.Api);
 
     public Catalogue Catalogue => new(Admin);
 
@@ -94,7 +94,8 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     /// <param name="changes">Differences to <see cref="Settings"/>; null as a value removes one.</param>
     /// <param name="waitFor"><c>/livez</c> for one that is to start without its servers.</param>
     /// <param name="program">Another copy of the program.</param>
-    public async Task<Instance> StartAsync(IReadOnlyDictionary<string, string?>? changes = null, string waitFor = "/readyz", string? program = null)
+    public async Task<Instance> StartAsync(
+        IReadOnlyDictionary<string, string?>? changes = null, string waitFor = "/readyz", string? program = null)
     {
         var settings = With(changes);
         var instance = new Instance(await ServiceProcess.StartAsync(settings, waitFor, _secrets.Watch(settings), program));
@@ -106,23 +107,32 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     public async Task<LoneInstance> StartAloneAsync(IReadOnlyDictionary<string, string?>? changes = null)
     {
         var database = await AddDatabaseAsync();
-        var settings = new Dictionary<string, string?>(changes ?? new Dictionary<string, string?>()) { [MySqlServers.Setting] = database.ConnectionString };
+        var settings = new Dictionary<string, string?>(
+            changes ?? new Dictionary<string, string?>()) { [MySqlServers.Setting] = database.ConnectionString };
         var instance = await StartAsync(settings);
-        return new LoneInstance(instance.Process, database, new Catalogue(new Visitor(instance.Api, Admin.UserId, Admin.AccessToken)));
+        return new LoneInstance(instance.Process, database, new Catalogue(NewAdmin(instance.Api)));
     }
 
     /// <summary>Runs a command such as <c>verify</c> to its end, with the settings that instances get.</summary>
-    /// <exception cref="OperationCanceledException">It was still running after 90 s, as a service would that should not have started.</exception>
+    /// <exception cref="OperationCanceledException">It was still running after 90 s, as a service would that should
+    /// not have started.</exception>
     public async Task<ServiceResult> RunAsync(string[] arguments, IReadOnlyDictionary<string, string?>? changes = null)
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(90));
         return await ServiceProcess.RunAsync(arguments, With(changes), cancellationToken: patience.Token);
     }
 
-    /// <summary>Fails unless all invariants hold in the rig's database.</summary>
-    public async Task VerifyAsync()
+    /// <summary>An administrator that nobody has seen.</summary>
+    public Visitor NewAdmin(Api at)
     {
-        var result = await RunAsync(["verify"]);
+        var userId = UserIds.Next();
+        return new Visitor(at, userId, AccessTokens.For(SigningKey, userId, admin: true));
+    }
+
+    /// <summary>Fails unless all invariants hold in the rig's database, or in the one that the changed settings name.</summary>
+    public async Task VerifyAsync(IReadOnlyDictionary<string, string?>? changes = null)
+    {
+        var result = await RunAsync(["verify"], changes);
         if (result.ExitCode != 0)
         {
             Assert.Fail($"verify ended with {result.ExitCode}:\n{result.Output}{result.Error}");
@@ -130,23 +140,17 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     }
 
     /// <summary>A user that nobody has seen.</summary>
-    public Visitor NewVisitor(Instance? at = null)
+    public Visitor NewVisitor(Instance? at = null) => NewVisitor((at ?? A).Api);
+
+    /// <inheritdoc cref="NewVisitor(Instance?)"/>
+    public Visitor NewVisitor(Api at)
     {
         var userId = UserIds.Next();
-        return new Visitor((at ?? A).Api, userId, AccessTokens.For(SigningKey, userId));
+        return new Visitor(at, userId, AccessTokens.For(SigningKey, userId));
     }
 
     /// <summary>A new user with that many points, admitted to the show.</summary>
-    public async Task<Visitor> NewVisitorAsync(Show show, long points = 0)
-    {
-        var visitor = await NewVisitor().AdmittedAsync(show);
-        if (points > 0)
-        {
-            (await visitor.ChargeAsync(points)).Expect(201);
-        }
-
-        return visitor;
-    }
+    public Task<Visitor> NewVisitorAsync(Show show, long points = 0) => NewVisitor().AdmittedAsync(show, points);
 
     /// <summary>Whose the short lock of a show's first seat is, if there is one.</summary>
     public async Task<long?> SeatLockAsync(Show show)
@@ -173,7 +177,7 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
         }
         MySqlConnection.ClearAllPools();
         GC.SuppressFinalize(this);
-        _secrets.ThrowIfTold();
+        _secrets.ThrowIfLeaked();
     }
 
     public static string NewKey() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));

@@ -12,7 +12,10 @@ internal sealed partial class SecretWatch
     public Action<string> Watch(IReadOnlyDictionary<string, string?> settings)
     {
         var secrets = settings
-            .Where(setting => (setting.Key.EndsWith("SigningKey", StringComparison.Ordinal) || setting.Key.EndsWith("Password", StringComparison.Ordinal)) && setting.Value?.Length >= 16)
+            .Where(
+                setting => (
+                    setting.Key.EndsWith("SigningKey", StringComparison.Ordinal)
+                        || setting.Key.EndsWith("Password", StringComparison.Ordinal)) && setting.Value?.Length >= 16)
             .Select(setting => setting.Value!)
             .ToArray();
         return line =>
@@ -25,7 +28,7 @@ internal sealed partial class SecretWatch
     }
 
     /// <exception cref="InvalidOperationException">A secret was told; the message has the line.</exception>
-    public void ThrowIfTold()
+    public void ThrowIfLeaked()
     {
         if (!_told.IsEmpty)
         {

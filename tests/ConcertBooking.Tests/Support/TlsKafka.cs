@@ -67,7 +67,8 @@ internal sealed class TlsKafka : BrokerProxy
                     break;
                 case SaslAuthenticate:
                     var isRight = request.AsSpan().EndsWith((byte[])[0, 0, 0, (byte)_credentials!.Length, .. _credentials]);
-                    await KafkaFrames.WriteAsync(client, [.. id, 0, (byte)(isRight ? 0 : AuthenticationFailed), 255, 255, 0, 0, 0, 0], stop);
+                    await KafkaFrames.WriteAsync(
+                        client, [.. id, 0, (byte)(isRight ? 0 : AuthenticationFailed), 255, 255, 0, 0, 0, 0], stop);
                     return isRight;
                 default:
                     return false; // who asks for anything else has not signed in

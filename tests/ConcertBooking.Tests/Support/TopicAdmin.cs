@@ -25,10 +25,12 @@ internal sealed class TopicAdmin(MockKafka kafka) : BrokerProxy(kafka)
     {
         var extended = new ConcurrentDictionary<int, bool>();
         using var writing = new SemaphoreSlim(1);
-        await Task.WhenAny(PassRequestsAsync(client, broker, extended, writing, stop), PassResponsesAsync(broker, client, extended, writing, stop));
+        await Task.WhenAny(
+            PassRequestsAsync(client, broker, extended, writing, stop), PassResponsesAsync(broker, client, extended, writing, stop));
     }
 
-    private async Task PassRequestsAsync(Stream client, Stream broker, ConcurrentDictionary<int, bool> extended, SemaphoreSlim writing, CancellationToken stop)
+    private async Task PassRequestsAsync(
+        Stream client, Stream broker, ConcurrentDictionary<int, bool> extended, SemaphoreSlim writing, CancellationToken stop)
     {
         while (true)
         {
@@ -52,7 +54,8 @@ internal sealed class TopicAdmin(MockKafka kafka) : BrokerProxy(kafka)
         }
     }
 
-    private static async Task PassResponsesAsync(Stream broker, Stream client, ConcurrentDictionary<int, bool> extended, SemaphoreSlim writing, CancellationToken stop)
+    private static async Task PassResponsesAsync(
+        Stream broker, Stream client, ConcurrentDictionary<int, bool> extended, SemaphoreSlim writing, CancellationToken stop)
     {
         while (true)
         {

@@ -58,18 +58,28 @@ public sealed class Visitor(Api api, long userId, string accessToken)
     public Task<Reply> SendAsync(HttpMethod method, string path, string? json = null, params (string Name, string Value)[] headers) =>
         Api.SendAsync(method, path, json, [Bearer, .. headers]);
 
-    /// <summary>Enters the show's queue and is admitted.</summary>
-    public async Task<Visitor> AdmittedAsync(Show show)
+    /// <summary>Enters the show's queue, is admitted, and charges that many points.</summary>
+    public async Task<Visitor> AdmittedAsync(Show show, long points = 0)
     {
         var reply = (await EnterAsync(show.Queue)).Expect(201);
-        return reply.Value("status") == "ACTIVE" ? this : throw new InvalidOperationException($"Not admitted:\n{reply}");
+        if (reply.Value("status") != "ACTIVE")
+        {
+            throw new InvalidOperationException($"Not admitted:\n{reply}");
+        }
+
+        if (points > 0)
+        {
+            (await ChargeAsync(points)).Expect(201);
+        }
+
+        return this;
     }
 
     /// <summary>Holds a seat that is free.</summary>
     /// <returns>The reservation's id.</returns>
     public async Task<string> HeldAsync(Show show, long seatNo = 1)
     {
-        var reply = await Eventually.HeardAsync(() => HoldAsync(show, seatNo));
+        var reply = await Eventually.AnsweredAsync(() => HoldAsync(show, seatNo));
         return (reply.Status == 200 ? reply : reply.Expect(201)).Value("reservationId"); // 200 where a 503 was no more than late
     }
 

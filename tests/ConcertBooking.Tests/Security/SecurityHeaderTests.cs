@@ -1,0 +1,113 @@
+using ConcertBooking.Tests.Support;
+
+namespace ConcertBooking.Tests.Security;
+
+/// <summary>Security headers of every answer, and CORS.</summary>
+public sealed class SecurityHeaderTests : SharedRigTests
+{
+    [Test]
+    [Arguments("/livez")]
+    [Arguments("/v1/concerts")]
+    [Arguments("/v1/points")]
+    [Arguments("/nothing")]
+    [Arguments("/openapi/v1.json")]
+    [Arguments("/v1/concerts?limit=x")]
+    public async Task Answer_Any_CarriesTheSecurityHeaders(string path)
+    {
+        foreach (var api in (Api[])[Rig.A.Api, Rig.A.Management])
+        {
+            var reply = await api.GetAsync(path);
+
+            await Assert.That(reply.Header("X-Content-Type-Options")).IsEqualTo("nosniff");
+            await Assert.That(reply.Header("X-Frame-Options")).IsEqualTo("DENY");
+            await Assert.That(reply.Header("Referrer-Policy")).IsEqualTo("no-referrer");
+            await Assert.That(reply.Header("Cross-Origin-Resource-Policy")).IsEqualTo("same-origin");
+            await Assert.That(reply.Header("Content-Security-Policy"))
+                .IsNotNull().And.StartsWith("default-src 'none';").And.Contains("frame-ancestors 'none'");
+            await Assert.That(reply.Header("Server")).IsNull();
+            await Assert.That(reply.Header("Access-Control-Allow-Origin")).IsNull();
+        }
+    }
+
+    [Test]
+    public async Task Scalar_MayRunItsOwnScripts_AndLoadsNothingFromElsewhere()
+    {
+        var page = await Rig.A.Api.GetAsync("/scalar/");
+
+        await Assert.That(page.Status).IsEqualTo(200);
+        await Assert.That(page.Header("Content-Security-Policy")).IsNotNull().And.Contains("script-src 'self' 'unsafe-inline'");
+        foreach (var elsewhere in (string[])["src=\"http", "src=\"//", "href=\"http", "import 'http", "cdn."])
+        {
+            await Assert.That(page.Text).DoesNotContain(elsewhere);
+        }
+    }
+
+    [Test]
+    public async Task Cors_ByDefault_AllowsNoOrigin()
+    {
+        var preflight = await Rig.A.Api.SendAsync(
+            HttpMethod.Options, "/v1/points", null, ("Origin", "https://shop.example"), ("Access-Control-Request-Method", "GET"));
+
+        await Assert.That(preflight.Status).IsEqualTo(405);
+        await Assert.That(preflight.Header("Access-Control-Allow-Origin")).IsNull();
+    }
+
+    [Test]
+    public async Task Cors_Configured_AllowsThoseOrigins()
+    {
+        await using var service = await Rig.StartAsync(
+            new Dictionary<string, string?> { ["Cors__AllowedOrigins"] = "https://shop.example, http://localhost:5173" });
+        Task<Reply> Preflight(string origin) => service.Api.SendAsync(
+            HttpMethod.Options, "/v1/reservations", null,
+            ("Origin", origin), ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "queue-token,content-type"));
+
+        var good = await Preflight("https://shop.example");
+        await Assert.That(good.Status).IsEqualTo(204);
+        await Assert.That(good.Header("Access-Control-Allow-Origin")).IsEqualTo("https://shop.example");
+        await Assert.That((await Preflight("http://localhost:5173")).Header("Access-Control-Allow-Origin"))
+            .IsEqualTo("http://localhost:5173");
+        foreach (var stranger in (string[])["https://evil.example", "https://shop.example.evil.example", "http://shop.example", "null"])
+        {
+            await Assert.That((await Preflight(stranger)).Header("Access-Control-Allow-Origin")).IsNull();
+        }
+
+        // A refusal is readable too, and tells when to come again.
+        var refused = await service.Api.GetAsync("/v1/points", ("Origin", "https://shop.example"));
+        refused.ExpectProblem(401, "unauthorized");
+        await Assert.That(refused.Header("Access-Control-Allow-Origin")).IsEqualTo("https://shop.example");
+        await Assert.That(refused.Header("Access-Control-Expose-Headers")).IsNotNull().And.Contains("Retry-After");
+    }
+
+    /// <summary>A cache must not give one page's answer to another, nor one that nobody's page asked for to a page.</summary>
+    [Test]
+    [Arguments("https://shop.example")]
+    [Arguments("https://shop.example, http://localhost:5173")]
+    public async Task Cors_Configured_EveryAnswerVariesByOrigin(string origins)
+    {
+        await using var service = await Rig.StartAsync(new Dictionary<string, string?> { ["Cors__AllowedOrigins"] = origins });
+        var show = await Rig.Catalogue.AddShowAsync(seats: 200);
+        (string, string)[][] kinds =
+            [[], [("Accept-Encoding", "br")], [("Accept-Encoding", "gzip")], [("If-None-Match", "*")], [("Origin", "https://shop.example")],
+                [("Origin", "https://evil.example"), ("Accept-Encoding", "br")]];
+        foreach (var path in (string[])
+            [$"/v1/schedules/{show.ScheduleId}/seats", $"/v1/concerts/{show.ConcertId}/schedules", "/v1/concerts", "/v1/rankings/concerts",
+                "/v1/rankings/sold-out", "/v1/schedules/0/seats"])
+        {
+            foreach (var headers in kinds.Concat(kinds)) // made, and then from memory
+            {
+                foreach (var method in (HttpMethod[])[HttpMethod.Get, HttpMethod.Head])
+                {
+                    var reply = await service.Api.SendAsync(method, path, null, headers);
+                    var vary = reply.Header("Vary")?.Split(',', StringSplitOptions.TrimEntries) ?? [];
+                    await Assert.That(vary.Count(static name => name == "Origin")).IsEqualTo(1).Because(reply.ToString());
+                    if (reply.Status < 400)
+                    {
+                        await Assert.That(vary).Contains("Accept-Encoding").Because(reply.ToString());
+                    }
+                }
+            }
+        }
+        await Assert.That((await service.Api.GetAsync("/v1/points")).Header("Vary")).IsEqualTo("Origin");
+        await Assert.That((await Rig.A.Api.GetAsync("/v1/concerts")).Header("Vary")).IsEqualTo("Accept-Encoding");
+    }
+}
