@@ -121,7 +121,7 @@ internal static class VerifyQueues
                     totals.UsedUp += await IsUsedUpAsync(mysql, name, (long)entry.Element, (long)entry.Score, lostAt) ? 1 : 0;
                 }
             }
-            }
+        }
 
         totals.Shown += restored;
         totals.OverLimit += Math.Max(0, count - restored - limit);

@@ -35,8 +35,8 @@ internal sealed class Schema(IReadOnlyCollection<StoredProcedure> procedures)
     /// <summary>The number of the last migration, or -1 when a procedure of this build is missing.</summary>
     public string StateSql { get; } = $"""
         SELECT IF((SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = DATABASE()
-                   AND routine_name IN ('{string.Join("','", procedures.Select(static procedure => procedure.Name))}')) < {procedures.Count},
-                  -1, MAX(number)) FROM schema_migration
+                     AND routine_name IN ('{string.Join("','", procedures.Select(static procedure => procedure.Name))}'))
+                  < {procedures.Count}, -1, MAX(number)) FROM schema_migration
         """;
 
     /// <summary>The schema that this build was written for.</summary>

@@ -248,7 +248,7 @@ public sealed partial class RunbookTests : SharedRigTests
 
         await stopping;
         await Assert.That(leaving.Runs).IsFalse();
-        await Assert.That(await leaving.Instance.Process.WaitForExitAsync()).IsEqualTo(0);
+        await Assert.That(await leaving.Instance.Process.WaitForExitAsync().WaitAsync(Eventually.Patience)).IsEqualTo(0);
         var coming = onCall.ShellAsync(2); // begins before there is anybody to answer
         await leaving.StartAsync(waitFor: "/livez");
 

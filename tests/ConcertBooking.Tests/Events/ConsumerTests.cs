@@ -1,6 +1,6 @@
-using ConcertBooking.Servers;
 using System.Security.Cryptography;
 using System.Text;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Events;
@@ -65,15 +65,16 @@ public sealed class ConsumerTests : SharedRigTests
         var show = await rig.Fleet.Catalogue.AddShowAsync();
         var poison = new PublishedEvent(Payments, Guid.NewGuid().ToString(), PaymentEvents.Payload(show.ConcertId, 4711),
             new Dictionary<string, string>
-        {
-            ["ce_id"] = Guid.NewGuid().ToString(),
-            ["ce_type"] = "payment.completed.v1",
-            ["ce_specversion"] = "1.0",
-            ["extra"] = "kept",
-        });
+            {
+                ["ce_id"] = Guid.NewGuid().ToString(),
+                ["ce_type"] = "payment.completed.v1",
+                ["ce_specversion"] = "1.0",
+                ["extra"] = "kept",
+            });
         var garbage = poison with
         {
-            Value = "no json", Headers = new Dictionary<string, string>(poison.Headers) { ["ce_id"] = Guid.NewGuid().ToString() },
+            Value = "no json",
+            Headers = new Dictionary<string, string>(poison.Headers) { ["ce_id"] = Guid.NewGuid().ToString() },
         };
 
         await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, poison);

@@ -7,7 +7,9 @@ namespace ConcertBooking.Tests.Events;
 public sealed class FailurePolicyTests
 {
     /// <param name="succeeded">Events of the round that succeeded.</param>
-    /// <param name="failed">Those that failed: U(nknown), E(ventRefused), R(eceiverRefused), T(argetUnavailable), and the failed rounds before.</param>
+    /// <param name="failed">
+    /// Those that failed: U(nknown), E(ventRefused), R(eceiverRefused), T(argetUnavailable), and the failed rounds before.
+    /// </param>
     /// <param name="refusals">Refusals by the receiver before this round.</param>
     /// <param name="expected">D(eadLetter) or P(utOff) for each, and its failed rounds now.</param>
     /// <param name="isOutage">Whether the target is at fault.</param>

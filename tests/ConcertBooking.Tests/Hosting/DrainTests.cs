@@ -58,7 +58,7 @@ public sealed class DrainTests : SharedRigTests
         using var reader = new StreamReader(stream);
         await Assert.That(await reader.ReadLineAsync()).IsNotNull().And.StartsWith("HTTP/1.1 201")
             .Because(string.Join('\n', instance.Process.Output.TakeLast(20)));
-        await Assert.That(await instance.Process.WaitForExitAsync()).IsEqualTo(0);
+        await Assert.That(await instance.Process.WaitForExitAsync().WaitAsync(Eventually.Patience)).IsEqualTo(0);
         await Assert.That(Stopwatch.GetElapsedTime(started)).IsLessThan(Promised);
     }
 
@@ -83,7 +83,7 @@ public sealed class DrainTests : SharedRigTests
                 await Assert.That(served.Header("Connection")).IsEqualTo("close");
             }
         }
-        await Assert.That(await instance.Process.WaitForExitAsync()).IsEqualTo(0);
+        await Assert.That(await instance.Process.WaitForExitAsync().WaitAsync(Eventually.Patience)).IsEqualTo(0);
         await Assert.That(Stopwatch.GetElapsedTime(started))
             .IsBetween(TimeSpan.FromSeconds(seconds), TimeSpan.FromSeconds(seconds) + Promised);
     }

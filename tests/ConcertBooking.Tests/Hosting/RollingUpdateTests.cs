@@ -27,7 +27,7 @@ public sealed partial class RollingUpdateTests : SharedRigTests
         {
             var process = leaving.Instance.Process;
             process.Signal(PosixSignal.SIGTERM);
-            await Assert.That(await process.WaitForExitAsync()).IsEqualTo(0);
+            await Assert.That(await process.WaitForExitAsync().WaitAsync(Eventually.Patience)).IsEqualTo(0);
             await ExpectMoreAsync(traffic);
             // Where nginx knows the old one to be.
             updated.Add(await fleet.AddAsync(

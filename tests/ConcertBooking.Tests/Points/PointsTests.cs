@@ -31,7 +31,8 @@ public sealed class PointsTests : SharedRigTests
     public async Task ChargePoints_Answer_HasTheMembersOfTheRecord()
     {
         var document = (await Rig.A.Api.GetAsync("/openapi/v1.json")).Expect(200).Json;
-        var properties = document.GetProperty("components").GetProperty("schemas").GetProperty("ChargePointsResponse").GetProperty("properties");
+        var schemas = document.GetProperty("components").GetProperty("schemas");
+        var properties = schemas.GetProperty("ChargePointsResponse").GetProperty("properties");
 
         var charged = (await Rig.NewVisitor().ChargeAsync(700)).Expect(201).Json;
 

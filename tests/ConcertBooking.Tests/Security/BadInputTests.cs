@@ -20,8 +20,13 @@ public sealed partial class BadInputTests : SharedRigTests
         var lines = await File.ReadAllLinesAsync(Path.Combine(AppContext.BaseDirectory, "Security", "bad-input.jsonl"));
         await Assert.That(lines.Length).IsGreaterThan(200);
         using var http = new HttpClient(
-            new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false,
-                RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8 });
+            new SocketsHttpHandler
+            {
+                AllowAutoRedirect = false,
+                UseCookies = false,
+                UseProxy = false,
+                RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8
+            });
         var wrong = new List<string>();
         foreach (var line in lines)
         {

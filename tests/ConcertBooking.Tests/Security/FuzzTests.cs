@@ -66,8 +66,13 @@ public sealed class FuzzTests : SharedRigTests
         {
             var fuzzer = new Fuzzer(new Random(seed + worker), calls, victim, Rig.Admin.AccessToken, Rig.NewKey());
             using var http = new HttpClient(
-                new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false,
-                    RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8 });
+                new SocketsHttpHandler
+                {
+                    AllowAutoRedirect = false,
+                    UseCookies = false,
+                    UseProxy = false,
+                    RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8
+                });
             for (var i = 0; i < requests / Workers; i++)
             {
                 using var request = fuzzer.Next(service.Api.Address);

@@ -163,8 +163,11 @@ public sealed class RateLimitTests : SharedRigTests
 
     private Task<Instance> StartAsync(int perUser = 0, int perAddress = 0, (string Name, string Value)? more = null)
     {
-        var settings = new Dictionary<string, string?> { ["RateLimits__PerUser"] = $"{perUser}",
-            ["RateLimits__PerAddress"] = $"{perAddress}" };
+        var settings = new Dictionary<string, string?>
+        {
+            ["RateLimits__PerUser"] = $"{perUser}",
+            ["RateLimits__PerAddress"] = $"{perAddress}"
+        };
         if (more is var (name, value))
         {
             settings[name] = value;

@@ -57,7 +57,7 @@ internal static class FakeClock
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
-        await process.WaitForExitAsync();
+        await process.WaitForExitAsync().WaitAsync(Eventually.Patience);
         if (process.ExitCode != 0)
         {
             throw new InvalidOperationException($"apt-get {string.Join(' ', arguments)} failed:\n{await output}{await error}");

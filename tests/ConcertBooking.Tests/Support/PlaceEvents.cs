@@ -10,7 +10,8 @@ public sealed record StreamEvent(string Name, JsonElement Data, DateTimeOffset A
 public sealed class PlaceEvents : IAsyncDisposable
 {
     private static readonly HttpClient Http = new(
-        new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null }) { Timeout = Timeout.InfiniteTimeSpan };
+        new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null })
+    { Timeout = Timeout.InfiniteTimeSpan };
 
     private readonly Channel<StreamEvent> _events = Channel.CreateUnbounded<StreamEvent>();
     private readonly CancellationTokenSource _stop = new();

@@ -108,7 +108,8 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
     {
         var database = await AddDatabaseAsync();
         var settings = new Dictionary<string, string?>(
-            changes ?? new Dictionary<string, string?>()) { [MySqlServers.Setting] = database.ConnectionString };
+            changes ?? new Dictionary<string, string?>())
+        { [MySqlServers.Setting] = database.ConnectionString };
         var instance = await StartAsync(settings);
         return new LoneInstance(instance.Process, database, new Catalogue(NewAdmin(instance.Api)));
     }

@@ -48,8 +48,11 @@ public sealed class HealthTests : SharedRigTests
         var show = await Rig.Catalogue.AddShowAsync();
         var server = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
         var port = Ports.Take();
-        var moved = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString) { Server = "127.0.0.1",
-            Port = (uint)port }.ConnectionString;
+        var moved = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString)
+        {
+            Server = "127.0.0.1",
+            Port = (uint)port
+        }.ConnectionString;
         await using var instance = await Rig.StartAsync(
             new Dictionary<string, string?> { [MySqlServers.Setting] = moved }, waitFor: "/livez");
         var visitor = Rig.NewVisitor(instance);

@@ -129,8 +129,11 @@ public sealed class TelemetryTests : SharedRigTests
     [Test]
     public async Task LogLevel_Setting_DecidesWhatIsLogged()
     {
-        var settings = new Dictionary<string, string?> { ["Logging__LogLevel__Default"] = "Error",
-            [RedisServers.Setting] = $"127.0.0.1:{Ports.Take()}" };
+        var settings = new Dictionary<string, string?>
+        {
+            ["Logging__LogLevel__Default"] = "Error",
+            [RedisServers.Setting] = $"127.0.0.1:{Ports.Take()}"
+        };
         await using var quiet = await Rig.StartAsync(settings);
         settings["Logging__LogLevel__Default"] = "Information";
         await using var usual = await Rig.StartAsync(settings);
