@@ -370,8 +370,8 @@ public sealed partial class RunbookTests : SharedRigTests
     [Test]
     public async Task Runbook_EverySection_HasItsParts()
     {
-        string[] fault = ["Symptom", "Is it this?", "Stop the harm", "Mend", "Check", "Tell"];
-        string[] work = ["Before", "Do", "Check", "Back out", "Tell"];
+        string[] fault = ["Symptom", "Is it this?", "Mitigate", "Fix", "Check", "Notify"];
+        string[] work = ["Before", "Do", "Check", "Back out", "Notify"];
         foreach (var (heading, labels) in Runbook.Sections.Where(
             static section => section.Heading is not ("Where things are" or "States and signals")))
         {
