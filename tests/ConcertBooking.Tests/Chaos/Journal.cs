@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Sockets;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Chaos;
@@ -57,9 +58,10 @@ internal sealed class Journal
         {
             _surprises.Enqueue($"No answer to {call} {subject} of user {userId} in {Patience.TotalSeconds:0} s.");
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException)
+        catch (Exception exception)
+            when (exception is HttpRequestException or IOException or SocketException or OperationCanceledException)
         {
-            // Cut: that is what Unknown is for.
+            // Cut: that is what Unknown is for. HttpClient lets a SocketException through when the peer is gone at once.
         }
 
         var attempt = new Attempt(call, userId, subject, key, OutcomeOf(reply), reply);
