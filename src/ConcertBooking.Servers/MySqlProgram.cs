@@ -16,6 +16,9 @@ internal sealed partial record MySqlProgram(string Path, string Version, bool Is
 
     private static string[] UserArguments => Environment.IsPrivilegedProcess ? ["--user=root"] : [];
 
+    /// <summary>One for each server: MariaDB deletes the temporary tables that it finds there when it starts.</summary>
+    private static string TemporaryFolder(string data) => $"--tmpdir={System.IO.Path.GetDirectoryName(data)}";
+
     public static async Task<MySqlProgram> InspectAsync(string path, CancellationToken cancellationToken)
     {
         var (exitCode, log) = await Programs.RunAsync(path, ["--no-defaults", "--version"], cancellationToken: cancellationToken);
@@ -45,7 +48,7 @@ internal sealed partial record MySqlProgram(string Path, string Version, bool Is
 
         ServerFolder.CreatePrivate(unfinished);
 
-        string[] common = ["--no-defaults", .. UserArguments, $"--datadir={unfinished}"];
+        string[] common = ["--no-defaults", .. UserArguments, $"--datadir={unfinished}", TemporaryFolder(data)];
         var (exitCode, log) = IsMariaDb
             ? await Programs.RunAsync(
                 Path,
@@ -69,6 +72,7 @@ internal sealed partial record MySqlProgram(string Path, string Version, bool Is
         "--no-defaults",
         .. UserArguments,
         $"--datadir={data}",
+        TemporaryFolder(data),
         $"--init-file={initFile}",
         $"--port={port}",
         "--bind-address=127.0.0.1",
