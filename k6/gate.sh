@@ -68,8 +68,9 @@ program() { docker_run --rm "${hardening[@]}" "${settings[@]}" "$image" "$@"; }
 wait_for 90 program migrate || { program migrate; docker logs --tail 20 "$name-mysql"; fail "the schema cannot be made"; }
 docker_run --detach --name "$name" "${limits[@]}" "${hardening[@]}" "${settings[@]}" "$image" >/dev/null || fail "the service does not start"
 # From the program's start, without Docker's own time.
+waiting_since=$SECONDS
 until [[ $(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$((port + 1))/readyz") == 200 ]]; do
-  ((SECONDS < 300)) && [[ $(docker inspect --format '{{.State.Running}}' "$name") == true ]] || { docker logs "$name"; fail "the service does not become ready"; }
+  ((SECONDS - waiting_since < 120)) && [[ $(docker inspect --format '{{.State.Running}}' "$name") == true ]] || { docker logs "$name"; fail "the service does not become ready"; }
 done
 ready_ms=$((($(date +%s%N) - $(date --date "$(docker inspect --format '{{.State.StartedAt}}' "$name")" +%s%N)) / 1000000))
 pid=$(docker inspect --format '{{.State.Pid}}' "$name")
