@@ -1,4 +1,3 @@
-using ConcertBooking.Concerts;
 using ConcertBooking.Events.Consuming;
 using ConcertBooking.Events.Outbox;
 using ConcertBooking.Notifications;

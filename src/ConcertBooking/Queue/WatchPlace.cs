@@ -19,7 +19,7 @@ internal static class WatchPlace
                 + "place is gone, `closed` when the same user has opened a fifth stream, and after each of these the stream ends. After "
                 + "`closed` (data `{\"code\":\"too_many_streams\"}`) do not connect again: another tab of the user does the watching. "
                 + "The data of `position` and `active` is the body of GetPlace. "
-                + "Comments keep the connection alive; `retry` tells when to come back after a shutdown.")
+                + "Comments keep the connection alive; `retry` states when to reconnect after a shutdown.")
             .WithQueueToken()
             .Produces<PlaceResponse>(StatusCodes.Status200OK, "text/event-stream")
             .WithProblems(Problems.QueueUnavailable);

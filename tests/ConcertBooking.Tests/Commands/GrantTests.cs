@@ -1,4 +1,3 @@
-using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Commands;
@@ -16,10 +15,10 @@ public sealed class GrantTests : SharedRigTests
 
         foreach (var _ in (int[])[1, 2])
         {
-            var migrated = await Rig.RunAsync(["migrate"], On(migrate));
+            var migrated = await Rig.RunAsync(["migrate"], migrate.Settings);
             await Assert.That(migrated.ExitCode).IsEqualTo(0).Because(migrated.Error);
         }
-        await using var instance = await Rig.StartAsync(On(service));
+        await using var instance = await Rig.StartAsync(service.Settings);
         var admin = new Visitor(instance.Api, Rig.Admin.UserId, Rig.Admin.AccessToken);
         var show = await new Catalogue(admin).AddShowAsync();
         var user = await Rig.NewVisitor(instance).AdmittedAsync(show);
@@ -29,10 +28,8 @@ public sealed class GrantTests : SharedRigTests
         (await user.PayAsync(await user.HeldAsync(show))).Expect(201);
         foreach (var command in (string[])["seed", "verify"])
         {
-            var result = await Rig.RunAsync([command], On(service));
+            var result = await Rig.RunAsync([command], service.Settings);
             await Assert.That(result.ExitCode).IsEqualTo(0).Because(result.Output + result.Error);
         }
     }
-
-    private static Dictionary<string, string?> On(Database database) => new() { [MySqlServers.Setting] = database.ConnectionString };
 }

@@ -34,7 +34,7 @@ public sealed class MigrateTests : SharedRigTests
     {
         var database = await Rig.AddDatabaseAsync(migrate: false);
 
-        var result = await Rig.RunAsync(["migrate", .. arguments], On(database));
+        var result = await Rig.RunAsync(["migrate", .. arguments], database.Settings);
 
         await Assert.That(result.ExitCode).IsEqualTo(2);
         await Assert.That(result.Error).Contains("--prune");
@@ -44,13 +44,11 @@ public sealed class MigrateTests : SharedRigTests
 
     private async Task<ServiceResult> MigrateAsync(Database database, params string[] arguments)
     {
-        var result = await Rig.RunAsync(["migrate", .. arguments], On(database));
+        var result = await Rig.RunAsync(["migrate", .. arguments], database.Settings);
         await Assert.That(result.ExitCode).IsEqualTo(0).Because(result.Error);
         return result;
     }
 
     private static Task<IReadOnlyList<string>> ProceduresAsync(Database database) => database.ColumnAsync<string>(
         "SELECT routine_name FROM information_schema.routines WHERE routine_schema = DATABASE()");
-
-    private static Dictionary<string, string?> On(Database database) => new() { [MySqlServers.Setting] = database.ConnectionString };
 }

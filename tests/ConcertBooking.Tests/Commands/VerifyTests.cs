@@ -148,7 +148,7 @@ public sealed class VerifyTests : SharedRigTests
     }
 
     private Task<ServiceResult> VerifyAsync(Database database) =>
-        Rig.RunAsync(["verify"], new Dictionary<string, string?> { [MySqlServers.Setting] = database.ConnectionString });
+        Rig.RunAsync(["verify"], database.Settings);
 
     private async Task ExpectSoundAsync(Database database)
     {

@@ -21,7 +21,7 @@ public sealed class FullDisk : FaultTests
             MySqlArguments = ["--innodb-data-file-path=ibdata1:12M:autoextend:max:40M", "--innodb-file-per-table=OFF"],
         });
         var database = new Database(server.ConnectionString);
-        var settings = new Dictionary<string, string?> { [MySqlServers.Setting] = database.ConnectionString };
+        var settings = database.Settings;
         await Assert.That((await Rig.RunAsync(["migrate"], settings)).ExitCode).IsEqualTo(0);
         await using var instance = await Rig.StartAsync(settings);
         var user = Rig.NewVisitor(instance);

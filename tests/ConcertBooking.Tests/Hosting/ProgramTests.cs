@@ -226,7 +226,7 @@ public sealed class ProgramTests : SharedRigTests
     {
         var database = await Rig.AddDatabaseAsync();
 
-        var result = await Rig.RunAsync(["seed"], On(database));
+        var result = await Rig.RunAsync(["seed"], database.Settings);
 
         await Assert.That(result.ExitCode).IsEqualTo(0).Because(result.Error);
         await Assert.That(await database.ScalarAsync<long>("SELECT COUNT(*) FROM concert")).IsEqualTo(3);
@@ -241,7 +241,7 @@ public sealed class ProgramTests : SharedRigTests
     {
         var database = await Rig.AddDatabaseAsync();
 
-        var result = await Rig.RunAsync(["seed", "--concerts", "1", "--schedules", "2", "--seats", "7"], On(database));
+        var result = await Rig.RunAsync(["seed", "--concerts", "1", "--schedules", "2", "--seats", "7"], database.Settings);
 
         await Assert.That(result.ExitCode).IsEqualTo(0).Because(result.Error);
         await Assert.That(await database.ScalarAsync<long>("SELECT COUNT(*) FROM concert")).IsEqualTo(1);
@@ -258,7 +258,7 @@ public sealed class ProgramTests : SharedRigTests
     {
         var database = await Rig.AddDatabaseAsync();
 
-        await ExpectOneLineAsync(await Rig.RunAsync(["seed", option, value], On(database)), "seed");
+        await ExpectOneLineAsync(await Rig.RunAsync(["seed", option, value], database.Settings), "seed");
 
         await Assert.That(await database.ScalarAsync<long>("SELECT COUNT(*) FROM concert")).IsEqualTo(0);
     }
@@ -296,9 +296,8 @@ public sealed class ProgramTests : SharedRigTests
 
     private const string TablesSql = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()";
 
-    private Task<ServiceResult> MigrateAsync(Database database) => Rig.RunAsync(["migrate"], On(database));
+    private Task<ServiceResult> MigrateAsync(Database database) => Rig.RunAsync(["migrate"], database.Settings);
 
-    private static Dictionary<string, string?> On(Database database) => new() { [MySqlServers.Setting] = database.ConnectionString };
 
     /// <summary>A service that starts although it should not must at least be in nobody's way.</summary>
     internal static Dictionary<string, string?> OnFreePorts(Dictionary<string, string?> changes)

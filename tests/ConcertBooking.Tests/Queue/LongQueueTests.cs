@@ -24,7 +24,7 @@ public sealed class LongQueueTests : SharedRigTests
         {
             var visitor = Rig.NewVisitor(index % 2 == 0 ? Rig.A : Rig.B);
             // On a busy machine Redis may be late: 503, and the same call again finds the same place.
-            var reply = await Eventually.GetAsync(() => visitor.EnterAsync(queue), answer => answer.Status != 503);
+            var reply = await Eventually.AnsweredAsync(() => visitor.EnterAsync(queue));
             entered.Add((visitor, Ticket(reply.Value("token")), reply.Number("position")));
         });
 

@@ -71,7 +71,7 @@ public sealed class SecurityHeaderTests : SharedRigTests
             await Assert.That((await Preflight(stranger)).Header("Access-Control-Allow-Origin")).IsNull();
         }
 
-        // A refusal is readable too, and tells when to come again.
+        // A refusal is readable too, and states when to retry.
         var refused = await service.Api.GetAsync("/v1/points", ("Origin", "https://shop.example"));
         refused.ExpectProblem(401, "unauthorized");
         await Assert.That(refused.Header("Access-Control-Allow-Origin")).IsEqualTo("https://shop.example");

@@ -1,3 +1,4 @@
+using ConcertBooking.Servers;
 using MySqlConnector;
 
 namespace ConcertBooking.Tests.Support;
@@ -14,6 +15,9 @@ public sealed class Database(string connectionString)
 
     /// <summary>As the service's setting takes it.</summary>
     public string ConnectionString { get; } = connectionString;
+
+    /// <summary>What makes the service, or one of its commands, use it.</summary>
+    public Dictionary<string, string?> Settings => new() { [MySqlServers.Setting] = ConnectionString };
 
     /// <returns>The rows that were changed.</returns>
     public async Task<int> ExecuteAsync(string sql, params (string Name, object? Value)[] parameters)

@@ -83,7 +83,7 @@ public sealed class Reply(
     }
 
     /// <summary>
-    /// Fails unless this is 400 <c>invalid_request</c> that tells of at least one field, of the given one if there is
+    /// Fails unless this is 400 <c>invalid_request</c> that names at least one field, of the given one if there is
     /// one.
     /// </summary>
     public Reply ExpectInvalid(string? field = null)

@@ -81,7 +81,7 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
         if (migrate)
         {
             var result = await ServiceProcess.RunAsync(
-                ["migrate"], new Dictionary<string, string?> { [MySqlServers.Setting] = database.ConnectionString });
+                ["migrate"], database.Settings);
             if (result.ExitCode != 0)
             {
                 throw new InvalidOperationException($"migrate ended with {result.ExitCode}: {result.Output}{result.Error}");

@@ -97,7 +97,7 @@ public sealed class HealthTests : SharedRigTests
     public async Task Start_WithoutSchema_IsUnreadyUntilMigrated()
     {
         var database = await Rig.AddDatabaseAsync(migrate: false);
-        var settings = new Dictionary<string, string?> { [MySqlServers.Setting] = database.ConnectionString };
+        var settings = database.Settings;
         await using var instance = await Rig.StartAsync(settings, waitFor: "/livez");
         await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 503);
         await Eventually.TrueAsync(
@@ -118,7 +118,7 @@ public sealed class HealthTests : SharedRigTests
             await database.ExecuteAsync($"DROP PROCEDURE {name}");
         }
 
-        var settings = new Dictionary<string, string?> { [MySqlServers.Setting] = database.ConnectionString };
+        var settings = database.Settings;
         await using var instance = await Rig.StartAsync(settings, waitFor: "/livez");
         await Eventually.TrueAsync(
             () => instance.Process.Output.Any(line => line.Contains("procedure", StringComparison.Ordinal)));

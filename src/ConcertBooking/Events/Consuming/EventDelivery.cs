@@ -39,7 +39,7 @@ internal sealed partial class EventDelivery(
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
             ReportPutOff(pending.Count, exception.Message);
-            await Task.Delay(FailurePolicy.InitialPause, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(FailurePolicy.InitialPause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

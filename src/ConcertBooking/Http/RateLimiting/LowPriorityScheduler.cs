@@ -4,28 +4,28 @@ using System.Diagnostics;
 namespace ConcertBooking.Http.RateLimiting;
 
 /// <summary>
-/// Lets those who hold and pay, and may, go first at the processors. What everybody else is ready to do waits in a line of its
-/// own here, and only the first few pieces of it are with the thread pool. So a payment, which goes through the pool
-/// about ten times, waits there for those few, however many are asking.
+/// Low-priority scheduler: runs the continuations of requests without priority from a queue of its own, of which only a few
+/// work items are in the thread pool at a time. A payment, which goes through the pool about ten times, waits there for those
+/// few, however many requests there are. docs/decisions/0001 has the figures.
 /// </summary>
 internal sealed class LowPriorityScheduler : SynchronizationContext, IThreadPoolWorkItem
 {
     /// <summary>
-    /// For this long pieces are done one after the other, before the pool's other work has its turn: about eight, most
-    /// take 30 µs. With one alone, a read of half a processor's service costs half as much again. A time and not a
-    /// number, since a piece may be long: a long access token takes 0.4 ms to verify.
+    /// How long a work item runs continuations before it goes to the end of the pool's queue: about eight, most take 30 µs.
+    /// With one each, a read at half a processor costs half as much again. A time and not a number, since one may be long: a
+    /// long access token takes 0.4 ms to verify.
     /// </summary>
     private static readonly TimeSpan Slice = TimeSpan.FromMicroseconds(250);
 
     private static readonly int MaximumConcurrency = Environment.ProcessorCount;
 
-    private readonly ConcurrentQueue<(SendOrPostCallback Work, object? State)> _line = [];
+    private readonly ConcurrentQueue<(SendOrPostCallback Work, object? State)> _queue = [];
     private int _working;
 
-    /// <summary>Marks an endpoint that waits in no line, if its caller's credential is good.</summary>
+    /// <summary>Endpoint metadata: runs at once if the caller's credential is known to be good.</summary>
     public sealed class HighPriority;
 
-    /// <summary>Answers the request in the line: it has a turn now, and another one after everything it waits for.</summary>
+    /// <summary>Runs the request from the queue: now, and again after everything that it awaits.</summary>
     public async Task RunAsync(HttpContext context, RequestDelegate next)
     {
         SetSynchronizationContext(this); // for this method alone: the caller of an async method gets its own back
@@ -42,7 +42,7 @@ internal sealed class LowPriorityScheduler : SynchronizationContext, IThreadPool
 
     public override void Post(SendOrPostCallback work, object? state)
     {
-        _line.Enqueue((work, state));
+        _queue.Enqueue((work, state));
         StartWorking();
     }
 
@@ -67,10 +67,10 @@ internal sealed class LowPriorityScheduler : SynchronizationContext, IThreadPool
         var began = Stopwatch.GetTimestamp();
         do
         {
-            if (!_line.TryDequeue(out var next))
+            if (!_queue.TryDequeue(out var next))
             {
                 Interlocked.Decrement(ref _working);
-                if (!_line.IsEmpty) // somebody came in between and thought that work was going on
+                if (!_queue.IsEmpty) // posted in between, when this work item still counted as running
                 {
                     StartWorking();
                 }
@@ -89,7 +89,7 @@ internal sealed class LowPriorityScheduler : SynchronizationContext, IThreadPool
 
 internal static class LowPrioritySchedulerRoutes
 {
-    /// <summary>Whoever calls it with a good credential waits in no line: health, and who has a place or a seat.</summary>
+    /// <summary>Marks calls of users who have a place or a seat, and health checks, to run before others.</summary>
     public static TBuilder WithHighPriority<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder =>
         route.WithMetadata(new LowPriorityScheduler.HighPriority());
 
