@@ -17,10 +17,9 @@ internal static class Slices
     private sealed record Slice(
         Action<IEndpointRouteBuilder> Map, JsonSerializerContext? Json = null, params IReadOnlyList<StoredProcedure> Procedures);
 
-    /// <summary>Their bodies are validated by the attributes of the request.</summary>
-    private static readonly Slice[] WithBody =
+    /// <summary>The framework validates their bodies by the attributes of the request.</summary>
+    private static readonly Slice[] Validated =
     [
-        new(IssueToken.Map, IssueTokenJson.Default),
         new(HoldSeat.Map, HoldSeatJson.Default, HoldSeat.Procedure, HoldExpiry.Procedure),
         new(Pay.Map, PayJson.Default, Pay.Procedure),
         new(ChargePoints.Map, ChargePointsJson.Default, ChargePoints.Procedure),
@@ -33,9 +32,10 @@ internal static class Slices
         new(SignIn.Map, SignInJson.Default),
     ];
 
-    /// <summary>Without the framework's validation filter, which would only inspect their HttpContext.</summary>
-    private static readonly Slice[] WithoutBody =
+    /// <summary>Without a body, or with nothing in it to validate: the framework's filter would only cost time.</summary>
+    private static readonly Slice[] NotValidated =
     [
+        new(IssueToken.Map, IssueTokenJson.Default),
         new(GetPlace.Map, PlaceJson.Default),
         new(WatchPlace.Map),
         new(LeaveQueue.Map),
@@ -54,21 +54,21 @@ internal static class Slices
         new(GetEvents.Map, GetEventsJson.Default),
     ];
 
-    private static readonly Slice[] All = [.. WithBody, .. WithoutBody];
+    private static readonly Slice[] All = [.. Validated, .. NotValidated];
 
     public static IReadOnlyList<StoredProcedure> Procedures { get; } = [.. All.SelectMany(static slice => slice.Procedures)];
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        foreach (var slice in WithBody)
+        foreach (var slice in Validated)
         {
             slice.Map(routes);
         }
 
-        var withoutBody = routes.MapGroup("").DisableValidation();
-        foreach (var slice in WithoutBody)
+        var notValidated = routes.MapGroup("").DisableValidation();
+        foreach (var slice in NotValidated)
         {
-            slice.Map(withoutBody);
+            slice.Map(notValidated);
         }
     }
 

@@ -18,12 +18,6 @@ internal static class OpenApi
     public static RouteHandlerBuilder WithBodyProblems(this RouteHandlerBuilder route) =>
         route.WithProblems(Problems.InvalidRequest, Problems.BodyTooLarge, Problems.UnsupportedMediaType);
 
-    /// <summary>
-    /// The validation attributes of the body are for the document only; the slice validates by itself, because the framework's
-    /// filter, which reads them by reflection, would take a twentieth of the whole call.
-    /// </summary>
-    public static RouteHandlerBuilder ValidatedByHand(this RouteHandlerBuilder route) => route.DisableValidation();
-
     public static RouteHandlerBuilder WithAccessToken(this RouteHandlerBuilder route) =>
         route.WithMetadata(new CredentialUse(Credential.AccessToken)).WithProblems(
             Problems.Unauthorized, Problems.TooManyRequests, Problems.IssuerUnavailable, Problems.DatabaseUnavailable);

@@ -20,12 +20,6 @@ internal sealed partial class PoolLimit(SemaphoreSlim slots, int size, TimeProvi
     public void SetServerLimit(int connections)
     {
         var surplus = Math.Max(0, size - Math.Max(1, connections - Math.Min(10, 2 + (connections / 10))));
-        if (surplus > 0 && surplus != _loggedSurplus)
-        {
-            LogTooLarge(logger, size, connections, size - surplus);
-        }
-
-        _loggedSurplus = surplus;
         while (_withdrawn < surplus && slots.Wait(0))
         {
             _withdrawn++;
@@ -36,6 +30,13 @@ internal sealed partial class PoolLimit(SemaphoreSlim slots, int size, TimeProvi
             _withdrawn--;
             slots.Release();
         }
+
+        if (surplus > 0 && surplus != _loggedSurplus)
+        {
+            LogTooLarge(logger, size, connections, size - surplus);
+        }
+
+        _loggedSurplus = surplus;
     }
 
     /// <summary>Releases a slot later: the server had no connection for it.</summary>

@@ -1,11 +1,10 @@
-using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
 using ConcertBooking.Queue.Room;
 using ConcertBooking.Queue.Tokens;
 
 namespace ConcertBooking.Queue;
 
-public sealed record IssueTokenRequest([property: StringLength(QueueTokens.MaximumQueueName)] string? Queue = null);
+public sealed record IssueTokenRequest(string? Queue = null);
 
 /// <summary>Enters the waiting room. A user has one place in a queue, however often and from wherever it enters.</summary>
 internal static class IssueToken
@@ -16,7 +15,6 @@ internal static class IssueToken
         routes.MapPost("/v1/queue/tokens", HandleAsync)
             .WithName("IssueToken").WithTags("Queue").WithSummary("Enter a queue")
             .WithAccessToken()
-            .ValidatedByHand()
             .Produces<PlaceResponse>(StatusCodes.Status201Created)
             .Produces<PlaceResponse>()
             .WithBodyProblems()

@@ -28,7 +28,6 @@ internal static class HoldSeat
             .WithName("HoldSeat").WithTags("Reservations").WithSummary("Hold a seat")
             .WithQueueToken()
             .LimitedPerUser()
-            .ValidatedByHand()
             .CountedAs(static metrics => metrics.Holds, success: "held")
             .Produces<ReservationResponse>(StatusCodes.Status201Created)
             .Produces<ReservationResponse>()
@@ -42,11 +41,6 @@ internal static class HoldSeat
         HoldSeatRequest request, HttpContext context, WaitingRoom room, MySqlDatabase database, HoldExpiry holds, HoldLimits limits,
         OutboxSignal outbox, AdmissionController admission, Settings settings)
     {
-        if (request.ScheduleId < 1 || request.SeatNo < 1)
-        {
-            return Problem.Invalid(request.ScheduleId < 1 ? "scheduleId" : "seatNo", "Must be at least 1.");
-        }
-
         var started = Stopwatch.GetTimestamp();
         var token = context.QueueToken();
         var locks = !limits.IsReached(token.UserId);

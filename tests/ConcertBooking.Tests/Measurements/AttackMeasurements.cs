@@ -210,8 +210,11 @@ public sealed class AttackMeasurements : SharedRigTests
 
         public bool NeedAnotherRound => Within.Count < Rounds || (Within.Count < MaximumRounds && Part(Within, 0.95) >= Bound);
 
-        /// <summary>At most doubled, or what the machine makes of it.</summary>
-        private TimeSpan Bound => new[] { 2 * Part(Calm, 0.95), PayBound, 1.2 * Part(Beside, 0.95) }.Max();
+        /// <summary>
+        /// At most doubled, or little more than what the machine makes of it: 0.7 to 1.5 times the time beside the neighbour's
+        /// attack were measured, and 1.8 to 2.3 times where payments have no priority (docs/decisions/0001).
+        /// </summary>
+        private TimeSpan Bound => new[] { 2 * Part(Calm, 0.95), PayBound, 1.6 * Part(Beside, 0.95) }.Max();
 
         public async Task ExpectAsync()
         {

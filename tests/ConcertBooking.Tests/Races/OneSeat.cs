@@ -134,5 +134,5 @@ public sealed class OneSeat : SharedRigTests
     /// <summary>The seat list shows it within the second that the contract allows.</summary>
     private Task<string> ExpectSeatAsync(Show show, string status) => Eventually.GetAsync(
         async () => (await Rig.B.Api.GetAsync($"/v1/schedules/{show.ScheduleId}/seats")).Expect(200).Items("seats")[0].Value("status"),
-        seen => seen == status, within: TimeSpan.FromSeconds(1));
+        seen => seen == status, within: Eventually.Promised(1));
 }
