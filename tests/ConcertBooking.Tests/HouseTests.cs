@@ -28,7 +28,8 @@ public sealed class HouseTests
         foreach (var file in TechnicalFolders.SelectMany(static folder => Repository.SourceFiles($"src/ConcertBooking/{folder}")))
         {
             var found = names.Match(await File.ReadAllTextAsync(file));
-            await Assert.That(found.Success).IsFalse().Because($"{file} names {found.Value}");
+            await Assert.That(found.Success).IsFalse().Because(
+                $"{file} names {found.Value}: a feature's namespace, or an identifier that a feature's folder must not be named like");
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using ConcertBooking.Events.Consuming;
+using Microsoft.AspNetCore.Http.HttpResults;
 using MySqlConnector;
 
 namespace ConcertBooking.Admin;
@@ -29,7 +30,8 @@ internal static class GetEvents
         FROM outbox
         """;
 
-    private static async Task<IResult> HandleAsync(MySqlDatabase database, DeadLetters deadLetters, CancellationToken cancellationToken)
+    private static async Task<Ok<EventsResponse>> HandleAsync(
+        MySqlDatabase database, DeadLetters deadLetters, CancellationToken cancellationToken)
     {
         var letters = deadLetters.CountAsync();
         var outbox = await database.RunAsync(

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Http.HttpResults;
 using MySqlConnector;
 
 namespace ConcertBooking.Points;
@@ -15,7 +16,7 @@ internal static class GetPoints
             .Produces<PointsResponse>()
             .WithProblems(Problems.DatabaseUnavailable);
 
-    private static async Task<IResult> HandleAsync(HttpContext context, Balances balances) =>
+    private static async Task<Ok<PointsResponse>> HandleAsync(HttpContext context, Balances balances) =>
         TypedResults.Ok(new PointsResponse(await balances.OfAsync(context.UserId())));
 }
 

@@ -36,6 +36,6 @@ internal enum PassStatus
     NotActive,
     Active,
 
-    /// <summary>Admitted, but another user's hold of the seat is in progress.</summary>
+    /// <summary>Admitted, but another user's hold of the seat is in progress or ended less than half a second ago.</summary>
     SeatBusy,
 }

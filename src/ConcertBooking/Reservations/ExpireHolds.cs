@@ -3,7 +3,7 @@ using Dapper;
 namespace ConcertBooking.Reservations;
 
 /// <summary>
-/// The expiry sweep: every second, on every instance, overdue holds become EXPIRED and their events are written. A seat
+/// The expiry sweep: every second, in every worker, overdue holds become EXPIRED and their events are written. A seat
 /// never waits for it, since a new hold expires an overdue one itself.
 /// </summary>
 internal sealed class ExpireHolds(MySqlDatabase database, HoldExpiry holds, TimeProvider time, ILogger<ExpireHolds> logger)

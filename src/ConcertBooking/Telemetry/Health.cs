@@ -13,9 +13,9 @@ public sealed record ReadyResponse(string Status, Checks Checks);
 public sealed record LiveResponse(string Status);
 
 /// <summary>
-/// The health check: which servers can be reached, and whether Redis accepts writes. It probes them every second in the
-/// background, so that readyz costs nothing and the service starts without them. A change is logged once, an outage again
-/// every ten seconds.
+/// The health check: which servers can be reached, and whether they accept writes. It probes MySQL and Redis every second in
+/// the background, so that readyz costs nothing and the service starts without them; <see cref="KafkaCluster"/> watches Kafka.
+/// A change is logged once, an outage again every ten seconds.
 /// </summary>
 internal sealed partial class Health(
     MySqlDatabase database, Schema schema, RedisClient redis, KafkaCluster kafka, ConsumerGroups consumers, Metrics metrics,

@@ -27,10 +27,14 @@ internal sealed class Journal
     /// <summary>Longer than the service may ever take.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
-    /// <summary>The refusals that the contract has for these calls when the caller does nothing wrong.</summary>
+    /// <summary>The refusals that are documented for these calls when the caller does nothing wrong.</summary>
     private static readonly Dictionary<string, string[]> Refusals = new()
     {
-        ["hold"] = ["403 queue_token_not_active", "409 seat_taken", "409 hold_limit_reached", "410 queue_token_expired"],
+        ["hold"] =
+        [
+            "403 queue_token_not_active", "409 seat_taken", "409 hold_limit_reached", "409 purchase_limit_reached",
+            "410 queue_token_expired",
+        ],
         ["pay"] =
         [
             "403 queue_token_not_active", "409 already_paid", "409 idempotency_key_in_use", "410 hold_expired", "410 queue_token_expired",
@@ -67,7 +71,7 @@ internal sealed class Journal
         var attempt = new Attempt(call, userId, subject, key, OutcomeOf(reply), reply);
         if (reply is not null && !IsExpected(call, reply))
         {
-            _surprises.Enqueue($"Not an answer of the contract to {call} {subject} of user {userId}:\n{reply}");
+            _surprises.Enqueue($"Not a documented answer to {call} {subject} of user {userId}:\n{reply}");
         }
 
         _attempts.Enqueue(attempt);

@@ -81,7 +81,7 @@ public sealed class OneSeat : SharedRigTests
         foreach (var seat in seats.Take(Tries))
         {
             var reply = await Eventually.AnsweredAsync(() => user.HoldAsync(show, seat));
-            if (reply.Status == 201)
+            if (reply.IsWon)
             {
                 return reply.Value("reservationId");
             }
@@ -104,7 +104,7 @@ public sealed class OneSeat : SharedRigTests
             for (var attempt = 0; attempt < 40; attempt++)
             {
                 var reply = await Eventually.AnsweredAsync(() => user.HoldAsync(show));
-                if (reply.Status != 201)
+                if (!reply.IsWon)
                 {
                     reply.ExpectProblem(409, "seat_taken");
                     continue;
@@ -131,7 +131,7 @@ public sealed class OneSeat : SharedRigTests
 
     private Api Both(int number) => (number % 2 == 0 ? Rig.A : Rig.B).Api;
 
-    /// <summary>The seat list shows it within the second that the contract allows.</summary>
+    /// <summary>The seat list shows it within the second that is promised.</summary>
     private Task<string> ExpectSeatAsync(Show show, string status) => Eventually.GetAsync(
         async () => (await Rig.B.Api.GetAsync($"/v1/schedules/{show.ScheduleId}/seats")).Expect(200).Items("seats")[0].Value("status"),
         seen => seen == status, within: Eventually.Promised(1));

@@ -45,7 +45,7 @@ internal static class Eventually
     }
 
     /// <summary>
-    /// The same request again after a 503, as the contract asks of clients: a crowd on a slow machine may not all be
+    /// The same request again after a 503, as its Retry-After asks of clients: a crowd on a slow machine may not all be
     /// answered within the two seconds of one request.
     /// </summary>
     public static Task<Reply> AnsweredAsync(Func<Task<Reply>> request) =>

@@ -12,6 +12,9 @@ public sealed class Reply(
 
     public int Status { get; } = status;
 
+    /// <summary>Of a hold: the seat is the caller's. 200 comes where the hold before it was made, but answered by a 503.</summary>
+    public bool IsWon => Status is 200 or 201;
+
     public byte[] Body { get; } = body;
 
     public string Text => Encoding.UTF8.GetString(Body);
@@ -160,7 +163,7 @@ internal static class JsonExpectations
 
     public static bool IsNull(this JsonElement json, string member) => json.GetProperty(member).ValueKind == JsonValueKind.Null;
 
-    /// <summary>A moment, which the contract wants in UTC with <c>Z</c>.</summary>
+    /// <summary>A moment, always in UTC with <c>Z</c>.</summary>
     public static DateTimeOffset Moment(this JsonElement json, string member)
     {
         var text = json.Value(member);

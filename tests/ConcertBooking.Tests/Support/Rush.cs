@@ -50,16 +50,16 @@ internal static class Rush
     /// <summary>Fails unless exactly one of the answers is a success, each other one is that problem, and both kinds are whole.</summary>
     public static Reply ExpectOneWinner(this IReadOnlyCollection<Reply> replies, int status, string code)
     {
-        if (replies.Count(reply => reply.Status == 201) != 1 || replies.Count(reply => reply.Code == code) != replies.Count - 1)
+        if (replies.Count(static reply => reply.IsWon) != 1 || replies.Count(reply => reply.Code == code) != replies.Count - 1)
         {
             Assert.Fail($"Expected 1 × 201, {replies.Count - 1} × {status} {code} but got {replies.Tally()}");
         }
 
-        foreach (var loser in replies.Where(reply => reply.Status != 201))
+        foreach (var loser in replies.Where(static reply => !reply.IsWon))
         {
             loser.ExpectProblem(status, code);
         }
 
-        return replies.Single(reply => reply.Status == 201).Expect(201);
+        return replies.Single(static reply => reply.IsWon);
     }
 }

@@ -80,7 +80,7 @@ public sealed class Visitor(Api api, long userId, string accessToken)
     public async Task<string> HeldAsync(Show show, long seatNo = 1)
     {
         var reply = await Eventually.AnsweredAsync(() => HoldAsync(show, seatNo));
-        return (reply.Status == 200 ? reply : reply.Expect(201)).Value("reservationId"); // 200 where a 503 was no more than late
+        return (reply.IsWon ? reply : reply.Expect(201)).Value("reservationId");
     }
 
     public static string NewKey() => Guid.NewGuid().ToString();
