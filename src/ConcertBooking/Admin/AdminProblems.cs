@@ -1,10 +1,12 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace ConcertBooking.Admin;
 
 internal static class AdminProblems
 {
     public static readonly Problem QueueName = Problem.Invalid(
         "queue", $"Must be 1 to {QueueTokens.MaximumQueueName} lower-case letters, digits, - or _.");
-    public static readonly Problem StartsAt = Problem.Invalid("startsAt", "Must be a moment in UTC between the years 2000 and 9999.");
+    public static readonly Problem SalesCloseAt = Problem.Invalid("salesCloseAt", "Must be after salesOpenAt.");
 
     private static readonly string[] NotChangeable = ["Is not a member that this call changes."];
 
@@ -14,19 +16,28 @@ internal static class AdminProblems
         : null;
 
     /// <summary>
-    /// Times are stored in UTC with milliseconds; one without a time zone is taken as UTC. Rounded here, as MySQL would, so that
-    /// the response equals what is stored, and the last valid time is not rounded to one that no column can hold.
+    /// Times are stored in UTC with milliseconds. Rounded here, as MySQL would, so that the response equals what is stored, and
+    /// the last valid time is not rounded to one that no column can hold.
     /// </summary>
-    public static bool TryUtc(DateTimeOffset moment, out DateTime utc)
+    /// <param name="field">The member of the body, which the problem names.</param>
+    /// <param name="utc">Null where the time is.</param>
+    public static bool TryUtc(string field, DateTimeOffset? time, out DateTime? utc, [NotNullWhen(false)] out Problem? problem)
     {
-        var milliseconds = (moment.UtcTicks + (TimeSpan.TicksPerMillisecond / 2)) / TimeSpan.TicksPerMillisecond;
-        if (milliseconds > DateTime.MaxValue.Ticks / TimeSpan.TicksPerMillisecond)
+        (utc, problem) = (null, null);
+        if (time is not { } moment)
         {
-            utc = default;
-            return false;
+            return true;
         }
 
-        utc = new DateTime(milliseconds * TimeSpan.TicksPerMillisecond, DateTimeKind.Utc);
-        return utc.Year >= 2000;
+        var milliseconds = (moment.UtcTicks + (TimeSpan.TicksPerMillisecond / 2)) / TimeSpan.TicksPerMillisecond;
+        if (milliseconds <= DateTime.MaxValue.Ticks / TimeSpan.TicksPerMillisecond
+            && new DateTime(milliseconds * TimeSpan.TicksPerMillisecond, DateTimeKind.Utc) is { Year: >= 2000 } rounded)
+        {
+            utc = rounded;
+            return true;
+        }
+
+        problem = Problem.Invalid(field, "Must be a moment in UTC between the years 2000 and 9999.");
+        return false;
     }
 }

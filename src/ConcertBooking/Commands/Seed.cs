@@ -42,7 +42,7 @@ internal static class Seed
             var concertId = await Catalogue.AddConcertAsync(connection, Titles[concert % Titles.Length], IssueToken.DefaultQueue);
             for (var schedule = 0; schedule < schedules; schedule++)
             {
-                await Catalogue.AddScheduleAsync(connection, concertId, first.AddDays(7 * schedule), Price, seats);
+                await Catalogue.AddScheduleAsync(connection, concertId, new(first.AddDays(7 * schedule), Price, seats));
             }
         }
 

@@ -3,6 +3,12 @@ using MySqlConnector;
 
 namespace ConcertBooking.Concerts;
 
+/// <param name="StartsAt">In UTC, as all times here.</param>
+/// <param name="Price">Whole points a seat.</param>
+/// <param name="MaxPerUser">Seats that one user may hold and have paid; 0: no limit; null: the setting.</param>
+internal sealed record NewSchedule(
+    DateTime StartsAt, long Price, int SeatCount, DateTime? SalesOpenAt = null, DateTime? SalesCloseAt = null, int? MaxPerUser = null);
+
 /// <summary>Inserts into the catalogue, for the admin calls and the seed command.</summary>
 internal static class Catalogue
 {
@@ -12,13 +18,21 @@ internal static class Catalogue
     /// <summary>The length of a concert's title, in characters.</summary>
     public const int MaximumTitleLength = 200;
 
+    /// <summary>
+    /// The number of seats of <c>concert_schedule s</c>, which are numbered from 1: those that have a row, up to seat_count, which
+    /// an operator may have changed by hand.
+    /// </summary>
+    public const string SeatCountSql =
+        "GREATEST(0, LEAST(s.seat_count, (SELECT COALESCE(MAX(n.seat_no), 0) FROM seat n WHERE n.schedule_id = s.schedule_id)))";
+
     /// <summary>A new queue starts with the default settings.</summary>
     private const string EnsureQueueSql = "INSERT IGNORE INTO queue (queue_name) VALUES (@queue)";
 
     private const string InsertConcertSql = "INSERT INTO concert (title, queue_name) VALUES (@title, @queue); SELECT LAST_INSERT_ID()";
 
     private const string InsertScheduleSql = """
-        INSERT INTO concert_schedule (concert_id, starts_at, price, seat_count) VALUES (@concertId, @startsAt, @price, @seatCount);
+        INSERT INTO concert_schedule (concert_id, starts_at, price, seat_count, sales_open_at, sales_close_at, max_per_user)
+          VALUES (@concertId, @startsAt, @price, @seatCount, @salesOpenAt, @salesCloseAt, @maxPerUser);
         SELECT LAST_INSERT_ID()
         """;
 
@@ -44,15 +58,26 @@ internal static class Catalogue
 
     /// <summary>Adds the schedule with all its seats, or nothing.</summary>
     /// <returns>Null when there is no such concert.</returns>
-    public static async Task<long?> AddScheduleAsync(
-        MySqlConnection connection, long concertId, DateTime startsAt, long price, int seatCount)
+    public static async Task<long?> AddScheduleAsync(MySqlConnection connection, long concertId, NewSchedule schedule)
     {
         await using var transaction = await connection.BeginTransactionAsync();
         try
         {
             var scheduleId = await connection.ExecuteScalarAsync<long>(
-                InsertScheduleSql, new { concertId, startsAt, price, seatCount }, transaction, MySqlLimits.StatementSeconds);
-            await connection.ExecuteAsync(InsertSeatsSql, new { scheduleId, seatCount }, transaction, MySqlLimits.BulkSeconds);
+                InsertScheduleSql,
+                new
+                {
+                    concertId,
+                    startsAt = schedule.StartsAt,
+                    price = schedule.Price,
+                    seatCount = schedule.SeatCount,
+                    salesOpenAt = schedule.SalesOpenAt,
+                    salesCloseAt = schedule.SalesCloseAt,
+                    maxPerUser = schedule.MaxPerUser,
+                },
+                transaction, MySqlLimits.StatementSeconds);
+            await connection.ExecuteAsync(
+                InsertSeatsSql, new { scheduleId, seatCount = schedule.SeatCount }, transaction, MySqlLimits.BulkSeconds);
             await transaction.CommitAsync();
             return scheduleId;
         }

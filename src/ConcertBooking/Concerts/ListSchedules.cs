@@ -17,10 +17,10 @@ internal sealed class ScheduleRow
     public int Taken { get; set; }
 
     /// <summary>The columns of a row of <c>concert_schedule s</c>.</summary>
-    public const string ColumnsSql = """
-        s.schedule_id AS ScheduleId, s.starts_at AS StartsAt, s.price AS Price, s.seat_count AS SeatCount,
+    public const string ColumnsSql = $"""
+        s.schedule_id AS ScheduleId, s.starts_at AS StartsAt, s.price AS Price, {Catalogue.SeatCountSql} AS SeatCount,
                (SELECT COUNT(*) FROM reservation r
-                WHERE r.schedule_id = s.schedule_id AND r.live = 1
+                WHERE r.schedule_id = s.schedule_id AND r.live = 1 AND r.seat_no <= s.seat_count
                   AND (r.status = 'CONFIRMED' OR r.held_expires_at > NOW(3))) AS Taken
 
         """;

@@ -33,9 +33,8 @@ internal static class ListSeats
             .Cached<SeatList>()
             .WithProblems(Problems.ScheduleNotFound);
 
-    private const string ScheduleSql = """
-        SELECT price AS Price, seat_count AS SeatCount FROM concert_schedule WHERE schedule_id = @scheduleId
-        """;
+    private const string ScheduleSql =
+        $"SELECT s.price AS Price, {Catalogue.SeatCountSql} AS SeatCount FROM concert_schedule s WHERE s.schedule_id = @scheduleId";
 
     private const string TakenSql = """
         SELECT seat_no AS SeatNo, status = 'CONFIRMED' AS Sold FROM reservation
@@ -76,12 +75,14 @@ internal static class ListSeats
         try
         {
             status.AsSpan(0, plan.SeatCount).Clear();
-            foreach (var seat in taken)
+            var available = plan.SeatCount;
+            foreach (var seat in taken.Where(seat => seat.SeatNo <= plan.SeatCount))
             {
                 status[seat.SeatNo - 1] = seat.Sold ? Sold : Held;
+                available--;
             }
 
-            var json = buffer.AsSpan(0, Write(buffer, scheduleId, plan, taken.Count, status.AsSpan(0, plan.SeatCount)));
+            var json = buffer.AsSpan(0, Write(buffer, scheduleId, plan, available, status.AsSpan(0, plan.SeatCount)));
             return previous is { Problem: null } && previous.HasSameBytes(json) ? previous : CachedResponse.Of(json.ToArray());
         }
         finally
@@ -91,11 +92,11 @@ internal static class ListSeats
         }
     }
 
-    private static int Write(Span<byte> target, long scheduleId, SeatPlanRow plan, int taken, ReadOnlySpan<byte> status)
+    private static int Write(Span<byte> target, long scheduleId, SeatPlanRow plan, int available, ReadOnlySpan<byte> status)
     {
         Utf8.TryWrite(
             target, CultureInfo.InvariantCulture,
-            $"{{\"scheduleId\":{scheduleId},\"price\":{plan.Price},\"availableSeats\":{plan.SeatCount - taken},\"seats\":[",
+            $"{{\"scheduleId\":{scheduleId},\"price\":{plan.Price},\"availableSeats\":{available},\"seats\":[",
             out var length);
         for (var index = 0; index < status.Length; index++)
         {

@@ -1,6 +1,7 @@
 using ConcertBooking.Events.Consuming;
 using ConcertBooking.Events.Outbox;
 using ConcertBooking.Notifications;
+using ConcertBooking.Payments;
 using ConcertBooking.Points;
 using ConcertBooking.Queue.Room;
 using ConcertBooking.Queue.Streams;
@@ -68,6 +69,7 @@ internal static class Serve
         services.AddSingleton<ProofOfWork>();
         services.AddSingleton<ResponseCache>();
         services.AddSingleton<Balances>();
+        services.AddSingleton<UnpaidHolds>();
         services.AddSingleton<Ranking>();
         services.AddSingleton<HoldExpiry>();
         services.AddSingleton<HoldLimits>();

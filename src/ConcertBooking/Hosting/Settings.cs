@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using ConcertBooking.Concerts;
 using MySqlConnector;
 
 namespace ConcertBooking.Hosting;
@@ -44,6 +45,9 @@ internal sealed class Settings
 
     public required TimeSpan Hold { get; init; }
     public required int HoldsPerUser { get; init; }
+
+    /// <summary>Seats of a schedule that a user may hold and have paid, where the schedule names no limit; 0: any number.</summary>
+    public required int PurchasesPerUser { get; init; }
 
     /// <summary>At SIGTERM requests are still served for this long, while readiness fails.</summary>
     public required TimeSpan Drain { get; init; }
@@ -97,6 +101,7 @@ internal sealed class Settings
             QueueSlowHold = TimeSpan.FromMilliseconds(read.Integer("Queue:SlowHoldMs", 1000, 1, 60_000)),
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
+            PurchasesPerUser = read.Integer("Purchases:MaxPerUser", 4, 0, Catalogue.MaximumSeats),
             PointsSelfCharge = read.Flag("Points:SelfCharge", development),
             Drain = TimeSpan.FromSeconds(read.Integer("Drain:Seconds", 2, 0, 300)),
             TraceCollector = read.OptionalUri("OTEL_EXPORTER_OTLP_ENDPOINT"),

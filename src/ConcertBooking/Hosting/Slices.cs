@@ -77,6 +77,7 @@ internal static class Slices
     {
         var json = options.SerializerOptions;
         json.NumberHandling = JsonNumberHandling.Strict;
+        json.Converters.Add(new UtcTimeConverter());
         json.RespectNullableAnnotations = true;
         json.RespectRequiredConstructorParameters = true;
         foreach (var context in All.Select(static slice => slice.Json).OfType<JsonSerializerContext>().Append(HealthJson.Default))

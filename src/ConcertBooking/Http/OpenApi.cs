@@ -66,6 +66,13 @@ internal static class OpenApi
         });
         options.AddSchemaTransformer(static (schema, context, _) =>
         {
+            if (context.JsonTypeInfo.Converter is UtcTimeConverter || context.JsonTypeInfo.Type == typeof(DateTimeOffset?))
+            {
+                // The framework knows nothing of a type with a converter of its own.
+                schema.Type = JsonSchemaType.String | (context.JsonTypeInfo.Converter is UtcTimeConverter ? 0 : JsonSchemaType.Null);
+                schema.Format = "date-time";
+            }
+
             schema.AdditionalPropertiesAllowed &= !context.JsonTypeInfo.Type.IsAssignableTo(typeof(IPatch));
             foreach (var property in context.JsonTypeInfo.Properties.Where(static property => property.ShouldSerialize is not null))
             {

@@ -31,6 +31,10 @@ internal static class Problems
     public static readonly Problem RequestTimeout = new(408, "request_timeout", "The request did not arrive in time.");
     public static readonly Problem SeatTaken = new(409, "seat_taken", "The seat is taken.");
     public static readonly Problem ScheduleClosed = new(409, "schedule_closed", "The concert has already started.");
+    public static readonly Problem SalesNotOpen = new(409, "sales_not_open", "The sale has not opened yet.");
+    public static readonly Problem SalesClosed = new(409, "sales_closed", "The sale has closed.");
+    public static readonly Problem PurchaseLimitReached =
+        new(409, "purchase_limit_reached", "This user has as many seats of this schedule as allowed.");
     public static readonly Problem HoldLimitReached =
         new(409, "hold_limit_reached", "This user holds as many seats as allowed.");
     public static readonly Problem AlreadyPaid = new(409, "already_paid", "The reservation is already paid.");

@@ -42,6 +42,9 @@ internal static class MySqlErrors
     public static bool HadNoEffect(Exception exception) =>
         FaultOf(exception) is MySqlFault.Deadlock or MySqlFault.IdleDisconnect or MySqlFault.ConnectionsExhausted or MySqlFault.NotPrimary;
 
+    /// <summary>Whether a CHECK of the schema refused the row: ER_CHECK_CONSTRAINT_VIOLATED, or ER_CONSTRAINT_FAILED of MariaDB.</summary>
+    public static bool IsCheckViolation(MySqlException exception) => exception.Number is 3819 or 4025;
+
     /// <summary>
     /// Classifies an exception. The connector does not wrap the exception of a failed write to a connection that died in the
     /// pool.

@@ -39,7 +39,7 @@ internal static class Pay
 
     private static async Task<IResult> HandleAsync(
         PayRequest request, HttpContext context, WaitingRoom room, MySqlDatabase database, IdempotentAnswers answers,
-        SingleFlight inFlight, OutboxSignal outbox)
+        UnpaidHolds unpaidHolds, SingleFlight inFlight, OutboxSignal outbox)
     {
         var token = context.QueueToken();
         var isId = Guid.TryParseExact(request.ReservationId, "D", out var reservationId);
@@ -52,7 +52,7 @@ internal static class Pay
         return await inFlight.RunAsync(call, async () =>
         {
             var pass = await room.CheckAsync(token);
-            if (pass is not PassStatus.Active)
+            if (pass is not PassStatus.Active && !(isId && await unpaidHolds.ContainsAsync(reservationId, token.UserId)))
             {
                 // The first payment used the token up; its repeat must still get the first answer.
                 return await answers.FindAsync(call)

@@ -3,24 +3,36 @@ using System.Collections.Concurrent;
 namespace ConcertBooking.Reservations;
 
 /// <summary>
-/// A cache of the users who hold as many seats as they may. They do not take the short lock of a seat in Redis: they cannot
-/// win the seat, and others would be refused meanwhile. An outdated entry does no harm: MySQL counts at every hold, and a
-/// user who may hold again only goes without the lock.
+/// A cache of the users who hold as many seats as they may, or have as many of a schedule. They do not take the short lock of a
+/// seat in Redis: they cannot win the seat, and others would be refused meanwhile. An outdated entry does no harm: MySQL counts
+/// at every hold, and a user who may hold again only goes without the lock.
 /// </summary>
 internal sealed class HoldLimits(Settings settings, TimeProvider time)
 {
     private const int Maximum = 10_000;
 
-    private readonly ConcurrentDictionary<long, DateTimeOffset> _until = new();
+    /// <summary>For the holds of all schedules together.</summary>
+    private const long AnySchedule = 0;
 
-    public bool IsReached(long userId) => _until.TryGetValue(userId, out var until) && time.GetUtcNow() < until;
+    private readonly ConcurrentDictionary<(long UserId, long ScheduleId), DateTimeOffset> _until = new();
+
+    public bool IsReached(long userId, long scheduleId) =>
+        IsReached((userId, AnySchedule)) || IsReached((userId, scheduleId));
 
     /// <summary>Stores what MySQL has counted.</summary>
-    public void Learn(long userId, bool isReached)
+    public void Learn(long userId, long scheduleId, SeatRow counted)
+    {
+        Learn((userId, AnySchedule), counted.HasAllHolds);
+        Learn((userId, scheduleId), counted.HasAllPurchases);
+    }
+
+    private bool IsReached((long, long) key) => _until.TryGetValue(key, out var until) && time.GetUtcNow() < until;
+
+    private void Learn((long, long) key, bool isReached)
     {
         if (!isReached)
         {
-            _until.TryRemove(userId, out _);
+            _until.TryRemove(key, out _);
             return;
         }
 
@@ -29,6 +41,6 @@ internal sealed class HoldLimits(Settings settings, TimeProvider time)
             _until.Clear();
         }
 
-        _until[userId] = time.GetUtcNow() + settings.Hold;
+        _until[key] = time.GetUtcNow() + settings.Hold;
     }
 }

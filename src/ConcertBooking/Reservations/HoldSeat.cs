@@ -35,7 +35,8 @@ internal static class HoldSeat
             .WithBodyProblems()
             .WithProblems(
                 Problems.QueueTokenNotActive, Problems.ScheduleNotFound, Problems.SeatNotFound, Problems.SeatTaken,
-                Problems.ScheduleClosed, Problems.HoldLimitReached, Problems.DatabaseUnavailable);
+                Problems.ScheduleClosed, Problems.SalesNotOpen, Problems.SalesClosed, Problems.HoldLimitReached,
+                Problems.PurchaseLimitReached, Problems.DatabaseUnavailable);
 
     private static async Task<IResult> HandleAsync(
         HoldSeatRequest request, HttpContext context, WaitingRoom room, MySqlDatabase database, HoldExpiry holds, HoldLimits limits,
@@ -43,7 +44,7 @@ internal static class HoldSeat
     {
         var started = Stopwatch.GetTimestamp();
         var token = context.QueueToken();
-        var locks = !limits.IsReached(token.UserId);
+        var locks = !limits.IsReached(token.UserId, request.ScheduleId);
         switch (await (locks ? room.CheckAndLockAsync(token, request.ScheduleId, request.SeatNo) : room.CheckAsync(token)))
         {
             case PassStatus.Gone:
@@ -96,11 +97,11 @@ internal static class HoldSeat
                 return (Problems.SeatTaken, null);
             }
 
-            if (Decide(seat, request, token, attempted, settings.HoldsPerUser) is { Answer: { } answer, Owner: var owner })
+            if (Decide(seat, request, token, attempted) is { Answer: { } answer, Owner: var owner })
             {
                 if (seat is not null)
                 {
-                    limits.Learn(token.UserId, seat.HeldByUser >= settings.HoldsPerUser);
+                    limits.Learn(token.UserId, request.ScheduleId, seat);
                 }
 
                 return (answer, owner);
@@ -132,6 +133,7 @@ internal static class HoldSeat
         command.Parameters.AddWithValue("@dead", dead);
         command.Parameters.AddWithValue("@holdSeconds", (int)settings.Hold.TotalSeconds);
         command.Parameters.AddWithValue("@holdsPerUser", settings.HoldsPerUser);
+        command.Parameters.AddWithValue("@purchasesPerUser", settings.PurchasesPerUser);
         OutboxEvents.AddTo(command.Parameters, reservationId, ReservationEvent.Held);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         return await reader.ReadAsync(cancellationToken) ? SeatRow.Read(reader) : null;
@@ -144,7 +146,7 @@ internal static class HoldSeat
     /// <param name="attempted">
     /// The ids that this request tried. A hold with one of them is new, even if it was committed by an attempt whose answer was lost.
     /// </param>
-    private static Outcome Decide(SeatRow? seat, HoldSeatRequest request, QueueToken token, List<Guid> attempted, int holdsPerUser) =>
+    private static Outcome Decide(SeatRow? seat, HoldSeatRequest request, QueueToken token, List<Guid> attempted) =>
         seat switch
         {
             null => new(Problems.ScheduleNotFound),
@@ -152,11 +154,18 @@ internal static class HoldSeat
                 new(Held(own, request, isNew: attempted.Contains(own.Id)), own.LastingOwner),
             _ when seat.Queue != token.Queue => new(Problems.QueueTokenNotActive),
             { Exists: false } => new(Problems.SeatNotFound),
-            { IsClosed: true } => new(Problems.ScheduleClosed),
-            { Reservation: { IsLive: true } other } => new(Problems.SeatTaken, other.LastingOwner),
-            _ when seat.HeldByUser >= holdsPerUser => new(Problems.HoldLimitReached),
+            { Sale.HasStarted: true } => new(Problems.ScheduleClosed),
+            { Sale.OpensInSeconds: > 0 } => new(SalesNotOpen(seat.Sale.OpensInSeconds)),
+            { Sale.IsClosed: true } => new(Problems.SalesClosed),
+            { Reservation: { IsLive: true } live } => new(Problems.SeatTaken, live.LastingOwner),
+            { HasAllHolds: true } => new(Problems.HoldLimitReached),
+            { HasAllPurchases: true } => new(Problems.PurchaseLimitReached),
             _ => new(null),
         };
+
+    /// <summary>Asks to come again when the sale opens, if that is within the hour.</summary>
+    private static Problem SalesNotOpen(long seconds) =>
+        seconds <= 3600 ? Problems.SalesNotOpen with { RetryAfterSeconds = (int)seconds } : Problems.SalesNotOpen;
 
     private static IResult Held(SeatReservation hold, HoldSeatRequest request, bool isNew)
     {
@@ -168,11 +177,11 @@ internal static class HoldSeat
     /// <summary>One transaction in one round trip, then the state that it left, from which the answer follows.</summary>
     public static readonly StoredProcedure Procedure = new("hold_seat", """
         @user BIGINT, @queue VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, @schedule BIGINT, @seat INT, @dead BINARY(16),
-        @holdSeconds INT, @holdsPerUser INT,
+        @holdSeconds INT, @holdsPerUser INT, @purchasesPerUser INT,
         """ + OutboxEvents.ReservationEventParameters,
         // Locks the user's row first, so that concurrent holds of one user count each other.
         """
-        DECLARE @held, @open BIGINT;
+        DECLARE @held, @owned, @open BIGINT;
         START TRANSACTION;
         INSERT INTO user_point_balance (user_id, balance) VALUES (@user, 0) ON DUPLICATE KEY UPDATE balance = balance;
 
@@ -182,8 +191,13 @@ internal static class HoldSeat
         + """
         SELECT COUNT(*) INTO @held FROM reservation h
           WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3);
+        SELECT COUNT(*) INTO @owned FROM reservation h
+          WHERE h.user_id = @user AND h.schedule_id = @schedule
+            AND (h.status = 'CONFIRMED' OR h.status = 'HELD' AND h.held_expires_at > NOW(3));
         SELECT COUNT(*) INTO @open FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
-          WHERE s.schedule_id = @schedule AND s.starts_at > NOW(3) AND c.queue_name = @queue;
+          WHERE s.schedule_id = @schedule AND s.seat_count >= @seat AND s.starts_at > NOW(3) AND c.queue_name = @queue
+            AND (s.sales_open_at IS NULL OR s.sales_open_at <= NOW(3)) AND (s.sales_close_at IS NULL OR s.sales_close_at > NOW(3))
+            AND COALESCE(s.max_per_user, @purchasesPerUser) IN (0, GREATEST(COALESCE(s.max_per_user, @purchasesPerUser), @owned + 1));
 
         """
         // Decides the race: the row lock lets one claim in at a time, and only if there is none, or one known to be dead.

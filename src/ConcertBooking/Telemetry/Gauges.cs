@@ -37,7 +37,9 @@ internal sealed class Gauges(MySqlDatabase database, Metrics metrics, TimeProvid
     /// </summary>
     private const string SeatsLeftSql = """
         SELECT s.schedule_id AS ScheduleId,
-               s.seat_count - (SELECT COUNT(*) FROM reservation r WHERE r.schedule_id = s.schedule_id AND r.live = 1) AS SeatsLeft
+               LEAST(s.seat_count, (SELECT COALESCE(MAX(n.seat_no), 0) FROM seat n WHERE n.schedule_id = s.schedule_id))
+                 - (SELECT COUNT(*) FROM reservation r
+                    WHERE r.schedule_id = s.schedule_id AND r.live = 1 AND r.seat_no <= s.seat_count) AS SeatsLeft
           FROM (SELECT schedule_id FROM (SELECT schedule_id FROM reservation ORDER BY reservation_id DESC LIMIT 1000) AS latest
                 GROUP BY schedule_id ORDER BY COUNT(*) DESC, schedule_id LIMIT 10) AS asked
           JOIN concert_schedule s ON s.schedule_id = asked.schedule_id

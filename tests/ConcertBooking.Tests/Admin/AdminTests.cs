@@ -137,6 +137,43 @@ public sealed class AdminTests : SharedRigTests
             "SELECT COUNT(*) FROM seat WHERE schedule_id = @schedule", ("@schedule", scheduleId))).IsEqualTo(50);
     }
 
+    /// <summary>The machine's time zone moves no sale.</summary>
+    [Test]
+    public async Task CreateAndUpdateSchedule_TimeWithoutAZone_IsUtc()
+    {
+        await using var seoul = await Rig.StartAsync(new Dictionary<string, string?> { ["TZ"] = "Asia/Seoul" });
+        var admin = Rig.NewAdmin(seoul.Api);
+        var concertId = await Rig.Catalogue.AddConcertAsync(await Rig.Catalogue.AddQueueAsync());
+
+        var made = (await admin.PostAsync(
+            $"/v1/admin/concerts/{concertId}/schedules", """{"startsAt":"2031-03-04T21:00:00","seatCount":1,"price":1}""")).Expect(201);
+        var path = $"/v1/admin/schedules/{made.Number("scheduleId")}";
+        var moved = (await admin.SendAsync(HttpMethod.Patch, path, """{"startsAt":"2031-03-05T21:00:00.5"}""")).Expect(200);
+        var zoned = (await admin.SendAsync(HttpMethod.Patch, path, """{"startsAt":"2031-03-05T21:00:00+05:30"}""")).Expect(200);
+
+        await Assert.That(made.Value("startsAt")).IsEqualTo("2031-03-04T21:00:00Z");
+        await Assert.That(moved.Value("startsAt")).IsEqualTo("2031-03-05T21:00:00.5Z");
+        await Assert.That(zoned.Value("startsAt")).IsEqualTo("2031-03-05T15:30:00Z");
+    }
+
+    [Test]
+    public async Task CreateAndUpdateSchedule_SaleThatClosesBeforeItOpens_Returns400()
+    {
+        var concertId = await Rig.Catalogue.AddConcertAsync(await Rig.Catalogue.AddQueueAsync());
+        const string Terms = "\"startsAt\":\"2031-03-04T12:00:00Z\",\"seatCount\":1,\"price\":1,\"salesOpenAt\":\"2031-01-01T00:00:00Z\"";
+        var path = $"/v1/admin/concerts/{concertId}/schedules";
+
+        (await Rig.Admin.PostAsync(path, $$"""{{{Terms}},"salesCloseAt":"2031-01-01T00:00:00Z"}""")).ExpectInvalid("salesCloseAt");
+        (await Rig.Admin.PostAsync(path, $$"""{{{Terms}},"salesCloseAt":"1999-01-01T00:00:00Z"}""")).ExpectInvalid("salesCloseAt");
+        var made = (await Rig.Admin.PostAsync(path, $$"""{{{Terms}},"salesCloseAt":"2031-02-01T00:00:00Z"}""")).Expect(201);
+
+        var change = new Func<string, Task<Reply>>(body => Rig.Admin.SendAsync(
+            HttpMethod.Patch, $"/v1/admin/schedules/{made.Number("scheduleId")}", body));
+        (await change("""{"salesCloseAt":"2030-12-31T00:00:00Z"}""")).ExpectInvalid("salesCloseAt");
+        (await change("""{"salesOpenAt":"2031-02-02T00:00:00Z"}""")).ExpectInvalid("salesCloseAt");
+        (await change("""{"salesOpenAt":"2031-02-02T00:00:00Z","salesCloseAt":"2031-02-03T00:00:00Z"}""")).Expect(200);
+    }
+
     [Test]
     public async Task CreateSchedule_LargestHall_Returns201()
     {
@@ -156,6 +193,8 @@ public sealed class AdminTests : SharedRigTests
     [Arguments("""{"startsAt":"2031-03-04T12:00:00Z","seatCount":5,"price":-1}""", "price")]
     [Arguments("""{"startsAt":"2031-03-04T12:00:00Z","seatCount":5,"price":1.5}""", "price")]
     [Arguments("""{"startsAt":"soon","seatCount":5,"price":1}""", "startsAt")]
+    [Arguments("""{"startsAt":"2031-03-04T12:00:00Z","seatCount":5,"price":1,"salesOpenAt":"soon"}""", "salesOpenAt")]
+    [Arguments("""{"startsAt":"2031-03-04T12:00:00Z","seatCount":5,"price":1,"maxPerUser":-1}""", "maxPerUser")]
     [Arguments("""{"startsAt":7,"seatCount":5,"price":1}""", "startsAt")]
     [Arguments("""{"seatCount":5,"price":1}""", null)]
     [Arguments("""{"startsAt":"2031-03-04T12:00:00Z","price":1}""", null)]

@@ -48,11 +48,11 @@ public sealed class PatchTests : SharedRigTests
             await Assert.That(
                 schema.TryGetProperty("additionalProperties", out var more)
                     && more.ValueKind == System.Text.Json.JsonValueKind.False).IsEqualTo(closed);
-            await Assert.That(schema.GetProperty("properties").EnumerateObject().Count()).IsEqualTo(2).Because(schema.GetRawText());
+            await Assert.That(schema.GetProperty("properties").TryGetProperty("unknown", out _)).IsFalse();
         }
     }
 
-    /// <summary>As before, and as the contract has it.</summary>
+    /// <summary>Only a PATCH refuses them.</summary>
     [Test]
     public async Task Post_UnknownMembers_AreIgnored() =>
         (await Rig.Admin.PostAsync("/v1/admin/concerts", """{"title":"t","titel":"x","more":{"a":1}}""")).Expect(201);

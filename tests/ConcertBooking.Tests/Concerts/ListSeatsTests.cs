@@ -24,6 +24,35 @@ public sealed class ListSeatsTests : SharedRigTests
         await Assert.That(seats.All(seat => seat.Value("status") == "AVAILABLE")).IsTrue();
     }
 
+    /// <summary>An operator may change seat_count by hand: a seat exists that has a row and a number up to it.</summary>
+    [Test]
+    public async Task ListSeats_SeatCountChangedByHand_ShowsTheSeatsThatCanBeHeld()
+    {
+        var show = await Rig.Catalogue.AddShowAsync(seats: 5);
+        var visitor = await Rig.NewVisitorAsync(show);
+        await visitor.HeldAsync(show, seatNo: 2);
+        await visitor.HeldAsync(show, seatNo: 5);
+        foreach (var (seatCount, seats, available) in ((int, int, int)[])[(3, 3, 2), (0, 0, 0), (-1, 0, 0), (9, 5, 3)])
+        {
+            await SetSeatCountAsync(seatCount);
+            var list = await Eventually.GetAsync(() => SeatsAsync(show), reply => reply.Expect(200).Items("seats").Count == seats);
+            await Assert.That(list.Number("availableSeats")).IsEqualTo(available);
+            var schedule = await Eventually.GetAsync(
+                async () => (await Rig.A.Api.GetAsync($"/v1/concerts/{show.ConcertId}/schedules")).Expect(200).Items("items")[0],
+                item => item.Number("seatCount") == seats);
+            await Assert.That(schedule.Number("availableSeats")).IsEqualTo(available);
+        }
+
+        (await visitor.HoldAsync(show, seatNo: 9)).ExpectProblem(404, "seat_not_found");
+        await SetSeatCountAsync(3);
+        (await visitor.HoldAsync(show, seatNo: 4)).ExpectProblem(404, "seat_not_found");
+        (await visitor.HoldAsync(show, seatNo: 3)).Expect(201);
+
+        Task SetSeatCountAsync(int seatCount) => Rig.Database.ExecuteAsync(
+            "UPDATE concert_schedule SET seat_count = @seatCount WHERE schedule_id = @schedule",
+            ("@seatCount", seatCount), ("@schedule", show.ScheduleId));
+    }
+
     [Test]
     [Arguments("0")]
     [Arguments("9223372036854775807")]

@@ -115,6 +115,7 @@ public sealed class ProgramTests : SharedRigTests
     [Arguments("Holds__Seconds", "0")]
     [Arguments("Holds__Seconds", "5 minutes")]
     [Arguments("Holds__MaxPerUser", "0")]
+    [Arguments("Purchases__MaxPerUser", "-1")]
     [Arguments("Drain__Seconds", "-1")]
     [Arguments("Drain__Seconds", "301")]
     [Arguments("Drain__Seconds", "2.5")]

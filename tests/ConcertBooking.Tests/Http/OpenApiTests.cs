@@ -3,7 +3,7 @@ using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Http;
 
-/// <summary>The document against the contract's tables.</summary>
+/// <summary>The OpenAPI document: every operation with its statuses, problem codes, headers and credential.</summary>
 public sealed class OpenApiTests : SharedRigTests
 {
     private const string Body = "400 invalid_request, 413 body_too_large, 415 unsupported_media_type, ";
@@ -24,8 +24,8 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/rankings/concerts", "200, 304", "400 invalid_request")]
     [Arguments("get", "/v1/rankings/sold-out", "200, 304", "400 invalid_request")]
     [Arguments("post", "/v1/reservations", "200, 201", Place + Body
-        + "403 queue_token_not_active, 404 schedule_not_found, 404 seat_not_found, 409 seat_taken, 409 schedule_closed, 409 "
-        + "hold_limit_reached, 503 database_unavailable")]
+        + "403 queue_token_not_active, 404 schedule_not_found, 404 seat_not_found, 409 seat_taken, 409 schedule_closed, "
+        + "409 sales_not_open, 409 sales_closed, 409 hold_limit_reached, 409 purchase_limit_reached, 503 database_unavailable")]
     [Arguments("get", "/v1/reservations/{reservationId}", "200", Jwt + "404 reservation_not_found")]
     [Arguments("get", "/v1/reservations", "200", Jwt + "400 invalid_request")]
     [Arguments("delete", "/v1/reservations/{reservationId}", "204", Jwt + "404 reservation_not_found, 409 already_paid, 410 hold_expired")]
@@ -63,6 +63,32 @@ public sealed class OpenApiTests : SharedRigTests
             await Assert.That(response.GetRawText()).Contains(code);
             await Assert.That(response.GetProperty("content").TryGetProperty("application/problem+json", out _)).IsTrue();
         }
+    }
+
+    /// <summary>A new slice gets a row above; what every call of its kind can return (429, most 503) need not be repeated in it.</summary>
+    [Test]
+    public async Task Document_Operations_AreThoseOfTheTable()
+    {
+        var rows = typeof(OpenApiTests).GetMethod(nameof(Document_EveryCall_HasItsStatusesAndCodes))!
+            .GetCustomAttributes(typeof(ArgumentsAttribute), inherit: false).Cast<ArgumentsAttribute>()
+            .Select(static row => $"{row.Values[0]} {row.Values[1]}");
+        var operations = (await DocumentAsync()).GetProperty("paths").EnumerateObject().SelectMany(
+            static path => path.Value.EnumerateObject().Select(operation => $"{operation.Name} {path.Name}"));
+
+        await Assert.That(operations).IsEquivalentTo(rows);
+    }
+
+    /// <summary>A call that needs no credential is listed here, and in deploy/security.md.</summary>
+    [Test]
+    public async Task Document_OperationsWithoutACredential_AreThese()
+    {
+        var open = (await DocumentAsync()).GetProperty("paths").EnumerateObject().SelectMany(
+            static path => path.Value.EnumerateObject().Where(static operation => !operation.Value.TryGetProperty("security", out _))
+                .Select(operation => $"{operation.Name} {path.Name}"));
+
+        await Assert.That(open).IsEquivalentTo(
+            ["get /v1/concerts", "get /v1/concerts/{concertId}/schedules", "get /v1/schedules/{scheduleId}/seats",
+                "get /v1/rankings/concerts", "get /v1/rankings/sold-out", "get /livez", "get /readyz"]);
     }
 
     [Test]

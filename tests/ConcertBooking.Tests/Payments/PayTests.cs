@@ -190,8 +190,9 @@ public sealed class PayTests : SharedRigTests
         (await visitor.PayAsync(Guid.NewGuid().ToString())).ExpectProblem(401, "queue_token_invalid");
     }
 
+    /// <summary>What a user holds it may pay until the hold ends, whatever has become of its place.</summary>
     [Test]
-    public async Task Pay_WaitingAgain_Returns403()
+    public async Task Pay_WaitingAgain_PaysWhatIsHeldAndNothingElse()
     {
         var show = await Rig.Catalogue.AddShowAsync(maxActive: 1);
         var visitor = await Rig.NewVisitorAsync(show, points: show.Price);
@@ -201,10 +202,25 @@ public sealed class PayTests : SharedRigTests
         (await visitor.LeaveAsync()).Expect(204);
         (await visitor.EnterAsync(show.Queue)).Expect(201);
 
-        (await visitor.PayAsync(reservationId)).ExpectProblem(403, "queue_token_not_active");
-
-        (await next.LeaveAsync()).Expect(204);
+        (await visitor.PayAsync(Guid.NewGuid().ToString())).ExpectProblem(403, "queue_token_not_active");
+        (await visitor.HoldAsync(show, seatNo: 2)).ExpectProblem(403, "queue_token_not_active");
         (await visitor.PayAsync(reservationId)).Expect(201);
+        await Assert.That((await next.PlaceAsync()).Expect(200).Value("status")).IsEqualTo("ACTIVE");
+    }
+
+    [Test]
+    public async Task Pay_AdmissionIsOver_PaysWhatIsHeld()
+    {
+        var show = await Rig.Catalogue.AddShowAsync(activeSeconds: 1);
+        var visitor = await Rig.NewVisitorAsync(show, points: 2 * show.Price);
+        var (held, token) = (await visitor.HeldAsync(show), visitor.QueueToken);
+        await Eventually.GetAsync(visitor.PlaceAsync, static place => place.Status == 410);
+        visitor.QueueToken = token;
+
+        (await visitor.HoldAsync(show, seatNo: 2)).ExpectProblem(410, "queue_token_expired");
+        (await visitor.PayAsync(held)).Expect(201);
+        (await visitor.PayAsync(held)).ExpectProblem(410, "queue_token_expired");
+        await Assert.That(await visitor.BalanceAsync()).IsEqualTo(show.Price);
     }
 
     [Test]

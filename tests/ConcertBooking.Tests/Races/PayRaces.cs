@@ -129,7 +129,11 @@ public sealed class PayRaces : SharedRigTests
     {
         const int Seats = 10;
         var show = await Rig.Catalogue.AddShowAsync(Seats);
-        await using var a = await Rig.StartAsync(new Dictionary<string, string?> { ["Holds__MaxPerUser"] = $"{Seats}" });
+        await using var a = await Rig.StartAsync(new Dictionary<string, string?>
+        {
+            ["Holds__MaxPerUser"] = $"{Seats}",
+            ["Purchases__MaxPerUser"] = "0",
+        });
         var user = await Rig.NewVisitorAsync(show, points: show.Price);
         user.Api = a.Api;
         var reservations = new ConcurrentQueue<string>();
