@@ -29,7 +29,7 @@ public sealed class ServerDefaults : FaultTests
         {
             var user = await fleet.NewVisitorAsync(show, points: show.Price);
             var reservation = await user.HeldAsync(show, seat);
-            var paid = await user.PayAsync(reservation);
+            var paid = await Eventually.AnsweredAsync(() => user.PayAsync(reservation, key: reservation));
             (await user.ReservationAsync(reservation)).Expect(200);
             return (Paid: paid, Balance: await user.BalanceAsync());
         }));

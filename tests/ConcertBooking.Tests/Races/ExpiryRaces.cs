@@ -101,7 +101,7 @@ public sealed class ExpiryRaces : SharedRigTests
             Assert.Fail($"Seat {seatNo} was not paid, but the database tells {fact}.");
         }
 
-        if (hold.Status != 201)
+        if (!hold.IsWon)
         {
             hold.ExpectProblem(409, "seat_taken");
             return "expired, seat not taken";
