@@ -8,7 +8,7 @@ public sealed class RedisRefuses : FaultTests
 {
     private static readonly TimeSpan Promised = Eventually.Promised(seconds: 15);
 
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task Redis_DemotedBehindItsAddress_IsLeftForTheNewPrimary()
     {
         await using var redis = await RedisFleet.StartPairAsync();

@@ -13,7 +13,7 @@ public sealed class Shutdown : FaultTests
 
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(15) + Eventually.Promised(seconds: 10);
 
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task Sigterm_UnderFullLoad_LosesNoRequest()
     {
         const int Senders = 32;
