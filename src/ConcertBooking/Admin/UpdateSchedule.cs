@@ -9,7 +9,7 @@ namespace ConcertBooking.Admin;
 
 /// <param name="Price">Whole points; holds keep the price at which they were made.</param>
 /// <param name="SalesOpenAt">A sale that opens later stays as it is for seats that are already held.</param>
-/// <param name="MaxPerUser">0: no limit. Whoever has more already keeps them.</param>
+/// <param name="MaxPerUser">0: no limit. Users above a lowered limit keep their seats.</param>
 public sealed record UpdateScheduleRequest(
     DateTimeOffset? StartsAt = null,
     [property: Range(0L, CreateSchedule.MaximumPrice)] long? Price = null,

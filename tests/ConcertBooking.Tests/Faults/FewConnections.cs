@@ -84,7 +84,7 @@ public sealed class FewConnections : FaultTests
         await Assert.That(fleet.Faults()).IsEmpty();
     }
 
-    /// <summary>All at once; whoever finds no connection in time is asked to come again, and then succeeds.</summary>
+    /// <summary>All at once: a request without a connection in time gets 503 with Retry-After, and its retry succeeds.</summary>
     private static async Task ChargeAllAsync(Fleet fleet, int count)
     {
         var charges = Enumerable.Range(0, count).Select(_ => (Visitor: fleet.NewVisitor(), Key: Visitor.NewKey())).ToList();

@@ -63,7 +63,7 @@ public sealed class PurchaseLimitTests : SharedRigTests
 
     /// <summary>On two instances, paid or not: never more than four.</summary>
     [Test]
-    public async Task Hold_FiftyAtOnceThenPaidAndAgain_NeverMoreThanTheLimit()
+    public async Task Hold_TwentyAtOnceThenPaidAndAgain_NeverMoreThanTheLimit()
     {
         var show = await Rig.Catalogue.AddShowAsync(seats: 100, price: 10);
         var visitor = await Rig.NewVisitorAsync(show, points: 1_000);
