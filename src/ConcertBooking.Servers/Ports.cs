@@ -1,5 +1,4 @@
-using System.Net;
-using System.Net.Sockets;
+using System.Net.NetworkInformation;
 
 namespace ConcertBooking.Servers;
 
@@ -31,18 +30,9 @@ internal static class Ports
         throw new InvalidOperationException($"No free port between {First} and {Last}.");
     }
 
-    /// <summary>Whether a server could listen on this port of loopback now.</summary>
-    public static bool IsFree(int port)
-    {
-        try
-        {
-            using var listener = new TcpListener(IPAddress.Loopback, port);
-            listener.Start();
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
-    }
+    /// <summary>Whether no server listens on this port now, on any address of this machine.</summary>
+    // To look is not to try: a process that is started while a socket listens holds a copy of it until it has become its program,
+    // and whoever asked for the port would find it in use.
+    public static bool IsFree(int port) =>
+        Array.TrueForAll(IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners(), listener => listener.Port != port);
 }

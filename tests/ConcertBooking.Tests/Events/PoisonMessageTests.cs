@@ -8,6 +8,7 @@ public sealed class PoisonMessageTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";
     private const int Garbage = 700;
+
     [Test]
     public async Task Consume_SevenHundredUnreadableThenSales_DeadLettersAndEveryEffect()
     {
@@ -40,6 +41,7 @@ public sealed class PoisonMessageTests : SharedRigTests
         var show = await rig.Fleet.Catalogue.AddShowAsync();
         await rig.SellAsync(show, seats: 1);
         await rig.ExpectEffectsOnceAsync(show, 1);
+        await rig.ExpectNoLagAsync();
 
         await rig.Webhook.StopAsync();
         await rig.SellAsync(show, seats: 2, from: 2);
