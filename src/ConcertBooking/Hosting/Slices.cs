@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using ConcertBooking.Admin;
+using ConcertBooking.Bookings;
 using ConcertBooking.Concerts;
 using ConcertBooking.Payments;
 using ConcertBooking.Points;
@@ -20,7 +21,8 @@ internal static class Slices
     /// <summary>The framework validates their bodies by the attributes of the request.</summary>
     private static readonly Slice[] Validated =
     [
-        new(HoldSeat.Map, HoldSeatJson.Default, HoldSeat.Procedure, HoldExpiry.Procedure),
+        new(HoldSeat.Map, HoldSeatJson.Default, SeatHolds.Procedure, HoldExpiry.Procedure),
+        new(HoldBooking.Map, HoldBookingJson.Default),
         new(Pay.Map, PayJson.Default, Pay.Procedure),
         new(ChargePoints.Map, ChargePointsJson.Default, ChargePoints.Procedure),
         new(CreateConcert.Map, CreateConcertJson.Default),
@@ -46,7 +48,11 @@ internal static class Slices
         new(ListSoldOut.Map, ListSoldOutJson.Default),
         new(GetReservation.Map, ReservationJson.Default),
         new(ListReservations.Map, ListReservationsJson.Default),
-        new(ReleaseSeat.Map, null, ReleaseSeat.Procedure),
+        new(ReleaseSeat.Map, null, SeatRelease.Procedure),
+        new(GetBooking.Map, BookingJson.Default),
+        new(ListBookings.Map, ListBookingsJson.Default),
+        new(ReleaseBooking.Map),
+        new(ExtendBooking.Map, null, ExtendBooking.Procedure),
         new(GetPayment.Map),
         new(GetPoints.Map, GetPointsJson.Default),
         new(ListTransactions.Map, ListTransactionsJson.Default),

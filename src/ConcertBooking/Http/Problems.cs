@@ -25,6 +25,7 @@ internal static class Problems
     public static readonly Problem QueueNotFound = new(404, "queue_not_found", "There is no such queue.");
     public static readonly Problem ReservationNotFound =
         new(404, "reservation_not_found", "There is no such reservation.");
+    public static readonly Problem BookingNotFound = new(404, "booking_not_found", "There is no such booking.");
     public static readonly Problem PaymentNotFound = new(404, "payment_not_found", "There is no such payment.");
     public static readonly Problem MethodNotAllowed =
         new(405, "method_not_allowed", "This path does not take that method.");
@@ -37,7 +38,9 @@ internal static class Problems
         new(409, "purchase_limit_reached", "This user has as many seats of this schedule as allowed.");
     public static readonly Problem HoldLimitReached =
         new(409, "hold_limit_reached", "This user holds as many seats as allowed.");
-    public static readonly Problem AlreadyPaid = new(409, "already_paid", "The reservation is already paid.");
+    public static readonly Problem ExtensionLimitReached =
+        new(409, "extension_limit_reached", "The hold was prolonged as often as allowed.");
+    public static readonly Problem AlreadyPaid = new(409, "already_paid", "The booking is already paid.");
     public static readonly Problem IdempotencyKeyInUse =
         new(409, "idempotency_key_in_use", "The first request with this key is still running.") { RetryAfterSeconds = 1 };
     public static readonly Problem BalanceLimitExceeded =

@@ -1,0 +1,73 @@
+using ConcertBooking.Reservations;
+using MySqlConnector;
+
+namespace ConcertBooking.Bookings;
+
+/// <summary>A seat with its schedule and the reservation that claims it, as an attempt to hold it left them.</summary>
+/// <param name="Exists">Whether the schedule has such a seat.</param>
+/// <param name="HasAllHolds">Whether the user of the attempt cannot hold as many seats more.</param>
+/// <param name="HasAllPurchases">Whether it cannot have as many seats more of this schedule.</param>
+/// <param name="Claim">The reservation id in the seat row.</param>
+/// <param name="Reservation">The reservation of that id; null when nobody claims the seat.</param>
+internal sealed record SeatRow(
+    int SeatNo, SaleState Sale, string Queue, bool Exists, bool HasAllHolds, bool HasAllPurchases, Guid? Claim,
+    SeatReservation? Reservation)
+{
+    /// <summary>
+    /// A row for each seat that was asked for. After COMMIT, so a plain read: it sees this attempt's own claims or those that came
+    /// first, and locks nothing.
+    /// </summary>
+    public const string Sql = """
+        SELECT w.seat_no, s.starts_at <= NOW(3) AS started, c.queue_name, t.seat_no IS NOT NULL AS seat_exists,
+               @held + @seatCount > @holdsPerUser AS all_holds,
+               @owned + @seatCount > COALESCE(NULLIF(COALESCE(s.max_per_user, @purchasesPerUser), 0), @owned + @seatCount) AS all_purchases,
+               COALESCE((TIMESTAMPDIFF(MICROSECOND, NOW(6), s.sales_open_at) + 999999) DIV 1000000, 0) AS opens_in,
+               COALESCE(s.sales_close_at <= NOW(3), FALSE) AS closed,
+               t.reservation_id AS claim, r.reservation_id, r.booking_id, r.user_id, r.price, r.held_expires_at, r.status,
+               r.status = 'HELD' AND r.held_expires_at <= NOW(3) AS overdue,
+               r.status = 'CONFIRMED' OR r.held_expires_at > TIMESTAMPADD(SECOND, 1, NOW(3)) AS lasting
+          FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
+          JOIN JSON_TABLE(@seats, '$[*]' COLUMNS (seat_no INT PATH '$.n')) w
+          LEFT JOIN seat t ON t.schedule_id = s.schedule_id AND t.seat_no = w.seat_no AND t.seat_no <= s.seat_count
+          LEFT JOIN reservation r ON r.reservation_id = t.reservation_id
+          WHERE s.schedule_id = @schedule
+          ORDER BY w.seat_no;
+        """;
+
+    public static SeatRow Read(MySqlDataReader row) => new(
+        SeatNo: row.GetInt32(0),
+        Sale: new SaleState(HasStarted: row.GetBoolean(1), OpensInSeconds: row.GetInt64(6), IsClosed: row.GetBoolean(7)),
+        Queue: row.GetString(2),
+        Exists: row.GetBoolean(3),
+        HasAllHolds: row.GetBoolean(4),
+        HasAllPurchases: row.GetBoolean(5),
+        Claim: row.IsDBNull(8) ? null : row.GetGuid(8),
+        Reservation: row.IsDBNull(9) ? null : new SeatReservation(
+            Id: row.GetGuid(9),
+            BookingId: row.IsDBNull(10) ? row.GetGuid(9) : row.GetGuid(10), // of the build before, and not yet adopted
+            UserId: row.GetInt64(11),
+            Price: row.GetInt64(12),
+            HeldUntil: row.GetDateTime(13),
+            Status: row.GetString(14),
+            IsOverdue: row.GetBoolean(15),
+            IsLasting: row.GetBoolean(16)));
+}
+
+/// <summary>Whether seats of a schedule are for sale now, by the database's clock.</summary>
+/// <param name="HasStarted">The concert has.</param>
+/// <param name="OpensInSeconds">Rounded up; 0 or less once the sale is open.</param>
+/// <param name="IsClosed">The end of the sale has passed.</param>
+internal readonly record struct SaleState(bool HasStarted, long OpensInSeconds, bool IsClosed);
+
+/// <summary>The reservation that claims a seat, live or not.</summary>
+/// <param name="IsOverdue">Still <c>HELD</c> past its end by the database's clock.</param>
+/// <param name="IsLasting">Paid, or held for at least another second.</param>
+internal sealed record SeatReservation(
+    Guid Id, Guid BookingId, long UserId, long Price, DateTime HeldUntil, string Status, bool IsOverdue, bool IsLasting)
+{
+    public bool IsHeld => Status == ReservationStatus.Held && !IsOverdue;
+
+    public bool IsLive => IsHeld || Status == ReservationStatus.Confirmed;
+
+    public long? LastingOwner => IsLasting ? UserId : null;
+}
