@@ -42,8 +42,8 @@ internal static class BookingEvents
         """;
 
     private static string TimeSql(string type) => type is Held or Extended
-        ? """"heldUntil":"', DATE_FORMAT(MIN(r.held_expires_at), '%Y-%m-%dT%H:%i:%s.%fZ')""""
-        : """"at":"', DATE_FORMAT(NOW(6), '%Y-%m-%dT%H:%i:%s.%fZ')"""";
+        ? "\"heldUntil\":\"', DATE_FORMAT(MIN(r.held_expires_at), '%Y-%m-%dT%H:%i:%s.%fZ')"
+        : "\"at\":\"', DATE_FORMAT(NOW(6), '%Y-%m-%dT%H:%i:%s.%fZ')";
 
     /// <returns>The id of the event, which is also the mark of the change.</returns>
     public static Guid AddTo(MySqlParameterCollection parameters, Guid bookingId)
