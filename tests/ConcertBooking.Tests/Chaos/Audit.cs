@@ -47,7 +47,7 @@ internal sealed class Audit
             journal,
             await ReadAsync(connection, "SELECT reservation_id, user_id, CONCAT(schedule_id, '/', seat_no), status, price FROM reservation",
                 row => new Reservation(row.GetGuid(0), row.GetInt64(1), row.GetString(2), row.GetString(3), row.GetInt64(4))),
-            await ReadAsync(connection, "SELECT payment_id, reservation_id, user_id, amount FROM payment",
+            await ReadAsync(connection, "SELECT payment_id, booking_id, user_id, amount FROM payment",
                 row => new Payment(row.GetGuid(0), row.GetGuid(1), row.GetInt64(2), row.GetInt64(3))),
             await ReadAsync(connection, "SELECT user_id, type, amount, balance_after, reference FROM point_tx",
                 row => new LedgerRow(row.GetInt64(0), row.GetString(1), row.GetInt64(2), row.GetInt64(3), row.GetGuid(4))),
@@ -226,15 +226,15 @@ internal sealed class Audit
         var paid = _payments.Values.Select(row => row.ReservationId).ToHashSet();
         foreach (var row in _reservations.Values)
         {
-            List<string> expected = ["reservation.held.v1"];
+            List<string> expected = ["booking.held.v1"];
             if (row.Status is "EXPIRED" or "RELEASED")
             {
-                expected.Add($"reservation.{row.Status.ToLowerInvariant()}.v1");
+                expected.Add($"booking.{row.Status.ToLowerInvariant()}.v1");
             }
 
             if (paid.Contains(row.Id))
             {
-                expected.Add("payment.completed.v1");
+                expected.Add("payment.completed.v2");
             }
 
             if (!_events[row.Id].Order(StringComparer.Ordinal).SequenceEqual(expected.Order(StringComparer.Ordinal)))

@@ -63,11 +63,11 @@ public sealed class ConsumerTests : SharedRigTests
     {
         await using var rig = await EventRig.StartAsync(Rig);
         var show = await rig.Fleet.Catalogue.AddShowAsync();
-        var poison = new PublishedEvent(Payments, Guid.NewGuid().ToString(), PaymentEvents.Payload(show.ConcertId, 4711),
+        var poison = new PublishedEvent(Payments, Guid.NewGuid().ToString(), PaymentEvents.Payload(show.ConcertId, 4711, 1),
             new Dictionary<string, string>
             {
                 ["ce_id"] = Guid.NewGuid().ToString(),
-                ["ce_type"] = "payment.completed.v1",
+                ["ce_type"] = "payment.completed.v2",
                 ["ce_specversion"] = "1.0",
                 ["extra"] = "kept",
             });

@@ -73,7 +73,7 @@ public sealed class PoisonMessageTests : SharedRigTests
     private static PublishedEvent Unreadable(string value) => new(Payments, Guid.NewGuid().ToString(), value, new Dictionary<string, string>
     {
         ["ce_id"] = Guid.NewGuid().ToString(),
-        ["ce_type"] = "payment.completed.v1",
+        ["ce_type"] = "payment.completed.v2",
     });
 
     private static PublishedEvent Payment(Show show, int seatNo) =>

@@ -15,7 +15,7 @@ public sealed class ReplayTests : SharedRigTests
         var garbage = new PublishedEvent(Payments, Guid.NewGuid().ToString(), "no json", new Dictionary<string, string>
         {
             ["ce_id"] = Guid.NewGuid().ToString(),
-            ["ce_type"] = "payment.completed.v1",
+            ["ce_type"] = "payment.completed.v2",
             ["x-tenant"] = "kept",
         });
         await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, garbage);

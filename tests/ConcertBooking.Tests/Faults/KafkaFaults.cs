@@ -85,7 +85,7 @@ public sealed class KafkaFaults : FaultTests
             // Its last statements are at MySQL already, and would go on once the lock is free.
             await rig.Database.ExpectNoneWaitingAsync();
         }
-        await Assert.That(await rig.Database.EventTypesAsync(reservationId)).Contains("payment.completed.v1");
+        await Assert.That(await rig.Database.EventTypesAsync(reservationId)).Contains("payment.completed.v2");
 
         await rig.Fleet.Members[0].StartAsync();
         await Eventually.TrueAsync(async () => (await rig.Database.EventTypesAsync(reservationId)).Count == 0);

@@ -171,6 +171,7 @@ public sealed class RestoreTests : SharedRigTests
             UPDATE seat SET reservation_id = NULL WHERE reservation_id IN ({ids});
             DELETE FROM outbox WHERE event_key IN ({ids});
             DELETE FROM reservation WHERE reservation_id IN ({ids});
+            DELETE FROM booking WHERE booking_id IN ({ids});
             SET FOREIGN_KEY_CHECKS = 1
             """);
     }

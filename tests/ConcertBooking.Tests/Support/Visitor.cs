@@ -31,6 +31,17 @@ public sealed class Visitor(Api api, long userId, string accessToken)
 
     public Task<Reply> ReleaseAsync(string reservationId) => SendAsync(HttpMethod.Delete, $"/v1/reservations/{reservationId}");
 
+    /// <summary>Holds several seats as one booking.</summary>
+    public Task<Reply> HoldTogetherAsync(Show show, params IReadOnlyList<int> seatNos) => Api.SendAsync(
+        HttpMethod.Post, "/v1/bookings", $$"""{"scheduleId":{{show.ScheduleId}},"seatNos":[{{string.Join(',', seatNos)}}]}""", InQueue());
+
+    public Task<Reply> BookingAsync(string bookingId) => GetAsync($"/v1/bookings/{bookingId}");
+
+    public Task<Reply> ReleaseBookingAsync(string bookingId) => SendAsync(HttpMethod.Delete, $"/v1/bookings/{bookingId}");
+
+    public Task<Reply> ExtendAsync(string bookingId) =>
+        Api.SendAsync(HttpMethod.Post, $"/v1/bookings/{bookingId}/extension", null, InQueue());
+
     public Task<Reply> ReservationAsync(string reservationId) => GetAsync($"/v1/reservations/{reservationId}");
 
     /// <param name="amount">Whole points.</param>
@@ -46,6 +57,10 @@ public sealed class Visitor(Api api, long userId, string accessToken)
     public Task<Reply> PayAsync(string reservationId, string? key = null, params (string Name, string Value)[] headers) => Api.SendAsync(
         HttpMethod.Post, "/v1/payments", $$"""{"reservationId":{{Quote(reservationId)}}}""",
         InQueue([("Idempotency-Key", key ?? NewKey()), .. headers]));
+
+    /// <inheritdoc cref="ChargeAsync"/>
+    public Task<Reply> PayBookingAsync(string bookingId, string? key = null) => Api.SendAsync(
+        HttpMethod.Post, "/v1/payments", $$"""{"bookingId":{{Quote(bookingId)}}}""", InQueue(("Idempotency-Key", key ?? NewKey())));
 
     public async Task<long> BalanceAsync() => (await GetAsync("/v1/points")).Expect(200).Number("balance");
 
@@ -81,6 +96,14 @@ public sealed class Visitor(Api api, long userId, string accessToken)
     {
         var reply = await Eventually.AnsweredAsync(() => HoldAsync(show, seatNo));
         return (reply.IsWon ? reply : reply.Expect(201)).Value("reservationId");
+    }
+
+    /// <summary>Holds seats that are free, as one booking.</summary>
+    /// <returns>The booking's id.</returns>
+    public async Task<string> HeldTogetherAsync(Show show, params IReadOnlyList<int> seatNos)
+    {
+        var reply = await Eventually.AnsweredAsync(() => HoldTogetherAsync(show, seatNos));
+        return (reply.IsWon ? reply : reply.Expect(201)).Value("bookingId");
     }
 
     public static string NewKey() => Guid.NewGuid().ToString();
