@@ -17,13 +17,20 @@ internal sealed class AdoptReservations(MySqlDatabase database, TimeProvider tim
         },
         stoppingToken, MySqlLimits.Background);
 
-    /// <summary>Each statement may run again, and beside itself. The status of a booking whose seat was paid there is corrected.</summary>
+    /// <summary>
+    /// Each statement may run again, and beside itself. A payment there is of one seat: if that was held here with others, it leaves
+    /// their booking and becomes one of its own.
+    /// </summary>
     private const string Sql = """
         INSERT IGNORE INTO booking (booking_id, user_id, schedule_id, status, held_expires_at, created_at)
           SELECT reservation_id, user_id, schedule_id, status, held_expires_at, created_at FROM reservation WHERE booking_id IS NULL;
-        UPDATE reservation SET booking_id = reservation_id WHERE booking_id IS NULL;
-        UPDATE payment p JOIN reservation r ON r.reservation_id = p.reservation_id JOIN booking b ON b.booking_id = r.booking_id
-          SET p.booking_id = r.booking_id, r.payment_id = p.payment_id, b.status = 'CONFIRMED'
-          WHERE p.booking_id IS NULL AND r.booking_id IS NOT NULL;
+        UPDATE reservation r JOIN booking b ON b.booking_id = r.reservation_id SET r.booking_id = b.booking_id
+          WHERE r.booking_id IS NULL;
+        INSERT IGNORE INTO booking (booking_id, user_id, schedule_id, status, held_expires_at, created_at)
+          SELECT r.reservation_id, r.user_id, r.schedule_id, r.status, r.held_expires_at, r.created_at
+          FROM payment p JOIN reservation r ON r.reservation_id = p.reservation_id WHERE p.booking_id IS NULL;
+        UPDATE payment p JOIN reservation r ON r.reservation_id = p.reservation_id JOIN booking b ON b.booking_id = r.reservation_id
+          SET p.booking_id = b.booking_id, r.booking_id = b.booking_id, r.payment_id = p.payment_id, b.status = 'CONFIRMED'
+          WHERE p.booking_id IS NULL;
         """;
 }
