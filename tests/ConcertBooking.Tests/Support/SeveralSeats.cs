@@ -19,7 +19,8 @@ internal static class SeveralSeats
     /// <summary>Fails unless this is 409 <c>seat_taken</c> and names just these seats, in this order.</summary>
     public static async Task ExpectTakenAsync(this Reply reply, params IReadOnlyList<int> seatNos) =>
         await Assert.That(string.Join(
-            ", ", reply.ExpectProblem(409, "seat_taken").Items("seatNos").Select(static seatNo => seatNo.GetInt32()))).IsEqualTo(string.Join(", ", seatNos));
+            ", ", reply.ExpectProblem(409, "seat_taken").Items("seatNos").Select(static seatNo => seatNo.GetInt32())))
+            .IsEqualTo(string.Join(", ", seatNos));
 
     /// <summary>Waits until the public list of seats, which is cached for a moment, shows them so.</summary>
     public static Task ExpectListedAsync(this Visitor visitor, Show show, string seats) => Eventually.GetAsync(
@@ -39,7 +40,8 @@ internal static class SeveralSeats
     /// <summary>The rows of a booking's seats as operators see them, in the order of the seats.</summary>
     public static async Task<string> SeatRowsAsync(this Database database, string bookingId) => string.Join(
         ", ", await database.ColumnAsync<string>(
-            "SELECT CONCAT(seat_no, ' ', status) FROM reservation WHERE booking_id = @id ORDER BY seat_no", ("@id", Guid.Parse(bookingId))));
+            "SELECT CONCAT(seat_no, ' ', status) FROM reservation WHERE booking_id = @id ORDER BY seat_no",
+            ("@id", Guid.Parse(bookingId))));
 
     /// <summary>The status in the booking's own row.</summary>
     public static Task<string?> BookingStatusAsync(this Database database, string bookingId) =>
