@@ -410,6 +410,16 @@ public sealed class HoldBookingTests : SharedRigTests
     }
 
     [Test]
+    public async Task HoldBooking_AdmissionIsOver_Returns410()
+    {
+        var show = await Rig.Catalogue.AddShowAsync(activeSeconds: 1);
+        var visitor = await Rig.NewVisitorAsync(show);
+        await Eventually.GetAsync(visitor.PlaceAsync, static place => place.Status == 410);
+
+        (await visitor.HoldTogetherAsync(show, 1, 2)).ExpectProblem(410, "queue_token_expired");
+    }
+
+    [Test]
     public async Task HoldBooking_WaitingOrWithTokenOfAnotherQueue_Returns403()
     {
         var (show, other) = (await Rig.Catalogue.AddShowAsync(maxActive: 1), await Rig.Catalogue.AddShowAsync());
