@@ -225,8 +225,9 @@ internal static class Pay
         + $$"""
           UPDATE idempotency i JOIN payment p ON p.payment_id = @attempt
             SET i.answer = CONCAT('{"paymentId":"', {{UuidSql.Text("p.payment_id")}}, '","bookingId":"', {{UuidSql.Text("p.booking_id")}},
-              '","reservationId":', COALESCE(CONCAT('"', {{UuidSql.Text("p.reservation_id")}}, '"'), 'null'), ',"amount":', p.amount,
-              ',"balance":', @before - @total, ',"paidAt":"', DATE_FORMAT(p.created_at, '%Y-%m-%dT%H:%i:%s.%fZ'), '"}')
+              '","reservationId":', IF(p.reservation_id IS NULL, 'null', CONCAT('"', {{UuidSql.Text("p.reservation_id")}}, '"')),
+              ',"amount":', p.amount, ',"balance":', @before - @total,
+              ',"paidAt":"', DATE_FORMAT(p.created_at, '%Y-%m-%dT%H:%i:%s.%fZ'), '"}')
             WHERE i.user_id = @user AND i.call_name = @call AND i.idempotency_key = @key AND i.attempt_id = @attempt;
           COMMIT;
         END IF;
