@@ -61,7 +61,9 @@ internal static class BookingRows
         return bookings.ConvertAll(static booking => Complete(booking));
     }
 
-    /// <summary>Status and total follow from the seats. A seat that was taken out of a booking does not count while others are in it.</summary>
+    /// <summary>
+    /// Status and total follow from the seats. A seat that was taken out of a booking does not count while others are in it.
+    /// </summary>
     private static BookingResponse Complete(BookingResponse booking)
     {
         var status = Array.Find(

@@ -54,7 +54,7 @@ internal static class HoldBooking
         try
         {
             var held = await holds.HoldAsync(token, request.ScheduleId, seatNos);
-            return held.Refusal ?? Answer(request, held, settings.HoldExtensions);
+            return held.Refusal ?? Answer(request, held, Math.Max(0, settings.HoldExtensions - held.Seats[0].Reservation!.Extensions));
         }
         finally
         {

@@ -45,9 +45,9 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
                 return new(Problems.SeatTaken, []);
             }
 
-            if (seats.Count > 0)
+            if (seats is [var only])
             {
-                limits.Learn(token.UserId, scheduleId, seats[0]);
+                limits.Learn(token.UserId, scheduleId, only);
             }
 
             if (Decide(seats, token, attempted) is { } outcome)
@@ -83,8 +83,9 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
         _ => null,
     };
 
+    /// <summary>Whether these are all seats that the booking holds. One seat may be one of several: its reservation is asked for.</summary>
     private static bool AreOneBooking(IReadOnlyList<SeatRow> seats, Guid bookingId) =>
-        seats.All(seat => seat.Reservation is { IsHeld: true } reservation && reservation.BookingId == bookingId);
+        (seats.Count == 1 || seats.Count == seats[0].Reservation!.SeatsHeld) && seats.All(seat => seat.Reservation is { IsHeld: true } reservation && reservation.BookingId == bookingId);
 
     /// <summary>Names the taken seats.</summary>
     private static Problem Taken(IReadOnlyList<SeatRow> seats) => Problems.SeatTaken with
@@ -181,9 +182,8 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
           WHERE s.schedule_id = @schedule AND s.starts_at > NOW(3) AND c.queue_name = @queue
             AND (s.sales_open_at IS NULL OR s.sales_open_at <= NOW(3)) AND (s.sales_close_at IS NULL OR s.sales_close_at > NOW(3))
             AND @held + @seatCount <= @holdsPerUser
-            AND @owned + @seatCount <= COALESCE(NULLIF(COALESCE(s.max_per_user, @purchasesPerUser), 0), @owned + @seatCount);
-
-        """
+            AND NOT 
+        """ + SeatRow.HasAllPurchasesSql + ";\n\n"
         // Decides the race: the row locks, taken in the order of the seats, let one claim in at a time, and only if there is none or
         // one known to be dead.
         + """
@@ -201,8 +201,9 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
         IF @taken < @seatCount THEN
           ROLLBACK;
         ELSE
-          INSERT INTO booking (booking_id, user_id, schedule_id, status, held_expires_at)
-            VALUES (@booking, @user, @schedule, 'HELD', TIMESTAMPADD(SECOND, @holdSeconds, NOW(3)));
+          INSERT INTO booking (booking_id, user_id, schedule_id, status, held_expires_at, max_per_user)
+            SELECT @booking, @user, @schedule, 'HELD', TIMESTAMPADD(SECOND, @holdSeconds, NOW(3)),
+              COALESCE(s.max_per_user, @purchasesPerUser) FROM concert_schedule s WHERE s.schedule_id = @schedule;
           INSERT INTO reservation (reservation_id, booking_id, user_id, schedule_id, seat_no, status, price, held_expires_at, change_id)
             SELECT UNHEX(w.r), @booking, @user, @schedule, w.seat_no, 'HELD', s.price, b.held_expires_at, @event
             FROM JSON_TABLE(@seats, '$[*]' COLUMNS (seat_no INT PATH '$.n', r CHAR(32) PATH '$.r')) w

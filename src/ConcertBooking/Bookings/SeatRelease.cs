@@ -61,7 +61,9 @@ internal sealed class SeatRelease(MySqlDatabase database, WaitingRoom room, Outb
     /// <summary>A seat after the attempt.</summary>
     private sealed record ReleaseRow(string Status, string Queue, long ScheduleId, int SeatNo)
     {
-        /// <summary>After COMMIT, so a plain read of what is now true. Of a booking, seats that were taken out of it before do not count.</summary>
+        /// <summary>
+        /// After COMMIT, so a plain read of what is now true. Of a booking, seats that were taken out of it before do not count.
+        /// </summary>
         public const string Sql = """
             SELECT r.status, c.queue_name, r.schedule_id, r.seat_no
               FROM reservation r JOIN concert_schedule s ON s.schedule_id = r.schedule_id JOIN concert c ON c.concert_id = s.concert_id

@@ -13,23 +13,29 @@ internal sealed record SeatRow(
     int SeatNo, SaleState Sale, string Queue, bool Exists, bool HasAllHolds, bool HasAllPurchases, Guid? Claim,
     SeatReservation? Reservation)
 {
+    /// <summary>Whether the limit of <c>concert_schedule s</c>, 0 for none, forbids its user as many seats more.</summary>
+    public const string HasAllPurchasesSql =
+        "COALESCE(NULLIF(COALESCE(s.max_per_user, @purchasesPerUser), 0) < @owned + @seatCount, FALSE)";
+
     /// <summary>
     /// A row for each seat that was asked for. After COMMIT, so a plain read: it sees this attempt's own claims or those that came
     /// first, and locks nothing.
     /// </summary>
-    public const string Sql = """
+    public const string Sql = $"""
         SELECT w.seat_no, s.starts_at <= NOW(3) AS started, c.queue_name, t.seat_no IS NOT NULL AS seat_exists,
                @held + @seatCount > @holdsPerUser AS all_holds,
-               @owned + @seatCount > COALESCE(NULLIF(COALESCE(s.max_per_user, @purchasesPerUser), 0), @owned + @seatCount) AS all_purchases,
+               {HasAllPurchasesSql} AS all_purchases,
                COALESCE((TIMESTAMPDIFF(MICROSECOND, NOW(6), s.sales_open_at) + 999999) DIV 1000000, 0) AS opens_in,
                COALESCE(s.sales_close_at <= NOW(3), FALSE) AS closed,
                t.reservation_id AS claim, r.reservation_id, r.booking_id, r.user_id, r.price, r.held_expires_at, r.status,
                r.status = 'HELD' AND r.held_expires_at <= NOW(3) AS overdue,
-               r.status = 'CONFIRMED' OR r.held_expires_at > TIMESTAMPADD(SECOND, 1, NOW(3)) AS lasting
+               r.status = 'CONFIRMED' OR r.held_expires_at > TIMESTAMPADD(SECOND, 1, NOW(3)) AS lasting, COALESCE(b.extensions, 0),
+               IF(r.user_id = @user, (SELECT COUNT(*) FROM reservation o WHERE o.booking_id = r.booking_id AND o.status = 'HELD'), 0)
           FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
           JOIN JSON_TABLE(@seats, '$[*]' COLUMNS (seat_no INT PATH '$.n')) w
           LEFT JOIN seat t ON t.schedule_id = s.schedule_id AND t.seat_no = w.seat_no AND t.seat_no <= s.seat_count
           LEFT JOIN reservation r ON r.reservation_id = t.reservation_id
+          LEFT JOIN booking b ON b.booking_id = r.booking_id
           WHERE s.schedule_id = @schedule
           ORDER BY w.seat_no;
         """;
@@ -50,7 +56,9 @@ internal sealed record SeatRow(
             HeldUntil: row.GetDateTime(13),
             Status: row.GetString(14),
             IsOverdue: row.GetBoolean(15),
-            IsLasting: row.GetBoolean(16)));
+            IsLasting: row.GetBoolean(16),
+            Extensions: row.GetInt32(17),
+            SeatsHeld: row.GetInt32(18)));
 }
 
 /// <summary>Whether seats of a schedule are for sale now, by the database's clock.</summary>
@@ -62,8 +70,11 @@ internal readonly record struct SaleState(bool HasStarted, long OpensInSeconds, 
 /// <summary>The reservation that claims a seat, live or not.</summary>
 /// <param name="IsOverdue">Still <c>HELD</c> past its end by the database's clock.</param>
 /// <param name="IsLasting">Paid, or held for at least another second.</param>
+/// <param name="Extensions">How often its booking was prolonged.</param>
+/// <param name="SeatsHeld">How many seats its booking still holds; 0 of another user's.</param>
 internal sealed record SeatReservation(
-    Guid Id, Guid BookingId, long UserId, long Price, DateTime HeldUntil, string Status, bool IsOverdue, bool IsLasting)
+    Guid Id, Guid BookingId, long UserId, long Price, DateTime HeldUntil, string Status, bool IsOverdue, bool IsLasting, int Extensions,
+    int SeatsHeld)
 {
     public bool IsHeld => Status == ReservationStatus.Held && !IsOverdue;
 

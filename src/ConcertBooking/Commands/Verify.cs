@@ -63,6 +63,14 @@ internal static class Verify
               AND o.event_type IN ('payment.completed.v1', 'payment.completed.v2')
             WHERE p.published_at IS NULL
             """),
+        // A limit lowered later is none of theirs: the highest at the time of their holds counts.
+        new("nobody has more seats of a schedule than maxPerUser", """
+            SELECT COUNT(CASE WHEN l.seats > NULLIF(l.most, 0) AND l.least > 0 THEN 1 END), COUNT(*)
+            FROM (SELECT COUNT(*) AS seats, MAX(b.max_per_user) AS most, MIN(COALESCE(b.max_per_user, 0)) AS least
+                  FROM reservation r JOIN booking b ON b.booking_id = r.booking_id
+                  WHERE r.status = 'CONFIRMED' OR r.status = 'HELD' AND r.held_expires_at > NOW(3)
+                  GROUP BY r.user_id, r.schedule_id) l
+            """),
         new("every seat's claim is of a reservation of that seat", """
             SELECT COUNT(CASE WHEN r.reservation_id IS NULL OR r.schedule_id <> s.schedule_id OR r.seat_no <> s.seat_no THEN 1 END),
                    COUNT(*)

@@ -53,16 +53,17 @@ internal static class Pay
         }
 
         var token = context.QueueToken();
-        var named = request.BookingId ?? request.ReservationId!;
+        var namesBooking = !string.IsNullOrWhiteSpace(request.BookingId);
+        var named = namesBooking ? request.BookingId! : request.ReservationId!;
         var isId = Guid.TryParseExact(named, "D", out var id);
-        var (bookingId, reservationId) = request.BookingId is null ? ((Guid?)null, (Guid?)id) : (id, null);
-        var body = (request.BookingId is null ? "" : "booking ") + (isId ? id.ToString() : named);
+        (Guid? bookingId, Guid? reservationId) = namesBooking ? ((Guid?)id, (Guid?)null) : (null, id);
+        var body = (namesBooking ? "booking " : "") + (isId ? id.ToString() : named);
         if (!IdempotentCall.TryRead(context, token.UserId, Call, body, out var call, out var keyProblem))
         {
             return keyProblem;
         }
 
-        var notFound = request.BookingId is null ? Problems.ReservationNotFound : Problems.BookingNotFound;
+        var notFound = namesBooking ? Problems.BookingNotFound : Problems.ReservationNotFound;
         return await inFlight.RunAsync(call, async () =>
         {
             var pass = await room.CheckAsync(token);
@@ -157,7 +158,7 @@ internal static class Pay
                     JOIN concert_schedule hs ON hs.schedule_id = h.schedule_id JOIN concert hc ON hc.concert_id = hs.concert_id
                     WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3) AND hc.queue_name = @queue) AS unpaid
               FROM reservation r JOIN concert_schedule s ON s.schedule_id = r.schedule_id JOIN concert c ON c.concert_id = s.concert_id
-              WHERE r.booking_id = @booking AND r.user_id = @user
+              WHERE r.booking_id = @booking AND r.user_id = @user AND (@reservation IS NULL OR r.reservation_id = @reservation)
               ORDER BY r.status = 'CONFIRMED' DESC, r.status = 'HELD' DESC LIMIT 1;
             """;
 
@@ -172,10 +173,13 @@ internal static class Pay
     public static readonly StoredProcedure Procedure = new("pay_booking", IdempotencySql.Parameters + """
         , @queue VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, @named BINARY(16), @reservation BINARY(16),
         @event BINARY(16), @traceparent VARCHAR(55) CHARACTER SET ascii COLLATE ascii_bin
-        """, """
+        """,
+        // A reservation names the booking that it is in; once released it is no longer in one of several seats.
+        """
         DECLARE @seats, @total, @before BIGINT DEFAULT 0;
         DECLARE @booking BINARY(16) DEFAULT COALESCE(@named,
-          (SELECT COALESCE(booking_id, reservation_id) FROM reservation WHERE reservation_id = @reservation));
+          (SELECT IF(status = 'RELEASED', reservation_id, COALESCE(booking_id, reservation_id))
+           FROM reservation WHERE reservation_id = @reservation));
 
         """ + IdempotencySql.Begin + BookingSql.Adopt
         // Decides the race under the row locks of the seats: the user's own, held, not overdue, of the token's queue, and the key not
@@ -198,6 +202,7 @@ internal static class Pay
         + """
         IF @seats = 0 OR @before < @total THEN
           ROLLBACK;
+          SET @booking = COALESCE((SELECT booking_id FROM reservation WHERE reservation_id = @reservation), @booking);
         ELSE
           UPDATE user_point_balance SET balance = balance - @total WHERE user_id = @user;
           INSERT INTO payment (payment_id, booking_id, reservation_id, user_id, amount)

@@ -21,7 +21,8 @@ internal sealed class ReservationRow
 {
     /// <summary>The columns of every answer that contains a reservation. The database's clock decides what is overdue.</summary>
     public const string Sql = """
-        SELECT r.reservation_id AS Id, COALESCE(r.booking_id, r.reservation_id) AS BookingId, r.schedule_id AS ScheduleId, r.seat_no AS SeatNo, r.price AS Price, r.held_expires_at AS HeldUntil,
+        SELECT r.reservation_id AS Id, COALESCE(r.booking_id, r.reservation_id) AS BookingId, r.schedule_id AS ScheduleId,
+               r.seat_no AS SeatNo, r.price AS Price, r.held_expires_at AS HeldUntil,
                CASE WHEN r.status = 'HELD' AND r.held_expires_at <= NOW(3) THEN 'EXPIRED' ELSE r.status END AS Status
         FROM reservation r
 

@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS booking (
   status VARCHAR(10) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   held_expires_at TIMESTAMP(3) NOT NULL,
   extensions INT NOT NULL DEFAULT 0 COMMENT 'how often its hold was prolonged',
+  max_per_user INT NULL COMMENT 'the purchase limit at the time of the hold; 0: none',
   created_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   PRIMARY KEY (booking_id),
   KEY booking_newest (user_id, created_at, booking_id),
