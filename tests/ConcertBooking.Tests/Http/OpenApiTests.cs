@@ -29,8 +29,18 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/reservations/{reservationId}", "200", Jwt + "404 reservation_not_found")]
     [Arguments("get", "/v1/reservations", "200", Jwt + "400 invalid_request")]
     [Arguments("delete", "/v1/reservations/{reservationId}", "204", Jwt + "404 reservation_not_found, 409 already_paid, 410 hold_expired")]
+    [Arguments("post", "/v1/bookings", "200, 201", Place + Body
+        + "403 queue_token_not_active, 404 schedule_not_found, 404 seat_not_found, 409 seat_taken, 409 schedule_closed, "
+        + "409 sales_not_open, 409 sales_closed, 409 hold_limit_reached, 409 purchase_limit_reached, 503 database_unavailable")]
+    [Arguments("get", "/v1/bookings/{bookingId}", "200", Jwt + "404 booking_not_found")]
+    [Arguments("get", "/v1/bookings", "200", Jwt + "400 invalid_request")]
+    [Arguments("delete", "/v1/bookings/{bookingId}", "204", Jwt + "404 booking_not_found, 409 already_paid, 410 hold_expired")]
+    [Arguments("post", "/v1/bookings/{bookingId}/extension", "200", Place
+        + "403 queue_token_not_active, 404 booking_not_found, 409 extension_limit_reached, 409 already_paid, 410 hold_expired, "
+        + "503 database_unavailable")]
     [Arguments("post", "/v1/payments", "201", Place + Body
-        + "400 idempotency_key_missing, 402 insufficient_points, 403 queue_token_not_active, 404 reservation_not_found, 409 already_paid, "
+        + "400 idempotency_key_missing, 402 insufficient_points, 403 queue_token_not_active, 404 reservation_not_found, "
+        + "404 booking_not_found, 409 already_paid, "
         + "409 idempotency_key_in_use, 410 hold_expired, 422 idempotency_key_reused")]
     [Arguments("get", "/v1/payments/{paymentId}", "200", Jwt + "404 payment_not_found")]
     [Arguments("post", "/v1/points/charges", "201", Role + Body
@@ -96,6 +106,8 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/queue/tokens/current/events", "Queue-Token")]
     [Arguments("delete", "/v1/queue/tokens/current", "Queue-Token")]
     [Arguments("post", "/v1/reservations", "Queue-Token")]
+    [Arguments("post", "/v1/bookings", "Queue-Token")]
+    [Arguments("post", "/v1/bookings/{bookingId}/extension", "Queue-Token")]
     [Arguments("post", "/v1/payments", "Queue-Token")]
     [Arguments("post", "/v1/payments", "Idempotency-Key")]
     [Arguments("post", "/v1/points/charges", "Idempotency-Key")]
