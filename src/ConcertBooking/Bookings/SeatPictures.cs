@@ -1,0 +1,160 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using ConcertBooking.Concerts;
+using MySqlConnector;
+
+namespace ConcertBooking.Bookings;
+
+/// <summary>What a search needs to know of a schedule beside its free seats.</summary>
+internal sealed record SchedulePlan(int SeatCount, string Queue, SaleState Sale, IReadOnlyList<HallRow> Rows);
+
+/// <summary>
+/// The pictures of the schedules that best available seats were asked for of late. One load of a schedule is under way at a time,
+/// and serves all requests that came before it began.
+/// </summary>
+internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
+{
+    /// <summary>Pictures beyond this number are dropped a minute after their last use.</summary>
+    private const int KeptPictures = 100;
+    private static readonly TimeSpan Kept = TimeSpan.FromMinutes(1);
+
+    /// <summary>
+    /// A picture may be as old as this for each seat that a load reads, which takes MySQL about a microsecond: so loads take a tenth
+    /// of the time at most, and a picture of a small hall is new for each request.
+    /// </summary>
+    private static readonly TimeSpan AgePerTakenSeat = TimeSpan.FromMicroseconds(10);
+
+    private readonly ConcurrentDictionary<long, Entry> _pictures = new();
+
+    /// <summary>A picture with what keeps it up to date.</summary>
+    internal sealed class Entry(SeatPicture picture, RequestBatcher<bool, bool> loads)
+    {
+        private int _isRefreshing;
+
+        public SeatPicture Picture => picture;
+
+        public long UsedAt { get; set; }
+
+        /// <summary>Loads the picture if it is older than that moment, or than it may be; soon, or now if it is far too old.</summary>
+        /// <param name="since">A timestamp of <see cref="Stopwatch"/>; 0: whatever its age permits.</param>
+        /// <exception cref="DatabaseUnavailableException">MySQL did not answer by the deadline.</exception>
+        public async Task RefreshAsync(Deadline deadline, long since = 0)
+        {
+            var allowed = picture.TakenSeats * AgePerTakenSeat;
+            var age = Stopwatch.GetElapsedTime(picture.ReportedAt);
+            if (picture.ReportedAt == 0 || picture.ReportedAt < since || age > 2 * allowed)
+            {
+                await deadline.AwaitAsync(loads.EnqueueAsync(true));
+            }
+            else if (age > allowed && Interlocked.Exchange(ref _isRefreshing, 1) == 0)
+            {
+                _ = RefreshSoonAsync();
+            }
+        }
+
+        private async Task RefreshSoonAsync()
+        {
+            await ((Task)loads.EnqueueAsync(true)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            Volatile.Write(ref _isRefreshing, 0);
+        }
+    }
+
+    public Entry Of(long scheduleId)
+    {
+        var now = time.GetTimestamp();
+        if (!_pictures.TryGetValue(scheduleId, out var found))
+        {
+            DropUnused(now);
+            found = _pictures.GetOrAdd(scheduleId, Create);
+        }
+
+        found.UsedAt = now;
+        return found;
+    }
+
+    private void DropUnused(long now)
+    {
+        foreach (var (scheduleId, entry) in _pictures.Count < KeptPictures ? [] : _pictures.ToArray())
+        {
+            if (time.GetElapsedTime(entry.UsedAt, now) > Kept)
+            {
+                _pictures.TryRemove(new(scheduleId, entry));
+            }
+        }
+    }
+
+    private Entry Create(long scheduleId)
+    {
+        var picture = new SeatPicture();
+        return new Entry(picture, new RequestBatcher<bool, bool>(
+            async requests =>
+            {
+                await database.ReadAsync(
+                    (connection, cancellationToken) => LoadAsync(connection, scheduleId, picture, cancellationToken),
+                    CancellationToken.None);
+                return [.. requests];
+            },
+            maximumBatchSize: int.MaxValue));
+    }
+
+    private static async Task<bool> LoadAsync(
+        MySqlConnection connection, long scheduleId, SeatPicture picture, CancellationToken cancellationToken)
+    {
+        var askedAt = Stopwatch.GetTimestamp();
+        if (await ReadPlanAsync(connection, scheduleId, picture.Plan, cancellationToken) is not { } plan)
+        {
+            picture.Report(null, [], 0, askedAt);
+            return false;
+        }
+
+        var (isFree, taken) = (new bool[plan.SeatCount], 0);
+        Array.Fill(isFree, true);
+        await using var command = new MySqlCommand(TakenSql, connection);
+        command.Parameters.AddWithValue("@schedule", scheduleId);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            if (reader.GetInt32(0) - 1 is >= 0 and var index && index < isFree.Length)
+            {
+                isFree[index] = false;
+                taken++;
+            }
+        }
+
+        picture.Report(plan, isFree, taken, askedAt);
+        return true;
+    }
+
+    private static async Task<SchedulePlan?> ReadPlanAsync(
+        MySqlConnection connection, long scheduleId, SchedulePlan? before, CancellationToken cancellationToken)
+    {
+        (int SeatCount, string Queue, SaleState Sale) read;
+        await using (var command = new MySqlCommand(ScheduleSql, connection))
+        {
+            command.Parameters.AddWithValue("@schedule", scheduleId);
+            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+            if (!await reader.ReadAsync(cancellationToken))
+            {
+                return null;
+            }
+
+            read = (reader.GetInt32(0), reader.GetString(1), SaleState.Read(reader, 2));
+        }
+
+        var rows = before is not null && before.SeatCount == read.SeatCount
+            ? before.Rows
+            : await HallRows.LoadAsync(connection, scheduleId, read.SeatCount);
+        return new(read.SeatCount, read.Queue, read.Sale, rows);
+    }
+
+    private const string ScheduleSql = $"""
+        SELECT {Catalogue.SeatCountSql} AS seat_count, c.queue_name, {SaleState.Columns}
+        FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id WHERE s.schedule_id = @schedule
+        """;
+
+    /// <summary>As the list of seats reads them: a hold that is over is free, whatever the seat's row still claims.</summary>
+    private const string TakenSql = """
+        SELECT seat_no FROM reservation
+        WHERE schedule_id = @schedule AND live = 1 AND (status = 'CONFIRMED' OR held_expires_at > NOW(3))
+        """;
+}
