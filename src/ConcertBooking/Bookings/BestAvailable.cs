@@ -17,7 +17,8 @@ internal readonly record struct Place(int FirstSeatNo, int SeatCount, bool Leave
 
 /// <summary>
 /// Best-fit search for seats of people who come together: a pure function of the rows and of which seats are free. It reads free
-/// runs rather than seats, and no row that cannot have a better place, so that a hall of 100,000 seats costs microseconds.
+/// runs rather than seats, and nothing that cannot be better than what it has found, so that a hall of 100,000 seats costs
+/// microseconds.
 /// </summary>
 internal static class BestAvailable
 {
@@ -28,7 +29,7 @@ internal static class BestAvailable
     /// The best place: one that leaves no single seat if there is any, of those the nearest to the front and the middle, of those the
     /// one with the lowest seat numbers.
     /// </summary>
-    /// <param name="rows">Those that are asked for, in any order; with the front ones first the search ends earlier.</param>
+    /// <param name="rows">Those that are asked for, the front ones first.</param>
     /// <param name="isFree">By seat number minus 1.</param>
     /// <param name="count">Seats of the place, 1 or more.</param>
     /// <returns>Null when no row has as many free seats side by side.</returns>
@@ -37,18 +38,38 @@ internal static class BestAvailable
         Place? best = null;
         foreach (var row in rows)
         {
-            if (best is { LeavesSingle: false } found && found.Distance < Distance(row.Depth, 0))
+            if (best is { LeavesSingle: false, Distance: var found } && found < 4L * row.Depth * row.Depth)
             {
-                continue; // not even the middle of this row is nearer
+                break; // not even the middle of this row, or of one behind it, is as near
+            }
+
+            // From the middle to the right, then to the left, each until no place can be as near as the best.
+            var middle = (row.SeatCount - count) / 2;
+            if (row.SeatCount < count || IsBeyond(best, row, middle, count))
+            {
+                continue;
             }
 
             var seats = isFree.Slice(row.FirstSeatNo - 1, row.SeatCount);
-            for (var (from, to) = NextRun(seats, 0); from < seats.Length; (from, to) = NextRun(seats, to))
+            var start = seats[..middle].LastIndexOf(false) + 1; // of the run around the middle
+            for (var (from, to) = NextRun(seats, start); from < to; (from, to) = NextRun(seats, to))
             {
-                if (to - from >= count && BestOfRun(row, from, to, count) is var place && (best is null || place.CompareTo(best.Value) < 0))
+                if (IsBeyond(best, row, Math.Max(from, middle), count))
                 {
-                    best = place;
+                    break;
                 }
+
+                best = Better(best, row, from, to, count);
+            }
+
+            for (var (from, to) = PreviousRun(seats, start); from < to; (from, to) = PreviousRun(seats, from))
+            {
+                if (IsBeyond(best, row, Math.Min(to - count, middle), count))
+                {
+                    break;
+                }
+
+                best = Better(best, row, from, to, count);
             }
         }
 
@@ -88,7 +109,7 @@ internal static class BestAvailable
         foreach (var row in rows)
         {
             var seats = isFree.Slice(row.FirstSeatNo - 1, row.SeatCount);
-            for (var (from, to) = NextRun(seats, 0); from < seats.Length; (from, to) = NextRun(seats, to))
+            for (var (from, to) = NextRun(seats, 0); from < to; (from, to) = NextRun(seats, to))
             {
                 longest = Math.Max(longest, to - from);
                 if (longest >= enough)
@@ -101,7 +122,7 @@ internal static class BestAvailable
         return longest;
     }
 
-    /// <summary>The next free run of a row: from its first seat to the one after its last; at the row's end when there is none.</summary>
+    /// <summary>The next free run of a row: from its first seat to the one after its last; empty when there is none.</summary>
     private static (int From, int To) NextRun(ReadOnlySpan<bool> seats, int start)
     {
         var from = seats[start..].IndexOf(true) is >= 0 and var skipped ? start + skipped : seats.Length;
@@ -109,24 +130,43 @@ internal static class BestAvailable
         return (from, to);
     }
 
-    private static Place BestOfRun(HallRow row, int from, int to, int count)
+    /// <summary>The last free run before a seat that is not free; empty when there is none.</summary>
+    private static (int From, int To) PreviousRun(ReadOnlySpan<bool> seats, int end)
+    {
+        var to = seats[..end].LastIndexOf(true) + 1;
+        return (seats[..to].LastIndexOf(false) + 1, to);
+    }
+
+    /// <summary>Whether a place there, or farther from the middle, is worse than the best, whether it leaves a single seat or not.</summary>
+    private static bool IsBeyond(Place? best, HallRow row, int first, int count) =>
+        best is { LeavesSingle: false, Distance: var distance } && distance < Distance(row, first, count);
+
+    /// <summary>The better of the best so far and the best of a free run.</summary>
+    private static Place? Better(Place? best, HallRow row, int from, int to, int count)
     {
         var last = to - count;
+        if (last < from)
+        {
+            return best;
+        }
+
         var middle = Math.Clamp((row.SeatCount - count) / 2, from, last);
-        Place? best = null;
         for (var first = Math.Max(from, middle - Window); first <= Math.Min(last, middle + Window); first++)
         {
             var place = new Place(
-                row.FirstSeatNo + first, count, LeavesSingle: first - from == 1 || last - first == 1,
-                Distance(row.Depth, (2 * first) + count - row.SeatCount));
+                row.FirstSeatNo + first, count, LeavesSingle: first - from == 1 || last - first == 1, Distance(row, first, count));
             if (best is null || place.CompareTo(best.Value) < 0)
             {
                 best = place;
             }
         }
 
-        return best!.Value;
+        return best;
     }
 
-    private static long Distance(int depth, int aside) => ((long)aside * aside) + (4L * depth * depth);
+    private static long Distance(HallRow row, int first, int count)
+    {
+        var (aside, depth) = ((2L * first) + count - row.SeatCount, 2L * row.Depth);
+        return (aside * aside) + (depth * depth);
+    }
 }

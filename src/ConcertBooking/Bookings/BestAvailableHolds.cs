@@ -7,7 +7,7 @@ namespace ConcertBooking.Bookings;
 /// Holds the best available seats, once for an idempotency key: a search in this instance's picture of the seats, then a hold of
 /// just these, all or none (<see cref="SeatHolds"/>). After a lost race it searches again, a few times.
 /// </summary>
-internal sealed class BestAvailableHolds(SeatPictures pictures, SeatHolds holds, IdempotentAnswers answers)
+internal sealed class BestAvailableHolds(SeatPictures pictures, SeatHolds holds, IdempotentAnswers answers, Metrics metrics)
 {
     private const int MaximumAttempts = 5;
 
@@ -50,6 +50,7 @@ internal sealed class BestAvailableHolds(SeatPictures pictures, SeatHolds holds,
                 return other;
             }
 
+            metrics.BestAvailableLost.Add(1);
             since = Stopwatch.GetTimestamp();
         }
 

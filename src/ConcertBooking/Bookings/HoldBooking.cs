@@ -99,7 +99,7 @@ internal static class HoldBooking
             return keyProblem;
         }
 
-        return await inFlight.RunAsync(call, async () =>
+        var answer = await inFlight.RunAsync(call, async () =>
         {
             var started = Stopwatch.GetTimestamp();
             if (Refuse(await room.CheckAsync(token)) is { } refusal)
@@ -109,14 +109,14 @@ internal static class HoldBooking
 
             try
             {
-                var answer = await bestAvailable.HoldAsync(token, scheduleId, wish, call);
-                return answer is StoredAnswer stored ? stored with { Location = LocationOf(stored) } : answer;
+                return await bestAvailable.HoldAsync(token, scheduleId, wish, call);
             }
             finally
             {
                 admission.Held(Stopwatch.GetElapsedTime(started));
             }
         });
+        return answer is StoredAnswer stored ? stored with { Location = LocationOf(stored) } : answer;
     }
 
     private static Problem? Refuse(PassStatus pass) => pass switch

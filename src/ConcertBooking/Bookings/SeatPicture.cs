@@ -23,7 +23,7 @@ internal readonly record struct SeatChoice(IReadOnlyList<int> SeatNos, int FreeS
 /// </summary>
 internal sealed class SeatPicture
 {
-    private const int MaximumCandidates = 32;
+    private const int MaximumCandidates = 16;
 
     /// <summary>Marks a seat as about to be taken.</summary>
     private const long UnderWay = long.MaxValue;

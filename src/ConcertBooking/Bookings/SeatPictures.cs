@@ -6,6 +6,7 @@ using MySqlConnector;
 namespace ConcertBooking.Bookings;
 
 /// <summary>What a search needs to know of a schedule beside its free seats.</summary>
+/// <param name="Rows">The front ones first, as the search needs them.</param>
 internal sealed record SchedulePlan(int SeatCount, string Queue, SaleState Sale, IReadOnlyList<HallRow> Rows);
 
 /// <summary>
@@ -23,6 +24,8 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
     /// of the time at most, and a picture of a small hall is new for each request.
     /// </summary>
     private static readonly TimeSpan AgePerTakenSeat = TimeSpan.FromMicroseconds(10);
+    private static readonly TimeSpan MaximumAge = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<long, Entry> _pictures = new();
 
@@ -35,14 +38,16 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
 
         public long UsedAt { get; set; }
 
-        /// <summary>Loads the picture if it is older than that moment, or than it may be; soon, or now if it is far too old.</summary>
+        /// <summary>
+        /// Loads the picture if it is older than that moment, or than it may be. Others wait for that only if it is far too old.
+        /// </summary>
         /// <param name="since">A timestamp of <see cref="Stopwatch"/>; 0: whatever its age permits.</param>
         /// <exception cref="DatabaseUnavailableException">MySQL did not answer by the deadline.</exception>
         public async Task RefreshAsync(Deadline deadline, long since = 0)
         {
-            var allowed = picture.TakenSeats * AgePerTakenSeat;
+            var allowed = Least(picture.TakenSeats * AgePerTakenSeat, MaximumAge);
             var age = Stopwatch.GetElapsedTime(picture.ReportedAt);
-            if (picture.ReportedAt == 0 || picture.ReportedAt < since || age > 2 * allowed)
+            if (picture.ReportedAt == 0 || picture.ReportedAt < since || age > Least(4 * allowed, Lifetime))
             {
                 await deadline.AwaitAsync(loads.EnqueueAsync(true));
             }
@@ -51,6 +56,8 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
                 _ = RefreshSoonAsync();
             }
         }
+
+        private static TimeSpan Least(TimeSpan one, TimeSpan other) => one < other ? one : other;
 
         private async Task RefreshSoonAsync()
         {
@@ -143,7 +150,7 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
 
         var rows = before is not null && before.SeatCount == read.SeatCount
             ? before.Rows
-            : await HallRows.LoadAsync(connection, scheduleId, read.SeatCount);
+            : [.. (await HallRows.LoadAsync(connection, scheduleId, read.SeatCount)).OrderBy(static row => row.Depth)];
         return new(read.SeatCount, read.Queue, read.Sale, rows);
     }
 

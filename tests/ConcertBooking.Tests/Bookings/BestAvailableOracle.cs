@@ -23,7 +23,7 @@ public sealed class BestAvailableOracle
         (rows, density, seats, count) =>
         {
             var (hall, free) = Build(rows, density, seats);
-            var found = BestAvailable.Find([.. hall.Reverse()], free, count);
+            var found = BestAvailable.Find(hall, free, count);
             var best = Best(hall, free, count);
 
             ExpectSame(best, found, hall, free, count);
@@ -83,8 +83,8 @@ public sealed class BestAvailableOracle
     private static (HallRow[] Hall, bool[] Free) Build((int Seats, int Depth)[] rows, int density, int[] seats)
     {
         var hall = rows.Select((row, index) =>
-            new HallRow(1 + rows.Take(index).Sum(static before => before.Seats), row.Seats, row.Depth)).ToArray();
-        return (hall, [.. seats.Take(rows.Sum(static row => row.Seats)).Select(seat => seat < density)]);
+            new HallRow(1 + rows.Take(index).Sum(static before => before.Seats), row.Seats, row.Depth)).OrderBy(static row => row.Depth);
+        return ([.. hall], [.. seats.Take(rows.Sum(static row => row.Seats)).Select(seat => seat < density)]);
     }
 
     private static Candidate? Best(HallRow[] hall, bool[] free, int count) => hall
