@@ -137,7 +137,7 @@ internal static class BestAvailable
         return (seats[..to].LastIndexOf(false) + 1, to);
     }
 
-    /// <summary>Whether a place there, or farther from the middle, is worse than the best, whether it leaves a single seat or not.</summary>
+    /// <summary>Whether a place there, or farther from the middle, is worse than the best even if it leaves no single seat.</summary>
     private static bool IsBeyond(Place? best, HallRow row, int first, int count) =>
         best is { LeavesSingle: false, Distance: var distance } && distance < Distance(row, first, count);
 

@@ -12,7 +12,9 @@ namespace ConcertBooking.Bookings;
 public sealed record HoldBookingRequest(
     [property: Range(1L, long.MaxValue)] long ScheduleId, IReadOnlyList<int>? SeatNos = null, BestAvailableRequest? BestAvailable = null);
 
-/// <summary>The best seats that are free: nearest to the front and the middle, without leaving a single seat where that can be had.</summary>
+/// <summary>
+/// The best seats that are free: nearest to the front and the middle, without leaving a single seat where that can be had.
+/// </summary>
 /// <param name="Count">How many seats.</param>
 /// <param name="Grade">Of this grade; null: of any.</param>
 /// <param name="Section">In this section; null: in any.</param>
@@ -36,7 +38,7 @@ internal static class HoldBooking
             .CountedAs(static metrics => metrics.Holds, success: "held")
             .WithHeader(
                 IdempotencyHeaders.Key,
-                "Required with bestAvailable: a repeat gets the first answer again. Ignored with seatNos, which can be repeated as they are.")
+                "Required with bestAvailable: a repeat gets the first answer again. Ignored with seatNos, which can be repeated anyway.")
             .WithHeader(IdempotencyHeaders.Replayed, "true when this is the first answer again.", status: 201)
             .Produces<BookingResponse>(StatusCodes.Status201Created)
             .Produces<BookingResponse>()

@@ -18,7 +18,7 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
     /// <param name="Answer">The refusal; null when the seats are the caller's.</param>
     /// <param name="Seats">As the last attempt left them, in the order of their numbers; empty when there is no such schedule.</param>
     /// <param name="IsNew">This request made the booking, even if the answer of the attempt that did was lost.</param>
-    /// <param name="Remembered">The answer of the idempotency key, if the call has one: this or an earlier booking, or a reused key.</param>
+    /// <param name="Remembered">The answer of the idempotency key: this or an earlier booking, or that the key was reused.</param>
     public readonly record struct Outcome(
         Problem? Refusal, IReadOnlyList<SeatRow> Seats, bool IsNew = false, IResult? Remembered = null)
     {

@@ -124,8 +124,8 @@ public sealed class BestAvailableTests : SharedRigTests
     {
         var show = await Rig.Catalogue.AddShowAsync(seats: 40);
         var visitor = await Rig.NewVisitorAsync(show);
-        var others = new[] { Rig.A, Rig.B }
-            .Select(instance => new Visitor(instance.Api, visitor.UserId, visitor.AccessToken) { QueueToken = visitor.QueueToken }).ToArray();
+        Visitor[] others = [.. new[] { Rig.A, Rig.B }.Select(instance =>
+            new Visitor(instance.Api, visitor.UserId, visitor.AccessToken) { QueueToken = visitor.QueueToken })];
         var key = Visitor.NewKey();
 
         var replies = await Rush.AllAtOnceAsync(20, number => Eventually.GetAsync(
