@@ -16,29 +16,29 @@ internal sealed class BestAvailableHolds(SeatPictures pictures, SeatHolds holds,
     {
         var deadline = MySqlLimits.Request; // for all attempts together
         var since = Stopwatch.GetTimestamp(); // what is refused must be true after this moment
-        var pictured = pictures.Of(scheduleId);
+        var kept = pictures.Of(scheduleId);
         for (var losses = 0; losses < MaximumAttempts; losses++)
         {
-            await pictured.RefreshAsync(deadline);
-            if (Refuse(pictured.Picture.Plan, wish) is { } refusal)
+            await kept.RefreshAsync(deadline);
+            if (Refuse(kept.Picture.Plan, wish) is { } refusal)
             {
                 return refusal;
             }
 
-            var choice = pictured.Picture.Choose(wish, losses, asReported: false);
+            var choice = kept.Picture.Choose(wish, losses, asReported: false);
             if (choice.SeatNos is [])
             {
                 // The picture may be old, or others are about to take the last places, and may not get them.
-                await pictured.RefreshAsync(deadline, since);
-                choice = pictured.Picture.Choose(wish, losses, asReported: true);
+                await kept.RefreshAsync(deadline, since);
+                choice = kept.Picture.Choose(wish, losses, asReported: true);
             }
 
             if (choice.SeatNos is [])
             {
-                return await answers.FindAsync(call) ?? Refuse(pictured.Picture.Plan, choice.FreeSeats, wish, token);
+                return await answers.FindAsync(call) ?? Refuse(kept.Picture.Plan, choice.FreeSeats, wish, token);
             }
 
-            var held = await HoldAsync(pictured.Picture, choice.SeatNos, token, scheduleId, call, deadline);
+            var held = await HoldAsync(kept.Picture, choice.SeatNos, token, scheduleId, call, deadline);
             if (held.Remembered is { } answer)
             {
                 return answer;

@@ -29,10 +29,10 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
     /// <summary>Beyond it requests wait for a newer picture, as they do when it is four times as old as it may be.</summary>
     private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(1);
 
-    private readonly ConcurrentDictionary<long, Entry> _pictures = new();
+    private readonly ConcurrentDictionary<long, KeptPicture> _pictures = new();
 
     /// <summary>A picture with what keeps it up to date.</summary>
-    internal sealed class Entry(SeatPicture picture, RequestBatcher<bool, bool> loads)
+    internal sealed class KeptPicture(SeatPicture picture, RequestBatcher<bool, bool> loads)
     {
         private int _isRefreshing;
 
@@ -41,14 +41,19 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
         public long UsedAt { get; set; }
 
         /// <summary>
-        /// Loads the picture if it is older than that moment, or than it may be. Others wait for that only if it is far too old.
+        /// Loads the picture if it is older than it may be, or than that moment. Requests wait for the first only if it is far too old.
         /// </summary>
-        /// <param name="since">A timestamp of <see cref="Stopwatch"/>; 0: whatever its age permits.</param>
+        /// <param name="since">A timestamp of <see cref="Stopwatch"/>; 0: whatever the age permits.</param>
         /// <exception cref="DatabaseUnavailableException">MySQL did not answer by the deadline.</exception>
         public async Task RefreshAsync(Deadline deadline, long since = 0)
         {
             var allowed = Least(picture.TakenSeats * AgePerTakenSeat, MaximumAge);
             var age = Stopwatch.GetElapsedTime(picture.ReportedAt);
+            if (picture.ReportedAt != 0 && picture.ReportedAt < since && age < allowed)
+            {
+                await Task.Delay(allowed - age); // a crowd that is refused must not make loads follow each other at once
+            }
+
             if (picture.ReportedAt == 0 || picture.ReportedAt < since || age > Least(4 * allowed, Lifetime))
             {
                 await deadline.AwaitAsync(loads.EnqueueAsync(true));
@@ -68,7 +73,7 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
         }
     }
 
-    public Entry Of(long scheduleId)
+    public KeptPicture Of(long scheduleId)
     {
         var now = time.GetTimestamp();
         if (!_pictures.TryGetValue(scheduleId, out var found))
@@ -83,19 +88,19 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
 
     private void DropUnused(long now)
     {
-        foreach (var (scheduleId, entry) in _pictures.Count < KeptPictures ? [] : _pictures.ToArray())
+        foreach (var (scheduleId, kept) in _pictures.Count < KeptPictures ? [] : _pictures.ToArray())
         {
-            if (time.GetElapsedTime(entry.UsedAt, now) > Kept)
+            if (time.GetElapsedTime(kept.UsedAt, now) > Kept)
             {
-                _pictures.TryRemove(new(scheduleId, entry));
+                _pictures.TryRemove(new(scheduleId, kept));
             }
         }
     }
 
-    private Entry Create(long scheduleId)
+    private KeptPicture Create(long scheduleId)
     {
         var picture = new SeatPicture();
-        return new Entry(picture, new RequestBatcher<bool, bool>(
+        return new KeptPicture(picture, new RequestBatcher<bool, bool>(
             async requests =>
             {
                 await database.ReadAsync(

@@ -185,7 +185,7 @@ public sealed class LostAnswers : FaultTests
         await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
         await using var fleet = await Fleet.StartAsync(Rig, 1);
         var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
-        var show = await fleet.Catalogue.AddShowAsync(3 * Rounds);
+        var show = await fleet.Catalogue.AddShowAsync(10 * Rounds);
         for (var round = 1; round <= Rounds; round++)
         {
             var user = await fleet.NewVisitorAsync(show);

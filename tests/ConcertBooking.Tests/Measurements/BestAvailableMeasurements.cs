@@ -14,6 +14,7 @@ public sealed class BestAvailableMeasurements : SharedRigTests
     {
         await using var alone = await Rig.StartAloneAsync(new Dictionary<string, string?>
         {
+            ["Roles"] = "api", // the events of one part would be sent during the next
             ["Holds__MaxPerUser"] = "1000",
             ["Purchases__MaxPerUser"] = "0",
         });
