@@ -15,9 +15,9 @@ internal sealed record SchedulePlan(int SeatCount, string Queue, SaleState Sale,
 /// </summary>
 internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
 {
-    /// <summary>Pictures beyond this number are dropped a minute after their last use.</summary>
-    private const int KeptPictures = 100;
-    private static readonly TimeSpan Kept = TimeSpan.FromMinutes(1);
+    /// <summary>When there are as many, those that were not used for a minute are dropped.</summary>
+    private const int ManyPictures = 100;
+    private static readonly TimeSpan Unused = TimeSpan.FromMinutes(1);
 
     /// <summary>
     /// A picture may be as old as this for each seat that a load reads, which takes MySQL a third of a microsecond: so loads take a
@@ -88,9 +88,9 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
 
     private void DropUnused(long now)
     {
-        foreach (var (scheduleId, kept) in _pictures.Count < KeptPictures ? [] : _pictures.ToArray())
+        foreach (var (scheduleId, kept) in _pictures.Count < ManyPictures ? [] : _pictures.ToArray())
         {
-            if (time.GetElapsedTime(kept.UsedAt, now) > Kept)
+            if (time.GetElapsedTime(kept.UsedAt, now) > Unused)
             {
                 _pictures.TryRemove(new(scheduleId, kept));
             }
@@ -103,14 +103,20 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
         return new KeptPicture(picture, new RequestBatcher<bool, bool>(
             async requests =>
             {
-                await database.ReadAsync(
+                var exists = await database.ReadAsync(
                     (connection, cancellationToken) => LoadAsync(connection, scheduleId, picture, cancellationToken),
                     CancellationToken.None);
+                if (!exists)
+                {
+                    _pictures.TryRemove(scheduleId, out _);
+                }
+
                 return [.. requests];
             },
             maximumBatchSize: int.MaxValue));
     }
 
+    /// <returns>Whether there is such a schedule.</returns>
     private static async Task<bool> LoadAsync(
         MySqlConnection connection, long scheduleId, SeatPicture picture, CancellationToken cancellationToken)
     {
