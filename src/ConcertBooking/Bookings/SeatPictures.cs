@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Numerics;
 using ConcertBooking.Concerts;
 using MySqlConnector;
 
@@ -132,22 +133,34 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
         await using var command = new MySqlCommand(TakenSql, connection);
         command.Parameters.AddWithValue("@schedule", scheduleId);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        var taken = await MarkAsync(reader, isFree, free: false, cancellationToken);
+        var taken = 0;
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            taken += Take(isFree, 64 * reader.GetInt32(0), reader.GetUInt64(1));
+        }
+
         await reader.NextResultAsync(cancellationToken);
-        await MarkAsync(reader, isFree, free: true, cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            if (reader.GetInt32(0) - 1 is >= 0 and var index && index < isFree.Length)
+            {
+                isFree[index] = true;
+            }
+        }
+
         picture.Report(plan, isFree, taken, askedAt);
         return true;
     }
 
-    /// <returns>How many seats were read.</returns>
-    private static async Task<int> MarkAsync(MySqlDataReader reader, bool[] isFree, bool free, CancellationToken cancellationToken)
+    /// <returns>How many seats the bits stand for.</returns>
+    private static int Take(bool[] isFree, int first, ulong bits)
     {
-        var seats = 0;
-        for (; await reader.ReadAsync(cancellationToken); seats++)
+        var seats = BitOperations.PopCount(bits);
+        for (; bits != 0; bits &= bits - 1)
         {
-            if (reader.GetInt32(0) - 1 is >= 0 and var index && index < isFree.Length)
+            if (first + BitOperations.TrailingZeroCount(bits) is var index && index < isFree.Length)
             {
-                isFree[index] = free;
+                isFree[index] = false;
             }
         }
 
@@ -182,11 +195,12 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
         """;
 
     /// <summary>
-    /// The seats with a live reservation, from an index alone (ten times as fast as with the ends of holds); then those of them whose
-    /// hold is over and not swept yet, which are free.
+    /// The seats with a live reservation, from an index alone and 64 in a row, which spares both sides most of the time; then those of
+    /// them whose hold is over and not swept yet, which are free.
     /// </summary>
     private const string TakenSql = """
-        SELECT seat_no FROM reservation WHERE schedule_id = @schedule AND live = 1;
+        SELECT (seat_no - 1) DIV 64 AS word, BIT_OR(1 << ((seat_no - 1) MOD 64)) AS seats FROM reservation
+          WHERE schedule_id = @schedule AND live = 1 GROUP BY word;
         SELECT seat_no FROM reservation WHERE schedule_id = @schedule AND status = 'HELD' AND held_expires_at <= NOW(3)
         """;
 }
