@@ -7,7 +7,8 @@ namespace ConcertBooking.Bookings;
 
 /// <summary>
 /// Holds seats as one booking, all or none: one live reservation a seat, by the conditional UPDATE of the seat rows and the unique
-/// column reservation.live. The core of <see cref="HoldBooking"/> and of <see cref="HoldSeat"/>, a booking of one.
+/// column reservation.live. The core of <see cref="HoldBooking"/>, of <see cref="BestAvailableHolds"/> and of <see cref="HoldSeat"/>,
+/// a booking of one. The SQL is in <see cref="SeatHoldSql"/>.
 /// </summary>
 internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLimits limits, OutboxSignal outbox, Settings settings)
 {
@@ -17,7 +18,9 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
     /// <param name="Answer">The refusal; null when the seats are the caller's.</param>
     /// <param name="Seats">As the last attempt left them, in the order of their numbers; empty when there is no such schedule.</param>
     /// <param name="IsNew">This request made the booking, even if the answer of the attempt that did was lost.</param>
-    public readonly record struct Outcome(Problem? Refusal, IReadOnlyList<SeatRow> Seats, bool IsNew = false)
+    /// <param name="Remembered">The answer of the idempotency key: this or an earlier booking, or that the key was reused.</param>
+    public readonly record struct Outcome(
+        Problem? Refusal, IReadOnlyList<SeatRow> Seats, bool IsNew = false, IResult? Remembered = null)
     {
         /// <summary>The user who has the first seat for more than a moment, where the answer depends on it.</summary>
         public long? LastingOwner => Seats is [{ Reservation: { } reservation }, ..] ? reservation.LastingOwner : null;
@@ -25,18 +28,26 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
 
     /// <param name="seatNos">Ascending, each once.</param>
     /// <exception cref="DatabaseUnavailableException">MySQL did not answer in time.</exception>
-    public async Task<Outcome> HoldAsync(QueueToken token, long scheduleId, IReadOnlyList<int> seatNos)
+    public Task<Outcome> HoldAsync(QueueToken token, long scheduleId, IReadOnlyList<int> seatNos) =>
+        HoldAsync(token, scheduleId, seatNos, call: null, MySqlLimits.Request);
+
+    /// <summary>The same once for an idempotency key, whatever seats the other requests with that key ask for.</summary>
+    /// <param name="deadline">For all attempts together.</param>
+    /// <inheritdoc cref="HoldAsync(QueueToken, long, IReadOnlyList{int})"/>
+    public async Task<Outcome> HoldAsync(
+        QueueToken token, long scheduleId, IReadOnlyList<int> seatNos, IdempotentCall? call, Deadline deadline)
     {
         var dead = new Dictionary<int, Guid>();
         var attempted = new List<Guid>(1);
-        var deadline = MySqlLimits.Request; // for all attempts together
         IReadOnlyList<SeatRow> seats = [];
         for (var attempt = 0; attempt < MaximumAttempts; attempt++)
         {
+            IResult? remembered;
             try
             {
-                seats = await database.RunAsync(
-                    (connection, cancellationToken) => TryAsync(connection, token, scheduleId, seatNos, dead, attempted, cancellationToken),
+                (remembered, seats) = await database.RunAsync(
+                    (connection, cancellationToken) => TryAsync(
+                        connection, token, scheduleId, seatNos, call, dead, attempted, cancellationToken),
                     CancellationToken.None, deadline);
             }
             catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.DuplicateKeyEntry)
@@ -50,7 +61,7 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
                 limits.Learn(token.UserId, scheduleId, only);
             }
 
-            if (Decide(seats, token, attempted) is { } outcome)
+            if ((Decide(remembered, seats) ?? Decide(seats, token, attempted)) is { } outcome)
             {
                 if (outcome is { Refusal: null, IsNew: true })
                 {
@@ -66,6 +77,10 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
         return new(Taken(seats), seats);
     }
 
+    /// <summary>Null when the key has no answer, or the call no key.</summary>
+    private static Outcome? Decide(IResult? remembered, IReadOnlyList<SeatRow> seats) =>
+        remembered is null ? null : new Outcome(null, seats, IsNew: remembered is StoredAnswer { Replayed: false }, remembered);
+
     /// <summary>Null when the seats can be tried again: what claims them, if anything, is no longer live.</summary>
     private static Outcome? Decide(IReadOnlyList<SeatRow> seats, QueueToken token, List<Guid> attempted) => seats switch
     {
@@ -74,9 +89,7 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
             new(null, seats, IsNew: attempted.Contains(own.BookingId)),
         [var any, ..] when any.Queue != token.Queue => new(Problems.QueueTokenNotActive, seats),
         _ when seats.Any(static seat => !seat.Exists) => new(Problems.SeatNotFound, seats),
-        [{ Sale.HasStarted: true }, ..] => new(Problems.ScheduleClosed, seats),
-        [{ Sale.OpensInSeconds: > 0 and var seconds }, ..] => new(SalesNotOpen(seconds), seats),
-        [{ Sale.IsClosed: true }, ..] => new(Problems.SalesClosed, seats),
+        [{ Sale.Refusal: { } refusal }, ..] => new(refusal, seats),
         _ when seats.Any(static seat => seat.Reservation is { IsLive: true }) => new(Taken(seats), seats),
         [{ HasAllHolds: true }, ..] => new(Problems.HoldLimitReached, seats),
         [{ HasAllPurchases: true }, ..] => new(Problems.PurchaseLimitReached, seats),
@@ -85,17 +98,14 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
 
     /// <summary>Whether these are all seats that the booking holds. One seat may be one of several: its reservation is asked for.</summary>
     private static bool AreOneBooking(IReadOnlyList<SeatRow> seats, Guid bookingId) =>
-        (seats.Count == 1 || seats.Count == seats[0].Reservation!.SeatsHeld) && seats.All(seat => seat.Reservation is { IsHeld: true } reservation && reservation.BookingId == bookingId);
+        (seats.Count == 1 || seats.Count == seats[0].Reservation!.SeatsHeld)
+        && seats.All(seat => seat.Reservation is { IsHeld: true } reservation && reservation.BookingId == bookingId);
 
     /// <summary>Names the taken seats.</summary>
     private static Problem Taken(IReadOnlyList<SeatRow> seats) => Problems.SeatTaken with
     {
         SeatNos = [.. seats.Where(static seat => seat.Reservation is { IsLive: true }).Select(static seat => seat.SeatNo)],
     };
-
-    /// <summary>Asks to come again when the sale opens, if that is within the hour.</summary>
-    private static Problem SalesNotOpen(long seconds) =>
-        seconds <= 3600 ? Problems.SalesNotOpen with { RetryAfterSeconds = (int)seconds } : Problems.SalesNotOpen;
 
     /// <summary>
     /// Expires overdue holds, which frees their seats, unless a payment that was under way came first: then the claim is alive. Other
@@ -117,16 +127,25 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
         }
     }
 
-    private async Task<IReadOnlyList<SeatRow>> TryAsync(
-        MySqlConnection connection, QueueToken token, long scheduleId, IReadOnlyList<int> seatNos, Dictionary<int, Guid> dead,
-        List<Guid> attempted, CancellationToken cancellationToken)
+    private async Task<(IResult? Remembered, IReadOnlyList<SeatRow> Seats)> TryAsync(
+        MySqlConnection connection, QueueToken token, long scheduleId, IReadOnlyList<int> seatNos, IdempotentCall? call,
+        Dictionary<int, Guid> dead, List<Guid> attempted, CancellationToken cancellationToken)
     {
         // Ascending like the seats, so that every statement locks both in one order. A booking of one has its reservation's id.
         var reservationIds = seatNos.Select(static _ => Guid.CreateVersion7()).Order().ToList();
         var bookingId = reservationIds is [var only] ? only : Guid.CreateVersion7();
         attempted.Add(bookingId);
-        await using var command = Procedure.Call(connection);
-        command.Parameters.AddWithValue("@user", token.UserId);
+        await using var command = (call is null ? SeatHoldSql.Hold : SeatHoldSql.HoldOnce).Call(connection);
+        if (call is null)
+        {
+            command.Parameters.AddWithValue("@user", token.UserId);
+        }
+        else
+        {
+            call.AddTo(command);
+            command.Parameters.AddWithValue("@extensionsLeft", settings.HoldExtensions);
+        }
+
         command.Parameters.AddWithValue("@queue", token.Queue);
         command.Parameters.AddWithValue("@schedule", scheduleId);
         command.Parameters.AddWithValue("@seatCount", seatNos.Count);
@@ -136,13 +155,20 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
         command.Parameters.AddWithValue("@purchasesPerUser", settings.PurchasesPerUser);
         BookingEvents.AddTo(command.Parameters, bookingId);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        IResult? remembered = null;
+        if (call is not null)
+        {
+            remembered = await IdempotencySql.ReadAnswerAsync(reader, call, cancellationToken);
+            await reader.NextResultAsync(cancellationToken);
+        }
+
         var seats = new List<SeatRow>(seatNos.Count);
         while (await reader.ReadAsync(cancellationToken))
         {
             seats.Add(SeatRow.Read(reader));
         }
 
-        return seats;
+        return (remembered, seats);
     }
 
     /// <summary>An object a seat: its number, the reservation to make, and the dead claim that may be replaced.</summary>
@@ -157,62 +183,4 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
 
         return json.Append(']').ToString();
     }
-
-    /// <summary>One transaction in one round trip, then the state that it left, from which the answer follows.</summary>
-    public static readonly StoredProcedure Procedure = new("hold_seats", """
-        @user BIGINT, @queue VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, @schedule BIGINT, @seatCount INT, @seats JSON,
-        @holdSeconds INT, @holdsPerUser INT, @purchasesPerUser INT,
-        """ + " " + BookingEvents.Parameters,
-        // Locks the user's row first, so that concurrent holds of one user count each other.
-        """
-        DECLARE @held, @owned, @open, @taken BIGINT DEFAULT 0;
-        START TRANSACTION;
-        INSERT INTO user_point_balance (user_id, balance) VALUES (@user, 0) ON DUPLICATE KEY UPDATE balance = balance;
-
-        """
-        // Plain reads into variables: within the UPDATE they would be locking reads, and their gap locks would make users
-        // who hold nothing yet wait for each other.
-        + """
-        SELECT COUNT(*) INTO @held FROM reservation h
-          WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3);
-        SELECT COUNT(*) INTO @owned FROM reservation h
-          WHERE h.user_id = @user AND h.schedule_id = @schedule
-            AND (h.status = 'CONFIRMED' OR h.status = 'HELD' AND h.held_expires_at > NOW(3));
-        SELECT COUNT(*) INTO @open FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
-          WHERE s.schedule_id = @schedule AND s.starts_at > NOW(3) AND c.queue_name = @queue
-            AND (s.sales_open_at IS NULL OR s.sales_open_at <= NOW(3)) AND (s.sales_close_at IS NULL OR s.sales_close_at > NOW(3))
-            AND @held + @seatCount <= @holdsPerUser
-            AND NOT 
-        """ + SeatRow.HasAllPurchasesSql + ";\n\n"
-        // Decides the race: the row locks, taken in the order of the seats, let one claim in at a time, and only if there is none or
-        // one known to be dead.
-        + """
-        IF @open = 1 THEN
-          UPDATE JSON_TABLE(@seats, '$[*]' COLUMNS (seat_no INT PATH '$.n', r CHAR(32) PATH '$.r', d CHAR(32) PATH '$.d')) w
-            STRAIGHT_JOIN concert_schedule s ON s.schedule_id = @schedule AND w.seat_no <= s.seat_count
-            STRAIGHT_JOIN seat t ON t.schedule_id = @schedule AND t.seat_no = w.seat_no
-            SET t.reservation_id = UNHEX(w.r) WHERE t.reservation_id IS NULL OR t.reservation_id = UNHEX(w.d);
-          SET @taken = ROW_COUNT();
-        END IF;
-
-        """
-        // All or none: without every claim nothing is kept, and the rows below show who has the seats.
-        + """
-        IF @taken < @seatCount THEN
-          ROLLBACK;
-        ELSE
-          INSERT INTO booking (booking_id, user_id, schedule_id, status, held_expires_at, max_per_user)
-            SELECT @booking, @user, @schedule, 'HELD', TIMESTAMPADD(SECOND, @holdSeconds, NOW(3)),
-              COALESCE(s.max_per_user, @purchasesPerUser) FROM concert_schedule s WHERE s.schedule_id = @schedule;
-          INSERT INTO reservation (reservation_id, booking_id, user_id, schedule_id, seat_no, status, price, held_expires_at, change_id)
-            SELECT UNHEX(w.r), @booking, @user, @schedule, w.seat_no, 'HELD', s.price, b.held_expires_at, @event
-            FROM JSON_TABLE(@seats, '$[*]' COLUMNS (seat_no INT PATH '$.n', r CHAR(32) PATH '$.r')) w
-            JOIN concert_schedule s ON s.schedule_id = @schedule JOIN booking b ON b.booking_id = @booking;
-
-        """ + BookingEvents.Sql(BookingEvents.Held) + """
-          COMMIT;
-        END IF;
-
-        """
-        + SeatRow.Sql);
 }

@@ -22,11 +22,9 @@ internal sealed record SeatRow(
     /// first, and locks nothing.
     /// </summary>
     public const string Sql = $"""
-        SELECT w.seat_no, s.starts_at <= NOW(3) AS started, c.queue_name, t.seat_no IS NOT NULL AS seat_exists,
+        SELECT w.seat_no, c.queue_name, {SaleState.Columns}, t.seat_no IS NOT NULL AS seat_exists,
                @held + @seatCount > @holdsPerUser AS all_holds,
                {HasAllPurchasesSql} AS all_purchases,
-               COALESCE((TIMESTAMPDIFF(MICROSECOND, NOW(6), s.sales_open_at) + 999999) DIV 1000000, 0) AS opens_in,
-               COALESCE(s.sales_close_at <= NOW(3), FALSE) AS closed,
                t.reservation_id AS claim, r.reservation_id, r.booking_id, r.user_id, r.price, r.held_expires_at, r.status,
                r.status = 'HELD' AND r.held_expires_at <= NOW(3) AS overdue,
                r.status = 'CONFIRMED' OR r.held_expires_at > TIMESTAMPADD(SECOND, 1, NOW(3)) AS lasting, COALESCE(b.extensions, 0),
@@ -42,11 +40,11 @@ internal sealed record SeatRow(
 
     public static SeatRow Read(MySqlDataReader row) => new(
         SeatNo: row.GetInt32(0),
-        Sale: new SaleState(HasStarted: row.GetBoolean(1), OpensInSeconds: row.GetInt64(6), IsClosed: row.GetBoolean(7)),
-        Queue: row.GetString(2),
-        Exists: row.GetBoolean(3),
-        HasAllHolds: row.GetBoolean(4),
-        HasAllPurchases: row.GetBoolean(5),
+        Queue: row.GetString(1),
+        Sale: SaleState.Read(row, 2),
+        Exists: row.GetBoolean(5),
+        HasAllHolds: row.GetBoolean(6),
+        HasAllPurchases: row.GetBoolean(7),
         Claim: row.IsDBNull(8) ? null : row.GetGuid(8),
         Reservation: row.IsDBNull(9) ? null : new SeatReservation(
             Id: row.GetGuid(9),
@@ -65,7 +63,28 @@ internal sealed record SeatRow(
 /// <param name="HasStarted">The concert has.</param>
 /// <param name="OpensInSeconds">Rounded up; 0 or less once the sale is open.</param>
 /// <param name="IsClosed">The end of the sale has passed.</param>
-internal readonly record struct SaleState(bool HasStarted, long OpensInSeconds, bool IsClosed);
+internal readonly record struct SaleState(bool HasStarted, long OpensInSeconds, bool IsClosed)
+{
+    /// <summary>Three columns, of <c>concert_schedule s</c>.</summary>
+    public const string Columns = """
+        s.starts_at <= NOW(3) AS started,
+               COALESCE((TIMESTAMPDIFF(MICROSECOND, NOW(6), s.sales_open_at) + 999999) DIV 1000000, 0) AS opens_in,
+               COALESCE(s.sales_close_at <= NOW(3), FALSE) AS closed
+        """;
+
+    public static SaleState Read(MySqlDataReader row, int ordinal) => new(
+        HasStarted: row.GetBoolean(ordinal), OpensInSeconds: row.GetInt64(ordinal + 1), IsClosed: row.GetBoolean(ordinal + 2));
+
+    /// <summary>Null while seats are for sale. Asks to come again when the sale opens, if that is within the hour.</summary>
+    public Problem? Refusal => this switch
+    {
+        { HasStarted: true } => Problems.ScheduleClosed,
+        { OpensInSeconds: > 0 and <= 3600 and var seconds } => Problems.SalesNotOpen with { RetryAfterSeconds = (int)seconds },
+        { OpensInSeconds: > 0 } => Problems.SalesNotOpen,
+        { IsClosed: true } => Problems.SalesClosed,
+        _ => null,
+    };
+}
 
 /// <summary>The reservation that claims a seat, live or not.</summary>
 /// <param name="IsOverdue">Still <c>HELD</c> past its end by the database's clock.</param>

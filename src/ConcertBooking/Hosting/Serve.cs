@@ -74,6 +74,8 @@ internal static class Serve
         services.AddSingleton<Ranking>();
         services.AddSingleton<HoldExpiry>();
         services.AddSingleton<SeatHolds>();
+        services.AddSingleton<SeatPictures>();
+        services.AddSingleton<BestAvailableHolds>();
         services.AddSingleton<SeatRelease>();
         services.AddSingleton<HoldLimits>();
         if (settings.Api)

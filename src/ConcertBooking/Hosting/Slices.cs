@@ -21,8 +21,8 @@ internal static class Slices
     /// <summary>The framework validates their bodies by the attributes of the request.</summary>
     private static readonly Slice[] Validated =
     [
-        new(HoldSeat.Map, HoldSeatJson.Default, SeatHolds.Procedure, HoldExpiry.Procedure),
-        new(HoldBooking.Map, HoldBookingJson.Default),
+        new(HoldSeat.Map, HoldSeatJson.Default, SeatHoldSql.Hold, HoldExpiry.Procedure),
+        new(HoldBooking.Map, HoldBookingJson.Default, SeatHoldSql.HoldOnce),
         new(Pay.Map, PayJson.Default, Pay.Procedure),
         new(ChargePoints.Map, ChargePointsJson.Default, ChargePoints.Procedure),
         new(CreateConcert.Map, CreateConcertJson.Default),

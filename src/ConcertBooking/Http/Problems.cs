@@ -31,6 +31,9 @@ internal static class Problems
         new(405, "method_not_allowed", "This path does not take that method.");
     public static readonly Problem RequestTimeout = new(408, "request_timeout", "The request did not arrive in time.");
     public static readonly Problem SeatTaken = new(409, "seat_taken", "The seat is taken.");
+    public static readonly Problem NoSeatsTogether =
+        new(409, "no_seats_together", "No row has as many free seats side by side.");
+    public static readonly Problem SoldOut = new(409, "sold_out", "There are not as many free seats.");
     public static readonly Problem ScheduleClosed = new(409, "schedule_closed", "The concert has already started.");
     public static readonly Problem SalesNotOpen = new(409, "sales_not_open", "The sale has not opened yet.");
     public static readonly Problem SalesClosed = new(409, "sales_closed", "The sale has closed.");

@@ -26,12 +26,13 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("post", "/v1/reservations", "200, 201", Place + Body
         + "403 queue_token_not_active, 404 schedule_not_found, 404 seat_not_found, 409 seat_taken, 409 schedule_closed, "
         + "409 sales_not_open, 409 sales_closed, 409 hold_limit_reached, 409 purchase_limit_reached, 503 database_unavailable")]
+    [Arguments("post", "/v1/bookings", "200, 201", Place + Body
+        + "400 idempotency_key_missing, 403 queue_token_not_active, 404 schedule_not_found, 404 seat_not_found, 409 seat_taken, "
+        + "409 no_seats_together, 409 sold_out, 409 schedule_closed, 409 sales_not_open, 409 sales_closed, 409 hold_limit_reached, "
+        + "409 purchase_limit_reached, 409 idempotency_key_in_use, 422 idempotency_key_reused, 503 database_unavailable")]
     [Arguments("get", "/v1/reservations/{reservationId}", "200", Jwt + "404 reservation_not_found")]
     [Arguments("get", "/v1/reservations", "200", Jwt + "400 invalid_request")]
     [Arguments("delete", "/v1/reservations/{reservationId}", "204", Jwt + "404 reservation_not_found, 409 already_paid, 410 hold_expired")]
-    [Arguments("post", "/v1/bookings", "200, 201", Place + Body
-        + "403 queue_token_not_active, 404 schedule_not_found, 404 seat_not_found, 409 seat_taken, 409 schedule_closed, "
-        + "409 sales_not_open, 409 sales_closed, 409 hold_limit_reached, 409 purchase_limit_reached, 503 database_unavailable")]
     [Arguments("get", "/v1/bookings/{bookingId}", "200", Jwt + "404 booking_not_found")]
     [Arguments("get", "/v1/bookings", "200", Jwt + "400 invalid_request")]
     [Arguments("delete", "/v1/bookings/{bookingId}", "204", Jwt + "404 booking_not_found, 409 already_paid, 410 hold_expired")]
@@ -137,6 +138,8 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/schedules/{scheduleId}/seats", "200", "Cache-Status")]
     [Arguments("post", "/v1/reservations", "201", "Location")]
     [Arguments("post", "/v1/reservations", "503", "Retry-After")]
+    [Arguments("post", "/v1/bookings", "201", "Location")]
+    [Arguments("post", "/v1/bookings", "201", "Idempotency-Replayed")]
     [Arguments("post", "/v1/payments", "201", "Idempotency-Replayed")]
     [Arguments("post", "/v1/points/charges", "201", "Idempotency-Replayed")]
     public async Task Document_HeadersOfAnAnswer_AreListed(string method, string path, string status, string header)

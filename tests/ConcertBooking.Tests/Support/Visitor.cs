@@ -24,6 +24,13 @@ public sealed class Visitor(Api api, long userId, string accessToken)
 
     public Task<Reply> LeaveAsync() => Api.SendAsync(HttpMethod.Delete, "/v1/queue/tokens/current", null, InQueue());
 
+    /// <param name="show">Of its seats.</param>
+    /// <param name="wish">The object bestAvailable.</param>
+    /// <param name="key">The idempotency key; null for a fresh one.</param>
+    public Task<Reply> HoldBestAsync(Show show, string wish, string? key = null) => Api.SendAsync(
+        HttpMethod.Post, "/v1/bookings", $$"""{"scheduleId":{{show.ScheduleId}},"bestAvailable":{{wish}}}""",
+        InQueue(("Idempotency-Key", key ?? NewKey())));
+
     public Task<Reply> HoldAsync(long scheduleId, long seatNo) =>
         Api.SendAsync(HttpMethod.Post, "/v1/reservations", $$"""{"scheduleId":{{scheduleId}},"seatNo":{{seatNo}}}""", InQueue());
 

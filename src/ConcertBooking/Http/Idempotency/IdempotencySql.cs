@@ -3,9 +3,9 @@ using MySqlConnector;
 namespace ConcertBooking.Http.Idempotency;
 
 /// <summary>
-/// The idempotency protocol that pay and charge share. The key's row is written in the transaction of its effect: the
-/// first statement claims it for this attempt, every effect depends on that claim, and a claim without an answer is
-/// deleted before COMMIT. So an error stores nothing, and a crash leaves both effect and answer, or neither.
+/// The idempotency protocol that pay, charge and the hold of best available seats share. The key's row is written in the
+/// transaction of its effect: the first statement claims it for this attempt, every effect depends on that claim, and a claim
+/// without an answer is deleted before COMMIT. So an error stores nothing, and a crash leaves both effect and answer, or neither.
 /// </summary>
 internal static class IdempotencySql
 {
