@@ -4,7 +4,9 @@ namespace ConcertBooking.Bookings;
 /// <param name="FirstSeatNo">Its seat numbers begin here; 1 is the schedule's first.</param>
 /// <param name="SeatCount">How many seats it has.</param>
 /// <param name="Depth">Rows before it in its section: 0 is the front.</param>
-internal readonly record struct HallRow(int FirstSeatNo, int SeatCount, int Depth);
+/// <param name="Section">Empty where the schedule has no hall, as the grade is.</param>
+/// <param name="Grade">Of all its seats.</param>
+internal readonly record struct HallRow(int FirstSeatNo, int SeatCount, int Depth, string Section = "", string Grade = "");
 
 /// <summary>Seats side by side in one row.</summary>
 /// <param name="LeavesSingle">A seat beside it would be free with no free neighbour, which nobody who comes in company would take.</param>

@@ -196,7 +196,8 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
         END IF;
 
         """
-        // All or none: without every claim nothing is kept, and the rows below show who has the seats.
+        // All or none: without every claim nothing is kept, and the rows below show who has the seats. The price is that of the seat's
+        // grade; a schedule without a hall, whose hall_id is NULL, costs no look-up for it.
         + """
         IF @taken < @seatCount THEN
           ROLLBACK;
@@ -204,9 +205,11 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
           INSERT INTO booking (booking_id, user_id, schedule_id, status, held_expires_at)
             VALUES (@booking, @user, @schedule, 'HELD', TIMESTAMPADD(SECOND, @holdSeconds, NOW(3)));
           INSERT INTO reservation (reservation_id, booking_id, user_id, schedule_id, seat_no, status, price, held_expires_at, change_id)
-            SELECT UNHEX(w.r), @booking, @user, @schedule, w.seat_no, 'HELD', s.price, b.held_expires_at, @event
+            SELECT UNHEX(w.r), @booking, @user, @schedule, w.seat_no, 'HELD', COALESCE(p.price, s.price), b.held_expires_at, @event
             FROM JSON_TABLE(@seats, '$[*]' COLUMNS (seat_no INT PATH '$.n', r CHAR(32) PATH '$.r')) w
-            JOIN concert_schedule s ON s.schedule_id = @schedule JOIN booking b ON b.booking_id = @booking;
+            JOIN concert_schedule s ON s.schedule_id = @schedule JOIN booking b ON b.booking_id = @booking
+            LEFT JOIN hall_seat h ON h.hall_id = s.hall_id AND h.seat_no = w.seat_no
+            LEFT JOIN schedule_price p ON p.schedule_id = @schedule AND p.grade = h.grade;
 
         """ + BookingEvents.Sql(BookingEvents.Held) + """
           COMMIT;

@@ -10,14 +10,14 @@ namespace ConcertBooking.Bookings;
 /// <param name="Claim">The reservation id in the seat row.</param>
 /// <param name="Reservation">The reservation of that id; null when nobody claims the seat.</param>
 internal sealed record SeatRow(
-    int SeatNo, SaleState Sale, string Queue, bool Exists, bool HasAllHolds, bool HasAllPurchases, Guid? Claim,
+    int SeatNo, SeatPlace Place, SaleState Sale, string Queue, bool Exists, bool HasAllHolds, bool HasAllPurchases, Guid? Claim,
     SeatReservation? Reservation)
 {
     /// <summary>
     /// A row for each seat that was asked for. After COMMIT, so a plain read: it sees this attempt's own claims or those that came
     /// first, and locks nothing.
     /// </summary>
-    public const string Sql = """
+    public const string Sql = $"""
         SELECT w.seat_no, s.starts_at <= NOW(3) AS started, c.queue_name, t.seat_no IS NOT NULL AS seat_exists,
                @held + @seatCount > @holdsPerUser AS all_holds,
                @owned + @seatCount > COALESCE(NULLIF(COALESCE(s.max_per_user, @purchasesPerUser), 0), @owned + @seatCount) AS all_purchases,
@@ -25,17 +25,20 @@ internal sealed record SeatRow(
                COALESCE(s.sales_close_at <= NOW(3), FALSE) AS closed,
                t.reservation_id AS claim, r.reservation_id, r.booking_id, r.user_id, r.price, r.held_expires_at, r.status,
                r.status = 'HELD' AND r.held_expires_at <= NOW(3) AS overdue,
-               r.status = 'CONFIRMED' OR r.held_expires_at > TIMESTAMPADD(SECOND, 1, NOW(3)) AS lasting
+               r.status = 'CONFIRMED' OR r.held_expires_at > TIMESTAMPADD(SECOND, 1, NOW(3)) AS lasting,
+               {SeatPlace.ColumnsSql}
           FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
           JOIN JSON_TABLE(@seats, '$[*]' COLUMNS (seat_no INT PATH '$.n')) w
           LEFT JOIN seat t ON t.schedule_id = s.schedule_id AND t.seat_no = w.seat_no AND t.seat_no <= s.seat_count
           LEFT JOIN reservation r ON r.reservation_id = t.reservation_id
+          LEFT JOIN hall_seat h ON h.hall_id = s.hall_id AND h.seat_no = w.seat_no
           WHERE s.schedule_id = @schedule
           ORDER BY w.seat_no;
         """;
 
     public static SeatRow Read(MySqlDataReader row) => new(
         SeatNo: row.GetInt32(0),
+        Place: SeatPlace.Read(row, 17, row.GetInt32(0)),
         Sale: new SaleState(HasStarted: row.GetBoolean(1), OpensInSeconds: row.GetInt64(6), IsClosed: row.GetBoolean(7)),
         Queue: row.GetString(2),
         Exists: row.GetBoolean(3),

@@ -56,10 +56,12 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
         }
     }
 
-    private static Problem Of(Exception exception, HttpContext context) =>
-        exception is BadHttpRequestException { InnerException: JsonException json }
-            ? Problems.InvalidRequest.With(Fields(json, context))
-            : Of(exception);
+    private static Problem Of(Exception exception, HttpContext context) => exception switch
+    {
+        BadHttpRequestException { InnerException: JsonException json } => Problems.InvalidRequest.With(Fields(json, context)),
+        BadHttpRequestException { StatusCode: 413 } => BodyLimit.Exceeded(context.GetEndpoint()),
+        _ => Of(exception),
+    };
 
     /// <summary>The problem that a client gets for an exception.</summary>
     public static Problem Of(Exception exception) => exception switch
