@@ -44,7 +44,8 @@ internal static class Halls
     /// <summary>Adds the hall with its rows and seats, or nothing.</summary>
     public static async Task<long> AddAsync(MySqlConnection connection, HallDesign hall)
     {
-        var sections = JsonSerializer.Serialize(hall.Sections, HallDesignJson.Web.IReadOnlyListPlanSection);
+        // With its type: Dapper.AOT does not see what another generator writes, and would leave the call to reflection.
+        string sections = JsonSerializer.Serialize(hall.Sections, HallDesignJson.Web.IReadOnlyListPlanSection);
         await using var transaction = await connection.BeginTransactionAsync();
         var hallId = await connection.ExecuteScalarAsync<long>(
             InsertHallSql, new { name = hall.Name, seatCount = hall.SeatCount, sections }, transaction, MySqlLimits.BulkSeconds);
