@@ -78,9 +78,10 @@ internal static class GetPlan
         var grades = await connection.QueryAsync<GradePriceRow>(
             PricesSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds);
         var (before, after) = Frame(scheduleId, schedule, grades, purchasesPerUser);
-        if (previous is { Problem: null } && previous.Bytes.AsSpan().StartsWith(before.Span) && previous.Bytes.AsSpan().EndsWith(after.Span))
+        ReadOnlySpan<byte> last = previous?.Bytes;
+        if (last.StartsWith(before.Span) && last.EndsWith(after.Span))
         {
-            return previous;
+            return previous!;
         }
 
         var hall = await connection.QueryFirstAsync<HallSectionsRow>(
@@ -168,8 +169,8 @@ internal static class GetPlan
     }
 
     private const string ScheduleSql = $"""
-        SELECT s.concert_id AS ConcertId, c.title AS Title, s.starts_at AS StartsAt, s.price AS Price, {Catalogue.SeatCountSql} AS SeatCount,
-               s.sales_open_at AS SalesOpenAt, s.sales_close_at AS SalesCloseAt, s.max_per_user AS MaxPerUser,
+        SELECT s.concert_id AS ConcertId, c.title AS Title, s.starts_at AS StartsAt, s.price AS Price,
+               {Catalogue.SeatCountSql} AS SeatCount, s.sales_open_at AS SalesOpenAt, s.sales_close_at AS SalesCloseAt, s.max_per_user AS MaxPerUser,
                s.hall_id AS HallId, h.name AS HallName
         FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id LEFT JOIN hall h ON h.hall_id = s.hall_id
         WHERE s.schedule_id = @scheduleId

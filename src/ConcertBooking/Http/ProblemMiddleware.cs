@@ -53,7 +53,10 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
 
         if (context.Response is { HasStarted: false, StatusCode: >= 400, ContentType: null, ContentLength: null or 0 })
         {
-            await Problems.ForStatus(context.Response.StatusCode).ExecuteAsync(context);
+            var problem = context.Response.StatusCode is StatusCodes.Status413PayloadTooLarge
+                ? BodyLimit.Exceeded(context.GetEndpoint())
+                : Problems.ForStatus(context.Response.StatusCode);
+            await problem.ExecuteAsync(context);
         }
     }
 

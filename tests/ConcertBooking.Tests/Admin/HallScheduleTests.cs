@@ -71,7 +71,8 @@ public sealed class HallScheduleTests : SharedRigTests
         await Assert.That(early.Expect(201).Number("price")).IsEqualTo(165_000);
         await Assert.That(late.Expect(201).Number("price")).IsEqualTo(100_000);
         await Assert.That(other.Expect(201).Number("price")).IsEqualTo(143_000);
-        await Assert.That((await PatchAsync(show, """{"prices":{"R":200000,"S":150000}}""")).Expect(200).Number("price")).IsEqualTo(150_000);
+        changed = (await PatchAsync(show, """{"prices":{"R":200000,"S":150000}}""")).Expect(200);
+        await Assert.That(changed.Number("price")).IsEqualTo(150_000);
         await Assert.That((await PatchAsync(show, """{"prices":{}}""")).Expect(200).Number("price")).IsEqualTo(150_000);
     }
 

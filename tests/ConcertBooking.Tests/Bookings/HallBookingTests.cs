@@ -68,14 +68,14 @@ public sealed class HallBookingTests : SharedRigTests
             ["Holds__MaxPerUser"] = $"{Seats}",
         });
         var (section, row, grade) = (new string('"', 30), new string('\\', 10), new string('"', 20));
-        var (escapedSection, escapedRow, escapedGrade) = (section.Replace("\"", "\\\""), row.Replace("\\", "\\\\"), grade.Replace("\"", "\\\""));
+        var (sectionJson, rowJson, gradeJson) = (JsonEncodedText.Encode(section), JsonEncodedText.Encode(row), JsonEncodedText.Encode(grade));
         var show = await service.Catalogue.AddHallShowAsync(
             $$"""
             {"name":"h","sections":[
               {"section":"석","grade":"S","rows":[{"row":"1","seats":99950}]},
-              {"section":"{{escapedSection}}","grade":"{{escapedGrade}}","rows":[{"row":"{{escapedRow}}","seats":{{Seats}},"from":999900}]}]}
+              {"section":"{{sectionJson}}","grade":"{{gradeJson}}","rows":[{"row":"{{rowJson}}","seats":{{Seats}},"from":999900}]}]}
             """,
-            $$"""{"S":1,"{{escapedGrade}}":1000000}""", ""","maxPerUser":0""");
+            $$"""{"S":1,"{{gradeJson}}":1000000}""", ""","maxPerUser":0""");
         var visitor = await Rig.NewVisitor(service).AdmittedAsync(show, points: 1_000_000);
         for (var charge = 0; charge < 5; charge++)
         {
@@ -89,7 +89,8 @@ public sealed class HallBookingTests : SharedRigTests
 
         foreach (var type in (string[])["booking.held.v1", "payment.completed.v2"])
         {
-            var payload = await service.Database.ScalarAsync<string>("SELECT payload FROM outbox WHERE event_type = @type", ("@type", type));
+            var payload = await service.Database.ScalarAsync<string>(
+                "SELECT payload FROM outbox WHERE event_type = @type", ("@type", type));
             var seats = JsonElement.Parse(payload!).GetProperty("seats").EnumerateArray().ToList();
             await Assert.That(seats.Count).IsEqualTo(Seats);
             seats[^1].ExpectMembers("reservationId", "seatNo", "section", "row", "label", "grade", "price");
@@ -121,5 +122,6 @@ public sealed class HallBookingTests : SharedRigTests
         visitor.InQueue());
 
     private static string[] Places(JsonElement booking) => [.. booking.GetProperty("seats").EnumerateArray().Select(static seat =>
-        $"{seat.Number("seatNo")} {seat.Value("section")} {seat.Value("row")} {seat.Value("label")} {seat.Value("grade")} {seat.Number("price")}")];
+        $"{seat.Number("seatNo")} {seat.Value("section")} {seat.Value("row")} {seat.Value("label")} {seat.Value("grade")} "
+            + $"{seat.Number("price")}")];
 }

@@ -239,8 +239,8 @@ public sealed class ProgramTests : SharedRigTests
         await Assert.That(await database.ScalarAsync<long>(
             "SELECT COUNT(*) FROM seat JOIN concert_schedule USING (schedule_id) JOIN hall USING (hall_id)")).IsEqualTo(916);
         await Assert.That(await database.ScalarAsync<long>("SELECT COUNT(DISTINCT grade) FROM hall_seat")).IsEqualTo(4);
-        await Assert.That(await database.ScalarAsync<long>("SELECT MIN(p.price) = MIN(s.price) FROM schedule_price p JOIN concert_schedule s "
-            + "ON s.schedule_id = p.schedule_id")).IsEqualTo(1);
+        await Assert.That(await database.ScalarAsync<long>(
+            "SELECT MIN(p.price) - MIN(s.price) FROM schedule_price p JOIN concert_schedule s USING (schedule_id)")).IsEqualTo(0);
     }
 
     [Test]
