@@ -170,7 +170,8 @@ internal static class GetPlan
 
     private const string ScheduleSql = $"""
         SELECT s.concert_id AS ConcertId, c.title AS Title, s.starts_at AS StartsAt, s.price AS Price,
-               {Catalogue.SeatCountSql} AS SeatCount, s.sales_open_at AS SalesOpenAt, s.sales_close_at AS SalesCloseAt, s.max_per_user AS MaxPerUser,
+               {Catalogue.SeatCountSql} AS SeatCount, s.sales_open_at AS SalesOpenAt, s.sales_close_at AS SalesCloseAt,
+               s.max_per_user AS MaxPerUser,
                s.hall_id AS HallId, h.name AS HallName
         FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id LEFT JOIN hall h ON h.hall_id = s.hall_id
         WHERE s.schedule_id = @scheduleId

@@ -68,7 +68,8 @@ public sealed class HallBookingTests : SharedRigTests
             ["Holds__MaxPerUser"] = $"{Seats}",
         });
         var (section, row, grade) = (new string('"', 30), new string('\\', 10), new string('"', 20));
-        var (sectionJson, rowJson, gradeJson) = (JsonEncodedText.Encode(section), JsonEncodedText.Encode(row), JsonEncodedText.Encode(grade));
+        var (sectionJson, rowJson, gradeJson) =
+            (JsonEncodedText.Encode(section), JsonEncodedText.Encode(row), JsonEncodedText.Encode(grade));
         var show = await service.Catalogue.AddHallShowAsync(
             $$"""
             {"name":"h","sections":[

@@ -48,7 +48,7 @@ public sealed class Catalogue(Visitor admin)
         return reply.Expect(201).Number("scheduleId");
     }
 
-    /// <summary>12 seats: section A with two rows of 3 of grade R, without a label 2 in the first; section B with a row of 6 of S.</summary>
+    /// <summary>12 seats: section A of grade R with two rows of 3, the first without a label 2; section B of grade S with one.</summary>
     public const string SmallHall = """
         {"name":"Small hall","sections":[
           {"section":"A","grade":"R","layout":{"x":-1.50,"y":2,"angle":12.5,"curve":0.125},
