@@ -4,6 +4,8 @@ namespace ConcertBooking.Bookings;
 /// <param name="FirstSeatNo">Its seat numbers begin here; 1 is the schedule's first.</param>
 /// <param name="SeatCount">How many seats it has.</param>
 /// <param name="Depth">Rows before it in its section: 0 is the front.</param>
+/// <param name="Section">Empty where the schedule has no hall, as the grade is.</param>
+/// <param name="Grade">Of all its seats.</param>
 internal readonly record struct HallRow(int FirstSeatNo, int SeatCount, int Depth, string Section = "", string Grade = "");
 
 /// <summary>Seats side by side in one row.</summary>

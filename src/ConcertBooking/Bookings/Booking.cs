@@ -13,9 +13,16 @@ internal static class BookingStatus
     public const string Released = "RELEASED";
 }
 
+/// <param name="Section">Empty where the schedule has no hall, as row and grade are.</param>
+/// <param name="Label">What is written on the seat; the seat's number where the schedule has no hall.</param>
 /// <param name="Price">Whole points, as it was when the seat was held.</param>
 /// <param name="Status">As of a reservation.</param>
-public sealed record BookingSeat(string ReservationId, int SeatNo, long Price, string Status);
+public sealed record BookingSeat(
+    string ReservationId, int SeatNo, string Section, string Row, string Label, string Grade, long Price, string Status)
+{
+    internal static BookingSeat Of(Guid reservationId, int seatNo, in SeatPlace place, long price, string status) =>
+        new(reservationId.ToString(), seatNo, place.Section, place.Row, place.Label, place.Grade, price, status);
+}
 
 /// <param name="Status">
 /// <c>HELD</c>, <c>CONFIRMED</c>, <c>EXPIRED</c> or <c>RELEASED</c>; a booking whose hold has ended reads EXPIRED at once.
@@ -32,10 +39,13 @@ internal static class BookingRows
     /// The columns of every answer that contains a booking. Reservations are the record: their statuses may have been changed
     /// by hand. The database's clock decides what is overdue.
     /// </summary>
-    public const string Sql = """
+    public const string Sql = $"""
         SELECT b.booking_id, b.schedule_id, b.held_expires_at, b.extensions, r.reservation_id, r.seat_no, r.price,
-               CASE WHEN r.status = 'HELD' AND r.held_expires_at <= NOW(3) THEN 'EXPIRED' ELSE r.status END AS seat_status
+               CASE WHEN r.status = 'HELD' AND r.held_expires_at <= NOW(3) THEN 'EXPIRED' ELSE r.status END AS seat_status,
+               {SeatPlace.ColumnsSql}
         FROM booking b JOIN reservation r ON r.booking_id = b.booking_id
+        JOIN concert_schedule s ON s.schedule_id = b.schedule_id
+        LEFT JOIN hall_seat h ON h.hall_id = s.hall_id AND h.seat_no = r.seat_no
 
         """;
 
@@ -55,7 +65,9 @@ internal static class BookingRows
                     Math.Max(0, maximumExtensions - reader.GetInt32(3)), seats = []));
             }
 
-            seats.Add(new BookingSeat(reader.GetGuid(4).ToString(), reader.GetInt32(5), reader.GetInt64(6), reader.GetString(7)));
+            var seatNo = reader.GetInt32(5);
+            seats.Add(BookingSeat.Of(
+                reader.GetGuid(4), seatNo, SeatPlace.Read(reader, 8, seatNo), reader.GetInt64(6), reader.GetString(7)));
         }
 
         return bookings.ConvertAll(static booking => Complete(booking));

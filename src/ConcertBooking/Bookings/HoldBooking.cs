@@ -134,8 +134,8 @@ internal static class HoldBooking
     private static IResult Answer(HoldBookingRequest request, SeatHolds.Outcome held, int extensionsLeft)
     {
         var first = held.Seats[0].Reservation!;
-        var seats = held.Seats.Select(static seat => new BookingSeat(
-            seat.Reservation!.Id.ToString(), seat.SeatNo, seat.Reservation.Price, seat.Reservation.Status)).ToList();
+        var seats = held.Seats.Select(static seat => BookingSeat.Of(
+            seat.Reservation!.Id, seat.SeatNo, seat.Place, seat.Reservation.Price, seat.Reservation.Status)).ToList();
         var response = new BookingResponse(
             first.BookingId.ToString(), request.ScheduleId, first.Status, seats.Sum(static seat => seat.Price), first.HeldUntil,
             extensionsLeft, seats);

@@ -62,7 +62,8 @@ internal static class SeatHoldSql
         END IF;
 
         """
-        // All or none: without every claim nothing is kept, and the rows below show who has the seats.
+        // All or none: without every claim nothing is kept, and the rows below show who has the seats. The price is that of the seat's
+        // grade; a schedule without a hall, whose hall_id is NULL, costs no look-up for it.
         + """
         IF @taken < @seatCount THEN
           ROLLBACK;
@@ -71,9 +72,11 @@ internal static class SeatHoldSql
             SELECT @booking, @user, @schedule, 'HELD', TIMESTAMPADD(SECOND, @holdSeconds, NOW(3)),
               COALESCE(s.max_per_user, @purchasesPerUser) FROM concert_schedule s WHERE s.schedule_id = @schedule;
           INSERT INTO reservation (reservation_id, booking_id, user_id, schedule_id, seat_no, status, price, held_expires_at, change_id)
-            SELECT UNHEX(w.r), @booking, @user, @schedule, w.seat_no, 'HELD', s.price, b.held_expires_at, @event
+            SELECT UNHEX(w.r), @booking, @user, @schedule, w.seat_no, 'HELD', COALESCE(p.price, s.price), b.held_expires_at, @event
             FROM JSON_TABLE(@seats, '$[*]' COLUMNS (seat_no INT PATH '$.n', r CHAR(32) PATH '$.r')) w
-            JOIN concert_schedule s ON s.schedule_id = @schedule JOIN booking b ON b.booking_id = @booking;
+            JOIN concert_schedule s ON s.schedule_id = @schedule JOIN booking b ON b.booking_id = @booking
+            LEFT JOIN hall_seat h ON h.hall_id = s.hall_id AND h.seat_no = w.seat_no
+            LEFT JOIN schedule_price p ON p.schedule_id = @schedule AND p.grade = h.grade;
 
         """ + BookingEvents.Sql(BookingEvents.Held) + remember + """
           COMMIT;
@@ -90,10 +93,9 @@ internal static class SeatHoldSql
         UPDATE idempotency i SET i.answer = (
             SELECT CONCAT('{"bookingId":"', {{UuidSql.Text("b.booking_id")}}, '","scheduleId":', b.schedule_id, ',"status":"', b.status,
               '","total":', SUM(r.price), ',"heldUntil":"', DATE_FORMAT(b.held_expires_at, '%Y-%m-%dT%H:%i:%s.%fZ'),
-              '","extensionsLeft":', @extensionsLeft, ',"seats":[', GROUP_CONCAT(
-                CONCAT('{"reservationId":"', {{UuidSql.Text("r.reservation_id")}}, '","seatNo":', r.seat_no, ',"price":', r.price,
-                  ',"status":"', r.status, '"}') ORDER BY r.seat_no), ']}')
-            FROM booking b JOIN reservation r ON r.booking_id = b.booking_id WHERE b.booking_id = @booking GROUP BY b.booking_id)
+              '","extensionsLeft":', @extensionsLeft, ',"seats":[', {{BookingEvents.SeatsWithStatusSql}}, ']}')
+            FROM booking b JOIN reservation r ON r.booking_id = b.booking_id
+            JOIN concert_schedule s ON s.schedule_id = b.schedule_id {{BookingEvents.PlacesSql}} WHERE b.booking_id = @booking GROUP BY b.booking_id)
           WHERE i.user_id = @user AND i.call_name = @call AND i.idempotency_key = @key AND i.attempt_id = @attempt;
 
         """;

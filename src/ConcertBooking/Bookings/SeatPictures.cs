@@ -185,7 +185,7 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
 
         var rows = before is not null && before.SeatCount == read.SeatCount
             ? before.Rows
-            : [.. (await HallRows.LoadAsync(connection, scheduleId, read.SeatCount)).OrderBy(static row => row.Depth)];
+            : [.. (await HallRows.ReadAsync(connection, scheduleId, cancellationToken)).OrderBy(static row => row.Depth)];
         return new(read.SeatCount, read.Queue, read.Sale, rows);
     }
 

@@ -10,7 +10,7 @@ namespace ConcertBooking.Bookings;
 /// <param name="Claim">The reservation id in the seat row.</param>
 /// <param name="Reservation">The reservation of that id; null when nobody claims the seat.</param>
 internal sealed record SeatRow(
-    int SeatNo, SaleState Sale, string Queue, bool Exists, bool HasAllHolds, bool HasAllPurchases, Guid? Claim,
+    int SeatNo, SeatPlace Place, SaleState Sale, string Queue, bool Exists, bool HasAllHolds, bool HasAllPurchases, Guid? Claim,
     SeatReservation? Reservation)
 {
     /// <summary>Whether the limit of <c>concert_schedule s</c>, 0 for none, forbids its user as many seats more.</summary>
@@ -28,18 +28,21 @@ internal sealed record SeatRow(
                t.reservation_id AS claim, r.reservation_id, r.booking_id, r.user_id, r.price, r.held_expires_at, r.status,
                r.status = 'HELD' AND r.held_expires_at <= NOW(3) AS overdue,
                r.status = 'CONFIRMED' OR r.held_expires_at > TIMESTAMPADD(SECOND, 1, NOW(3)) AS lasting, COALESCE(b.extensions, 0),
-               IF(r.user_id = @user, (SELECT COUNT(*) FROM reservation o WHERE o.booking_id = r.booking_id AND o.status = 'HELD'), 0)
+               IF(r.user_id = @user, (SELECT COUNT(*) FROM reservation o WHERE o.booking_id = r.booking_id AND o.status = 'HELD'), 0),
+               {SeatPlace.ColumnsSql}
           FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
           JOIN JSON_TABLE(@seats, '$[*]' COLUMNS (seat_no INT PATH '$.n')) w
           LEFT JOIN seat t ON t.schedule_id = s.schedule_id AND t.seat_no = w.seat_no AND t.seat_no <= s.seat_count
           LEFT JOIN reservation r ON r.reservation_id = t.reservation_id
           LEFT JOIN booking b ON b.booking_id = r.booking_id
+          LEFT JOIN hall_seat h ON h.hall_id = s.hall_id AND h.seat_no = w.seat_no
           WHERE s.schedule_id = @schedule
           ORDER BY w.seat_no;
         """;
 
     public static SeatRow Read(MySqlDataReader row) => new(
         SeatNo: row.GetInt32(0),
+        Place: SeatPlace.Read(row, 19, row.GetInt32(0)),
         Queue: row.GetString(1),
         Sale: SaleState.Read(row, 2),
         Exists: row.GetBoolean(5),

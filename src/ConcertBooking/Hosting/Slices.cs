@@ -34,7 +34,7 @@ internal static class Slices
         new(SignIn.Map, SignInJson.Default),
     ];
 
-    /// <summary>Without a body, or with nothing in it to validate: the framework's filter would only cost time.</summary>
+    /// <summary>Without a body, or with nothing in it to validate by attributes: the framework's filter would only cost time.</summary>
     private static readonly Slice[] NotValidated =
     [
         new(IssueToken.Map, IssueTokenJson.Default),
@@ -44,6 +44,7 @@ internal static class Slices
         new(ListConcerts.Map, ListConcertsJson.Default),
         new(ListSchedules.Map, ListSchedulesJson.Default),
         new(ListSeats.Map, ListSeatsJson.Default),
+        new(GetPlan.Map, GetPlanJson.Default),
         new(ListTopConcerts.Map, ListTopConcertsJson.Default),
         new(ListSoldOut.Map, ListSoldOutJson.Default),
         new(GetReservation.Map, ReservationJson.Default),
@@ -56,6 +57,8 @@ internal static class Slices
         new(GetPayment.Map),
         new(GetPoints.Map, GetPointsJson.Default),
         new(ListTransactions.Map, ListTransactionsJson.Default),
+        new(CreateHall.Map, CreateHallJson.Default),
+        new(ListHalls.Map, ListHallsJson.Default),
         new(GetQueue.Map),
         new(GetEvents.Map, GetEventsJson.Default),
     ];

@@ -22,6 +22,7 @@ internal static class Problems
     public static readonly Problem ConcertNotFound = new(404, "concert_not_found", "There is no such concert.");
     public static readonly Problem ScheduleNotFound = new(404, "schedule_not_found", "There is no such schedule.");
     public static readonly Problem SeatNotFound = new(404, "seat_not_found", "The schedule has no such seat.");
+    public static readonly Problem HallNotFound = new(404, "hall_not_found", "There is no such hall.");
     public static readonly Problem QueueNotFound = new(404, "queue_not_found", "There is no such queue.");
     public static readonly Problem ReservationNotFound =
         new(404, "reservation_not_found", "There is no such reservation.");
@@ -52,7 +53,7 @@ internal static class Problems
         new(410, "queue_token_expired", "The place in the queue has ended.");
     public static readonly Problem HoldExpired = new(410, "hold_expired", "The hold has ended.");
     public static readonly Problem BodyTooLarge =
-        new(413, "body_too_large", $"The body is larger than {KestrelLimits.MaximumBodyBytes / 1024} KiB.");
+        new(413, "body_too_large", "The body is too large.");
     public static readonly Problem UnsupportedMediaType =
         new(415, "unsupported_media_type", "The body must be application/json in UTF-8.");
     public static readonly Problem IdempotencyKeyReused =

@@ -222,7 +222,8 @@ internal static class Pay
                 ',"seats":[', {{BookingEvents.SeatsSql}}, '],"amount":', p.amount,
                 ',"paidAt":"', DATE_FORMAT(p.created_at, '%Y-%m-%dT%H:%i:%s.%fZ'), '"}'), @traceparent
             FROM payment p JOIN reservation r ON r.payment_id = p.payment_id
-            JOIN concert_schedule s ON s.schedule_id = r.schedule_id WHERE p.payment_id = @attempt GROUP BY p.payment_id;
+            JOIN concert_schedule s ON s.schedule_id = r.schedule_id {{BookingEvents.PlacesSql}}
+            WHERE p.payment_id = @attempt GROUP BY p.payment_id;
 
         """
         // The remembered answer. Its JSON must equal the record PaymentResponse: PayTests compares it, member by member, with

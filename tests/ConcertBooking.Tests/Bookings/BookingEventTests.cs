@@ -122,7 +122,7 @@ public sealed class BookingEventTests : SharedRigTests
         await Assert.That(string.Join(", ", seats.Select(static seat => seat.Number("seatNo")))).IsEqualTo(string.Join(", ", seatNos));
         foreach (var seat in seats)
         {
-            seat.ExpectMembers("reservationId", "seatNo", "price");
+            seat.ExpectMembers("reservationId", "seatNo", "section", "row", "label", "grade", "price");
             await Assert.That(seat.Value("reservationId")).IsEqualTo(held.ReservationOf(seat.Number("seatNo")));
             await Assert.That(seat.Number("price")).IsEqualTo(show.Price);
         }

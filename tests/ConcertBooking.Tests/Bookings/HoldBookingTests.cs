@@ -29,7 +29,7 @@ public sealed class HoldBookingTests : SharedRigTests
         await Assert.That(reply.Seats()).IsEqualTo("3 HELD, 7 HELD, 8 HELD");
         foreach (var seat in reply.Items("seats"))
         {
-            seat.ExpectMembers("reservationId", "seatNo", "price", "status");
+            seat.ExpectMembers("reservationId", "seatNo", "section", "row", "label", "grade", "price", "status");
             await Assert.That(seat.Number("price")).IsEqualTo(42_000);
             var reservation = (await visitor.ReservationAsync(seat.Value("reservationId"))).Expect(200);
             await Assert.That(reservation.Value("bookingId")).IsEqualTo(bookingId);

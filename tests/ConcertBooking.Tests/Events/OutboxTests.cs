@@ -106,7 +106,7 @@ public sealed class OutboxTests : SharedRigTests
         await Assert.That(published.Number("concertId")).IsEqualTo(show.ConcertId);
         await Assert.That(published.Number("scheduleId")).IsEqualTo(show.ScheduleId);
         var seat = published.GetProperty("seats").EnumerateArray().Single();
-        seat.ExpectMembers("reservationId", "seatNo", "price");
+        seat.ExpectMembers("reservationId", "seatNo", "section", "row", "label", "grade", "price");
         await Assert.That(seat.Value("reservationId")).IsEqualTo(reservationId);
         await Assert.That(seat.Number("seatNo")).IsEqualTo(seatNo);
         await Assert.That(seat.Number("price")).IsEqualTo(show.Price);

@@ -21,6 +21,7 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/concerts", "200, 304", "400 invalid_request")]
     [Arguments("get", "/v1/concerts/{concertId}/schedules", "200, 304", "404 concert_not_found")]
     [Arguments("get", "/v1/schedules/{scheduleId}/seats", "200, 304", "404 schedule_not_found")]
+    [Arguments("get", "/v1/schedules/{scheduleId}/plan", "200, 304", "404 schedule_not_found")]
     [Arguments("get", "/v1/rankings/concerts", "200, 304", "400 invalid_request")]
     [Arguments("get", "/v1/rankings/sold-out", "200, 304", "400 invalid_request")]
     [Arguments("post", "/v1/reservations", "200, 201", Place + Body
@@ -50,8 +51,10 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/points/transactions", "200", Jwt + "400 invalid_request")]
     [Arguments("post", "/v1/admin/concerts", "201", Role + Body)]
     [Arguments("patch", "/v1/admin/concerts/{concertId}", "200", Role + Body + "404 concert_not_found")]
-    [Arguments("post", "/v1/admin/concerts/{concertId}/schedules", "201", Role + Body + "404 concert_not_found")]
+    [Arguments("post", "/v1/admin/concerts/{concertId}/schedules", "201", Role + Body + "404 concert_not_found, 404 hall_not_found")]
     [Arguments("patch", "/v1/admin/schedules/{scheduleId}", "200", Role + Body + "404 schedule_not_found")]
+    [Arguments("post", "/v1/admin/halls", "201", Role + Body)]
+    [Arguments("get", "/v1/admin/halls", "200", Role + "400 invalid_request")]
     [Arguments("put", "/v1/admin/queues/{name}", "200", Role + Body)]
     [Arguments("get", "/v1/admin/queues/{name}", "200", Role + "404 queue_not_found")]
     [Arguments("get", "/v1/admin/events", "200", Role)]
@@ -99,7 +102,8 @@ public sealed class OpenApiTests : SharedRigTests
 
         await Assert.That(open).IsEquivalentTo(
             ["get /v1/concerts", "get /v1/concerts/{concertId}/schedules", "get /v1/schedules/{scheduleId}/seats",
-                "get /v1/rankings/concerts", "get /v1/rankings/sold-out", "get /livez", "get /readyz"]);
+                "get /v1/schedules/{scheduleId}/plan", "get /v1/rankings/concerts", "get /v1/rankings/sold-out", "get /livez",
+                "get /readyz"]);
     }
 
     [Test]
@@ -121,6 +125,9 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("/v1/concerts", "cursor")]
     [Arguments("/v1/concerts/{concertId}/schedules", "If-None-Match")]
     [Arguments("/v1/schedules/{scheduleId}/seats", "If-None-Match")]
+    [Arguments("/v1/schedules/{scheduleId}/plan", "If-None-Match")]
+    [Arguments("/v1/admin/halls", "limit")]
+    [Arguments("/v1/admin/halls", "cursor")]
     [Arguments("/v1/reservations", "limit")]
     [Arguments("/v1/reservations", "cursor")]
     [Arguments("/v1/points/transactions", "limit")]
@@ -136,6 +143,7 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/concerts/{concertId}/schedules", "200", "ETag")]
     [Arguments("get", "/v1/schedules/{scheduleId}/seats", "200", "ETag")]
     [Arguments("get", "/v1/schedules/{scheduleId}/seats", "200", "Cache-Status")]
+    [Arguments("get", "/v1/schedules/{scheduleId}/plan", "200", "ETag")]
     [Arguments("post", "/v1/reservations", "201", "Location")]
     [Arguments("post", "/v1/reservations", "503", "Retry-After")]
     [Arguments("post", "/v1/bookings", "201", "Location")]

@@ -27,19 +27,32 @@ internal static class BookingEvents
     public static string Sql(string type) => $$"""
         INSERT INTO outbox (event_id, topic, event_type, event_key, payload, traceparent)
           SELECT @event, '{{OutboxEvents.ReservationsTopic}}', '{{type}}', b.booking_id,
-            CONCAT('{"bookingId":"', {{UuidSql.Text("b.booking_id")}}, '","userId":', b.user_id, ',"concertId":', es.concert_id,
+            CONCAT('{"bookingId":"', {{UuidSql.Text("b.booking_id")}}, '","userId":', b.user_id, ',"concertId":', s.concert_id,
               ',"scheduleId":', b.schedule_id, ',"seats":[', {{SeatsSql}}, '],{{TimeSql(type)}}, '"}'), @traceparent
           FROM booking b JOIN reservation r ON r.booking_id = b.booking_id AND r.change_id = @event
-          JOIN concert_schedule es ON es.schedule_id = b.schedule_id
+          JOIN concert_schedule s ON s.schedule_id = b.schedule_id {{PlacesSql}}
           WHERE b.booking_id = @booking GROUP BY b.booking_id;
 
         """;
 
-    /// <summary>The seats of <c>reservation r</c>, an aggregate: the members of an array in the order of their numbers.</summary>
-    public static string SeatsSql { get; } = $$"""
-        GROUP_CONCAT(CONCAT('{"reservationId":"', {{UuidSql.Text("r.reservation_id")}}, '","seatNo":', r.seat_no, ',"price":', r.price, '}')
+    /// <summary>
+    /// The seats of <c>reservation r</c>, an aggregate: the members of an array in the order of their numbers. Needs
+    /// <see cref="PlacesSql"/>; without a hall the names are empty and the label is the seat's number.
+    /// </summary>
+    public static string SeatsSql { get; } = SeatsOf(more: "");
+
+    /// <summary>The same with the status of each, as answers have it.</summary>
+    public static string SeatsWithStatusSql { get; } = SeatsOf(more: """, ',"status":"', r.status, '"'""");
+
+    private static string SeatsOf(string more) => $$"""
+        GROUP_CONCAT(CONCAT('{"reservationId":"', {{UuidSql.Text("r.reservation_id")}}, '","seatNo":', r.seat_no,
+                ',"section":', JSON_QUOTE(COALESCE(h.section, '')), ',"row":', JSON_QUOTE(COALESCE(h.row_name, '')),
+                ',"label":"', COALESCE(h.label, r.seat_no), '","grade":', JSON_QUOTE(COALESCE(h.grade, '')), ',"price":', r.price{{more}}, '}')
                 ORDER BY r.seat_no)
         """;
+
+    /// <summary>Joins to <c>reservation r</c> of <c>concert_schedule s</c> the place of its seat.</summary>
+    public const string PlacesSql = "LEFT JOIN hall_seat h ON h.hall_id = s.hall_id AND h.seat_no = r.seat_no";
 
     private static string TimeSql(string type) => type is Held or Extended
         ? "\"heldUntil\":\"', DATE_FORMAT(MIN(r.held_expires_at), '%Y-%m-%dT%H:%i:%s.%fZ')"
