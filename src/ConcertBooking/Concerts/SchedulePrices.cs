@@ -14,7 +14,6 @@ internal static class SchedulePrices
     /// <summary>Whole points a seat.</summary>
     public const long Maximum = 1_000_000_000;
 
-    /// <summary>A binary collation, so that grades compare as they do in the hall.</summary>
     private const string WriteSql = """
         INSERT INTO schedule_price (schedule_id, grade, price)
           SELECT @scheduleId, w.grade, w.price
