@@ -95,7 +95,8 @@ internal static class SeatHoldSql
               '","total":', SUM(r.price), ',"heldUntil":"', DATE_FORMAT(b.held_expires_at, '%Y-%m-%dT%H:%i:%s.%fZ'),
               '","extensionsLeft":', @extensionsLeft, ',"seats":[', {{BookingEvents.SeatsWithStatusSql}}, ']}')
             FROM booking b JOIN reservation r ON r.booking_id = b.booking_id
-            JOIN concert_schedule s ON s.schedule_id = b.schedule_id {{BookingEvents.PlacesSql}} WHERE b.booking_id = @booking GROUP BY b.booking_id)
+            JOIN concert_schedule s ON s.schedule_id = b.schedule_id {{BookingEvents.PlacesSql}}
+            WHERE b.booking_id = @booking GROUP BY b.booking_id)
           WHERE i.user_id = @user AND i.call_name = @call AND i.idempotency_key = @key AND i.attempt_id = @attempt;
 
         """;

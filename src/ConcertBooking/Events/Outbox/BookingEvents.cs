@@ -47,7 +47,8 @@ internal static class BookingEvents
     private static string SeatsOf(string more) => $$"""
         GROUP_CONCAT(CONCAT('{"reservationId":"', {{UuidSql.Text("r.reservation_id")}}, '","seatNo":', r.seat_no,
                 ',"section":', JSON_QUOTE(COALESCE(h.section, '')), ',"row":', JSON_QUOTE(COALESCE(h.row_name, '')),
-                ',"label":"', COALESCE(h.label, r.seat_no), '","grade":', JSON_QUOTE(COALESCE(h.grade, '')), ',"price":', r.price{{more}}, '}')
+                ',"label":"', COALESCE(h.label, r.seat_no), '","grade":', JSON_QUOTE(COALESCE(h.grade, '')),
+                ',"price":', r.price{{more}}, '}')
                 ORDER BY r.seat_no)
         """;
 
