@@ -33,7 +33,7 @@ public sealed class ExtensionRaces : SharedRigTests
     /// </summary>
     private async Task ExtendAroundTheEndAsync(int times)
     {
-        var outcomes = new List<string>();
+        var (outcomes, deadlocks) = (new List<string>(), await Rig.Database.DeadlocksAsync());
         string[] all = ["extended", "expired, seats taken over", "expired, seats not taken"];
         for (var tries = 0; tries < times || (tries < 5 * times && all.Except(outcomes).Any()); tries += Batch)
         {
@@ -54,7 +54,7 @@ public sealed class ExtensionRaces : SharedRigTests
             }
         }
 
-        await PrintAsync(outcomes);
+        await PrintAsync(outcomes, deadlocks);
         await Assert.That(all.Except(outcomes)).IsEmpty();
         await Rig.VerifyAsync();
     }
@@ -88,7 +88,7 @@ public sealed class ExtensionRaces : SharedRigTests
     /// </summary>
     private async Task ExtendAndPayAsync(int times)
     {
-        var outcomes = new List<string>();
+        var (outcomes, deadlocks) = (new List<string>(), await Rig.Database.DeadlocksAsync());
         for (var tries = 0; tries < times; tries += Batch)
         {
             var (show, owners, bookings) = await HoldPairsAsync(points: 2);
@@ -115,7 +115,7 @@ public sealed class ExtensionRaces : SharedRigTests
             }
         }
 
-        await PrintAsync(outcomes);
+        await PrintAsync(outcomes, deadlocks);
         await Assert.That(outcomes.Count(static outcome => outcome.StartsWith("paid", StringComparison.Ordinal))).IsGreaterThan(0);
         await Rig.VerifyAsync();
     }
@@ -156,7 +156,7 @@ public sealed class ExtensionRaces : SharedRigTests
     /// <summary>Every other time only one of the two seats is released.</summary>
     private async Task ExtendAndReleaseAsync(int times)
     {
-        var outcomes = new List<string>();
+        var (outcomes, deadlocks) = (new List<string>(), await Rig.Database.DeadlocksAsync());
         for (var tries = 0; tries < times; tries += Batch)
         {
             var (show, owners, bookings) = await HoldPairsAsync(points: 0);
@@ -197,7 +197,7 @@ public sealed class ExtensionRaces : SharedRigTests
             }
         }
 
-        await PrintAsync(outcomes);
+        await PrintAsync(outcomes, deadlocks);
         await Rig.VerifyAsync();
     }
 
@@ -262,11 +262,11 @@ public sealed class ExtensionRaces : SharedRigTests
         }
     }
 
-    private async Task PrintAsync(IEnumerable<string> outcomes)
+    private async Task PrintAsync(IEnumerable<string> outcomes, long? before)
     {
         var counts = outcomes.GroupBy(static outcome => outcome).OrderBy(static group => group.Key, StringComparer.Ordinal)
             .Select(static group => $"{group.Count()} × {group.Key}");
-        Console.WriteLine($"{string.Join("; ", counts)}; {await Rig.Database.DeadlocksAsync()} deadlocks of the server so far");
+        Console.WriteLine($"{string.Join("; ", counts)}; {await Rig.Database.DeadlocksAsync() - before} deadlocks");
     }
 
     private static async Task<Reply> AfterAsync(int milliseconds, Func<Task<Reply>> send)
