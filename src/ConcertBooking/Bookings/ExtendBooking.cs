@@ -110,7 +110,7 @@ internal static class ExtendBooking
         START TRANSACTION;
 
         """ + BookingSql.Adopt + """
-        UPDATE reservation r STRAIGHT_JOIN booking b ON b.booking_id = r.booking_id
+        UPDATE reservation r FORCE INDEX (reservation_booking) STRAIGHT_JOIN booking b ON b.booking_id = r.booking_id
           STRAIGHT_JOIN concert_schedule s ON s.schedule_id = b.schedule_id STRAIGHT_JOIN concert c ON c.concert_id = s.concert_id
           SET r.held_expires_at = @until, r.change_id = @event
           WHERE r.booking_id = @booking AND r.status = 'HELD' AND r.held_expires_at > NOW(3)
