@@ -179,7 +179,7 @@ internal sealed class GroupSale
                 Judge(await GroupRow.ReadAsync(_fleet.Database, _show), won);
                 reads++;
             }
-            catch (MySqlException)
+            catch (Exception exception) when (exception is MySqlException or IOException)
             {
                 // A test may have stopped the server.
             }
