@@ -1,6 +1,9 @@
 namespace ConcertBooking.Bookings;
 
-/// <summary>Statements that the procedures of bookings share.</summary>
+/// <summary>
+/// Statements that the procedures of bookings share. All find the seats of a booking by reservation_booking, and change these before
+/// the seat rows and the booking: with another index first, the same rows in another order, they would deadlock.
+/// </summary>
 internal static class BookingSql
 {
     /// <summary>

@@ -103,16 +103,18 @@ internal static class ExtendBooking
         @user BIGINT, @queue VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, @holdSeconds INT, @maximumExtensions INT,
         """ + " " + BookingEvents.Parameters,
         // Decides the race under the row locks of the seats: the user's own, held, in time, of the token's queue, not prolonged too
-        // often. All seats of a booking end at the same moment, also when one was taken out of it.
+        // often. All seats of a booking end at the same moment, also when one was taken out of it. The seats' rows before the
+        // booking's, as payment, release and expiry lock them: the other way round they deadlocked.
         """
         DECLARE @until TIMESTAMP(3) DEFAULT TIMESTAMPADD(SECOND, @holdSeconds, NOW(3));
         START TRANSACTION;
 
         """ + BookingSql.Adopt + """
-        UPDATE booking b JOIN concert_schedule s ON s.schedule_id = b.schedule_id JOIN concert c ON c.concert_id = s.concert_id
-          JOIN reservation r ON r.booking_id = b.booking_id AND r.status = 'HELD' AND r.held_expires_at > NOW(3)
+        UPDATE reservation r FORCE INDEX (reservation_booking) STRAIGHT_JOIN booking b ON b.booking_id = r.booking_id
+          STRAIGHT_JOIN concert_schedule s ON s.schedule_id = b.schedule_id STRAIGHT_JOIN concert c ON c.concert_id = s.concert_id
           SET r.held_expires_at = @until, r.change_id = @event
-          WHERE b.booking_id = @booking AND b.user_id = @user AND c.queue_name = @queue AND b.extensions < @maximumExtensions;
+          WHERE r.booking_id = @booking AND r.status = 'HELD' AND r.held_expires_at > NOW(3)
+            AND b.user_id = @user AND c.queue_name = @queue AND b.extensions < @maximumExtensions;
         UPDATE booking SET extensions = extensions + 1, held_expires_at = @until
           WHERE booking_id = @booking AND EXISTS (SELECT 1 FROM reservation r WHERE r.booking_id = @booking AND r.change_id = @event);
 

@@ -88,7 +88,7 @@ internal sealed class SeatRelease(MySqlDatabase database, WaitingRoom room, Outb
         START TRANSACTION;
 
         """ + BookingSql.Adopt + """
-        UPDATE reservation SET status = 'RELEASED', change_id = @event
+        UPDATE reservation FORCE INDEX (reservation_booking) SET status = 'RELEASED', change_id = @event
           WHERE booking_id = @booking AND user_id = @user AND status = 'HELD' AND held_expires_at > NOW(3)
             AND (@reservation IS NULL OR reservation_id = @reservation);
 

@@ -185,8 +185,8 @@ internal static class Pay
         // Decides the race under the row locks of the seats: the user's own, held, not overdue, of the token's queue, and the key not
         // used by another attempt. change_id marks the rows as changed by this attempt.
         + """
-        UPDATE reservation r JOIN concert_schedule s ON s.schedule_id = r.schedule_id JOIN concert c ON c.concert_id = s.concert_id
-          JOIN
+        UPDATE reservation r FORCE INDEX (reservation_booking) JOIN concert_schedule s ON s.schedule_id = r.schedule_id
+          JOIN concert c ON c.concert_id = s.concert_id JOIN
         """ + " " + IdempotencySql.Claim + """
 
           SET r.status = 'CONFIRMED', r.change_id = @attempt, r.payment_id = @attempt

@@ -34,7 +34,7 @@ internal sealed class HoldExpiry(MySqlDatabase database, OutboxSignal outbox)
         // Decides the race: only while the hold is overdue, so a payment or another sweep that came first wins. change_id marks the
         // rows as changed by this transaction.
         "START TRANSACTION;\n" + BookingSql.Adopt + """
-        UPDATE reservation SET status = 'EXPIRED', change_id = @event
+        UPDATE reservation FORCE INDEX (reservation_booking) SET status = 'EXPIRED', change_id = @event
           WHERE booking_id = @booking AND status = 'HELD' AND held_expires_at <= NOW(3);
 
         """

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using ConcertBooking.Tests.Support;
-using MySqlConnector;
 
 namespace ConcertBooking.Tests.Races;
 
@@ -127,7 +126,7 @@ public sealed class LockOrder : SharedRigTests
     {
         var live = (await GroupRow.ReadAsync(fleet.Database, show)).Where(static row => row.IsLive).ToList();
         var unanswered = _unanswered.GetValueOrDefault("503");
-        var deadlocks = await DeadlocksAsync(fleet.Database);
+        var deadlocks = await fleet.Database.DeadlocksAsync();
         Console.WriteLine($"{won.Count} bookings, {unanswered} × 503, {deadlocks} deadlocks of the server so far");
         await Assert.That(live.Select(static row => row.SeatNo).Distinct().Count()).IsEqualTo(live.Count);
         foreach (var booking in live.GroupBy(static row => row.BookingId))
@@ -144,19 +143,5 @@ public sealed class LockOrder : SharedRigTests
         await Assert.That((live.Count / Most) - won.Count).IsBetween(0, unanswered);
         await Assert.That(fleet.Faults()).IsEmpty();
         await fleet.VerifyAsync();
-    }
-
-    /// <summary>Of the whole server, since it started; null where its user may not read it.</summary>
-    private static async Task<long?> DeadlocksAsync(Database database)
-    {
-        try
-        {
-            return await database.ScalarAsync<long>(
-                "SELECT CAST(`count` AS SIGNED) FROM information_schema.innodb_metrics WHERE name = 'lock_deadlocks'");
-        }
-        catch (MySqlException)
-        {
-            return null;
-        }
     }
 }

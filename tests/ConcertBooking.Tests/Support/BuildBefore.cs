@@ -154,15 +154,16 @@ internal sealed class BuildBefore(Database database)
             UPDATE seat t JOIN reservation r ON r.schedule_id = t.schedule_id AND r.seat_no = t.seat_no
               SET t.reservation_id = r.reservation_id WHERE r.status IN ('HELD', 'CONFIRMED') AND t.seat_no BETWEEN @from AND @to;
             INSERT INTO payment (payment_id, reservation_id, user_id, amount, published_at)
-              SELECT UNHEX(MD5(reservation_id)), reservation_id, user_id, price, IF(seat_no % 8 = 1, NOW(6), NULL) FROM reservation
-              WHERE status = 'CONFIRMED' AND seat_no BETWEEN @from AND @to;
+              SELECT UNHEX(LEFT(SHA2(reservation_id, 256), 32)), reservation_id, user_id, price, IF(seat_no % 8 = 1, NOW(6), NULL)
+              FROM reservation WHERE status = 'CONFIRMED' AND seat_no BETWEEN @from AND @to;
             UPDATE reservation r JOIN payment p ON p.reservation_id = r.reservation_id SET r.change_id = p.payment_id;
             INSERT INTO outbox (event_id, topic, event_type, event_key, payload)
-              SELECT UNHEX(MD5(CONCAT('event', HEX(payment_id)))), 'concert-booking.payments', 'payment.completed.v1', reservation_id, '{}'
-              FROM payment WHERE published_at IS NULL;
+              SELECT UNHEX(LEFT(SHA2(CONCAT('event', HEX(payment_id)), 256), 32)), 'concert-booking.payments', 'payment.completed.v1',
+                reservation_id, '{}' FROM payment WHERE published_at IS NULL;
             INSERT INTO point_tx (point_tx_id, user_id, type, amount, balance_after, reference)
-              SELECT UNHEX(MD5(CONCAT('charge', user_id))), user_id, 'CHARGE', @charged, @charged, UNHEX(MD5(CONCAT('charge', user_id)))
-              FROM reservation WHERE seat_no BETWEEN @from AND @to GROUP BY user_id;
+              SELECT c.id, c.user_id, 'CHARGE', @charged, @charged, c.id
+              FROM (SELECT user_id, UNHEX(LEFT(SHA2(CONCAT('charge', user_id), 256), 32)) AS id
+                    FROM reservation WHERE seat_no BETWEEN @from AND @to GROUP BY user_id) c;
             INSERT INTO point_tx (point_tx_id, user_id, type, amount, balance_after, reference)
               SELECT payment_id, user_id, 'USE', amount, @charged - amount, payment_id FROM payment;
             INSERT INTO user_point_balance (user_id, balance)
