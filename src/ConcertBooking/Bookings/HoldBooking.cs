@@ -77,7 +77,7 @@ internal static class HoldBooking
         try
         {
             var held = await holds.HoldAsync(token, request.ScheduleId, seatNos);
-            return held.Refusal ?? Answer(request, held, Math.Max(0, settings.HoldExtensions - held.Seats[0].Reservation!.Extensions));
+            return held.Refusal ?? Decide(request, held, settings.HoldExtensions);
         }
         finally
         {
@@ -131,14 +131,19 @@ internal static class HoldBooking
     private static string LocationOf(StoredAnswer stored) =>
         $"/v1/bookings/{JsonElement.Parse(stored.Json).GetProperty("bookingId").GetString()}";
 
-    private static IResult Answer(HoldBookingRequest request, SeatHolds.Outcome held, int extensionsLeft)
+    private static IResult Decide(HoldBookingRequest request, SeatHolds.Outcome held, int maximumExtensions)
     {
         var first = held.Seats[0].Reservation!;
+        if (first.SeatsHeld != held.Seats.Count)
+        {
+            return SeatHolds.Taken(held.Seats); // one of several that the caller holds together
+        }
+
         var seats = held.Seats.Select(static seat => BookingSeat.Of(
             seat.Reservation!.Id, seat.SeatNo, seat.Place, seat.Reservation.Price, seat.Reservation.Status)).ToList();
         var response = new BookingResponse(
             first.BookingId.ToString(), request.ScheduleId, first.Status, seats.Sum(static seat => seat.Price), first.HeldUntil,
-            extensionsLeft, seats);
+            Math.Max(0, maximumExtensions - first.Extensions), seats);
         return held.IsNew ? TypedResults.Created($"/v1/bookings/{first.BookingId}", response) : TypedResults.Ok(response);
     }
 }

@@ -102,7 +102,7 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
         && seats.All(seat => seat.Reservation is { IsHeld: true } reservation && reservation.BookingId == bookingId);
 
     /// <summary>Names the taken seats.</summary>
-    private static Problem Taken(IReadOnlyList<SeatRow> seats) => Problems.SeatTaken with
+    public static Problem Taken(IReadOnlyList<SeatRow> seats) => Problems.SeatTaken with
     {
         SeatNos = [.. seats.Where(static seat => seat.Reservation is { IsLive: true }).Select(static seat => seat.SeatNo)],
     };
