@@ -55,15 +55,15 @@ internal static class ExtendBooking
 
     private static IResult Decide(
         BookingResponse? booking, ExtensionRow? row, QueueToken token, List<Guid> attempts, int maximumExtensions) => (booking, row) switch
-    {
-        (null, _) or (_, null) => Problems.BookingNotFound,
-        ({ } extended, { ChangeId: { } change }) when attempts.Contains(change) => TypedResults.Ok(extended),
-        ({ Status: BookingStatus.Confirmed }, _) => Problems.AlreadyPaid,
-        ({ Status: not BookingStatus.Held }, _) => Problems.HoldExpired,
-        (_, { } other) when other.Queue != token.Queue => Problems.QueueTokenNotActive,
-        (_, { } used) when used.Extensions >= maximumExtensions => Problems.ExtensionLimitReached,
-        _ => Problems.HoldExpired, // it ended between the attempt and this read
-    };
+        {
+            (null, _) or (_, null) => Problems.BookingNotFound,
+            ({ } extended, { ChangeId: { } change }) when attempts.Contains(change) => TypedResults.Ok(extended),
+            ({ Status: BookingStatus.Confirmed }, _) => Problems.AlreadyPaid,
+            ({ Status: not BookingStatus.Held }, _) => Problems.HoldExpired,
+            (_, { } other) when other.Queue != token.Queue => Problems.QueueTokenNotActive,
+            (_, { } used) when used.Extensions >= maximumExtensions => Problems.ExtensionLimitReached,
+            _ => Problems.HoldExpired, // it ended between the attempt and this read
+        };
 
     private static async Task<(BookingResponse? Booking, ExtensionRow? Row)> TryAsync(
         MySqlConnection connection, QueueToken token, Guid bookingId, List<Guid> attempts, Settings settings,
