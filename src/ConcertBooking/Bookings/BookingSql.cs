@@ -8,15 +8,19 @@ internal static class BookingSql
 {
     /// <summary>
     /// Makes a reservation that an instance of the build before wrote a booking of one, which has its id: for the reservation whose
-    /// id is @booking, if it has no booking yet. Second in a transaction, after the user's row.
+    /// id is @booking, if it has no booking yet; else one plain read. Second in a transaction, after the user's row.
     /// </summary>
     public const string Adopt = """
-        IF EXISTS (SELECT 1 FROM reservation WHERE reservation_id = @booking AND booking_id IS NULL) THEN
-          INSERT IGNORE INTO booking (booking_id, user_id, schedule_id, status, held_expires_at, created_at)
-            SELECT reservation_id, user_id, schedule_id, status, held_expires_at, created_at
-            FROM reservation WHERE reservation_id = @booking;
-          UPDATE reservation SET booking_id = reservation_id WHERE reservation_id = @booking AND booking_id IS NULL;
-        END IF;
+        BEGIN
+          DECLARE @orphans INT DEFAULT 0;
+          SELECT COUNT(*) INTO @orphans FROM reservation WHERE reservation_id = @booking AND booking_id IS NULL;
+          IF @orphans > 0 THEN
+            INSERT IGNORE INTO booking (booking_id, user_id, schedule_id, status, held_expires_at, created_at)
+              SELECT reservation_id, user_id, schedule_id, status, held_expires_at, created_at
+              FROM reservation WHERE reservation_id = @booking;
+            UPDATE reservation SET booking_id = reservation_id WHERE reservation_id = @booking AND booking_id IS NULL;
+          END IF;
+        END;
 
         """;
 

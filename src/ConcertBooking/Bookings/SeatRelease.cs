@@ -83,8 +83,8 @@ internal sealed class SeatRelease(MySqlDatabase database, WaitingRoom room, Outb
         // Decides the race: under the row locks, so a payment or the expiry that came first wins. change_id marks the rows as changed
         // by this attempt.
         """
-        DECLARE @booking BINARY(16) DEFAULT COALESCE(@named,
-          (SELECT COALESCE(booking_id, reservation_id) FROM reservation WHERE reservation_id = @reservation));
+        DECLARE @booking BINARY(16) DEFAULT @named;
+        SELECT COALESCE(booking_id, reservation_id) INTO @booking FROM reservation WHERE reservation_id = @reservation;
         START TRANSACTION;
 
         """ + BookingSql.Adopt + """

@@ -174,12 +174,13 @@ internal static class Pay
         , @queue VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, @named BINARY(16), @reservation BINARY(16),
         @event BINARY(16), @traceparent VARCHAR(55) CHARACTER SET ascii COLLATE ascii_bin
         """,
-        // A reservation names the booking that it is in; once released it is no longer in one of several seats.
+        // A reservation names the booking that it is in; once released it is no longer in one of several seats. SELECT INTO is a plain
+        // read; in DECLARE, SET or IF the same would lock the row, before the user's.
         """
         DECLARE @seats, @total, @before BIGINT DEFAULT 0;
-        DECLARE @booking BINARY(16) DEFAULT COALESCE(@named,
-          (SELECT IF(status = 'RELEASED', reservation_id, COALESCE(booking_id, reservation_id))
-           FROM reservation WHERE reservation_id = @reservation));
+        DECLARE @booking BINARY(16) DEFAULT @named;
+        SELECT IF(status = 'RELEASED', reservation_id, COALESCE(booking_id, reservation_id)) INTO @booking
+          FROM reservation WHERE reservation_id = @reservation;
 
         """ + IdempotencySql.Begin + BookingSql.Adopt
         // Decides the race under the row locks of the seats: the user's own, held, not overdue, of the token's queue, and the key not
@@ -202,7 +203,7 @@ internal static class Pay
         + """
         IF @seats = 0 OR @before < @total THEN
           ROLLBACK;
-          SET @booking = COALESCE((SELECT booking_id FROM reservation WHERE reservation_id = @reservation), @booking);
+          SELECT COALESCE(booking_id, @booking) INTO @booking FROM reservation WHERE reservation_id = @reservation;
         ELSE
           UPDATE user_point_balance SET balance = balance - @total WHERE user_id = @user;
           INSERT INTO payment (payment_id, booking_id, reservation_id, user_id, amount)

@@ -44,8 +44,8 @@ CREATE PROCEDURE IF NOT EXISTS migrate_bookings()
 BEGIN
   DECLARE last_id, next_id BINARY(16) DEFAULT UNHEX(REPEAT('00', 16));
   WHILE next_id IS NOT NULL DO
-    SET next_id = (SELECT MAX(c.reservation_id) FROM (
-      SELECT reservation_id FROM reservation WHERE reservation_id > last_id ORDER BY reservation_id LIMIT 1000) c);
+    SELECT MAX(c.reservation_id) INTO next_id FROM (
+      SELECT reservation_id FROM reservation WHERE reservation_id > last_id ORDER BY reservation_id LIMIT 1000) c;
     INSERT IGNORE INTO booking (booking_id, user_id, schedule_id, status, held_expires_at, created_at)
       SELECT reservation_id, user_id, schedule_id, status, held_expires_at, created_at FROM reservation FORCE INDEX (PRIMARY)
       WHERE reservation_id > last_id AND reservation_id <= next_id AND booking_id IS NULL;
