@@ -105,7 +105,7 @@ public sealed class CreateHallTests : SharedRigTests
     }
 
     /// <summary>In one long row, in many of a dozen seats, and in as many rows as a body takes.</summary>
-    [Test]
+    [Test, Category("Long"), Explicit]
     [Arguments(1, MaximumSeats)]
     [Arguments(8_333, 12)]
     [Arguments(40_000, 1)]

@@ -7,7 +7,7 @@ namespace ConcertBooking.Tests.Bookings;
 /// </summary>
 public sealed class AdoptReservationsTests : SharedRigTests
 {
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task Reservation_OfTheBuildBefore_IsABookingWithinSeconds()
     {
         await using var fleet = await Fleet.StartAsync(Rig, 1);
@@ -26,7 +26,7 @@ public sealed class AdoptReservationsTests : SharedRigTests
         await fleet.VerifyAsync();
     }
 
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task Payment_OfTheBuildBefore_IsTheBookingsWithinSeconds()
     {
         await using var fleet = await Fleet.StartAsync(Rig, 1);

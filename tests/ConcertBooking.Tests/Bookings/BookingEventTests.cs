@@ -74,7 +74,7 @@ public sealed class BookingEventTests : SharedRigTests
         await Assert.That(released[1].Moment("at")).IsGreaterThan(released[0].Moment("at"));
     }
 
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task Outbox_ExpiredAfterASeatWasTakenOut_HasAnEventOfTheRest()
     {
         await using var alone = await StartAsync();

@@ -57,7 +57,7 @@ public sealed class HallBookingTests : SharedRigTests
     }
 
     /// <summary>The longest names, of characters that JSON escapes, in a booking of the most seats that a setting allows.</summary>
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task Events_OfTheLargestBooking_HaveThePlacesOfAllSeats()
     {
         const int Seats = 50;

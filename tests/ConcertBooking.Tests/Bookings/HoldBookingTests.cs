@@ -195,7 +195,7 @@ public sealed class HoldBookingTests : SharedRigTests
         await third.ExpectListedAsync(show, "1 AVAILABLE, 2 HELD, 3 HELD, 4 AVAILABLE, 5 HELD, 6 AVAILABLE");
     }
 
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task HoldBooking_ExpiredByHand_Returns201AlsoForItsOwner()
     {
         await using var alone = await Rig.StartAloneAsync(ApiOnly);

@@ -86,7 +86,7 @@ public sealed class MigrateBookingsTests : SharedRigTests
     }
 
     /// <summary>A migration that was cut short is run again.</summary>
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task Migrate_CutShort_GoesOn()
     {
         var before = await BuildBefore.AddDatabaseAsync(Rig);

@@ -10,19 +10,19 @@ public sealed class ExtensionRaces : SharedRigTests
     private const int Batch = 25;
 
     [Test]
-    public Task Extend_AroundTheEndOfTheHold_IsWhollyExtendedOrWhollyExpired() => ExtendAroundTheEndAsync(100);
+    public Task Extend_AroundTheEndOfTheHold_IsWhollyExtendedOrWhollyExpired() => ExtendAroundTheEndAsync(50);
 
     [Test, Category("Long"), Explicit]
     public Task Extend_AroundTheEndOfTheHoldThousandTimes_IsWhollyExtendedOrWhollyExpired() => ExtendAroundTheEndAsync(1000);
 
     [Test]
-    public Task ExtendAndPay_AtOnce_BothSeatsArePaidOnce() => ExtendAndPayAsync(100);
+    public Task ExtendAndPay_AtOnce_BothSeatsArePaidOnce() => ExtendAndPayAsync(50);
 
     [Test, Category("Long"), Explicit]
     public Task ExtendAndPay_ThousandTimes_BothSeatsArePaidOnce() => ExtendAndPayAsync(1000);
 
     [Test]
-    public Task ExtendAndRelease_AtOnce_WhatIsReleasedIsFree() => ExtendAndReleaseAsync(100);
+    public Task ExtendAndRelease_AtOnce_WhatIsReleasedIsFree() => ExtendAndReleaseAsync(50);
 
     [Test, Category("Long"), Explicit]
     public Task ExtendAndRelease_ThousandTimes_WhatIsReleasedIsFree() => ExtendAndReleaseAsync(1000);

@@ -7,7 +7,7 @@ namespace ConcertBooking.Tests.Races;
 public sealed class GroupRaces : SharedRigTests
 {
     [Test]
-    public Task Hold_HundredGroupsForSixtySeats_NoPartialBooking() => RunAsync(seats: 60, groups: 100);
+    public Task Hold_FiftyGroupsForThirtySeats_NoPartialBooking() => RunAsync(seats: 30, groups: 50);
 
     [Test, Category("Long"), Explicit]
     public Task Hold_ThousandGroupsForFiveHundredSeats_NoPartialBooking() => RunAsync(seats: 500, groups: 1000);

@@ -33,7 +33,7 @@ public sealed class LockOrder : SharedRigTests
         await ExpectBookingsAsync(fleet, show, [won]);
     }
 
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task HoldTogether_OverlappingSeatsInAnyOrder_WholeBookings()
     {
         await using var fleet = await StartFleetAsync();
@@ -52,7 +52,7 @@ public sealed class LockOrder : SharedRigTests
     }
 
     /// <summary>A release frees what a hold takes, so the two meet in the rows of seats and of reservations.</summary>
-    [Test]
+    [Test, Category("Long"), Explicit]
     public async Task HoldTogetherAndRelease_OverlappingSeatsInAnyOrder_NothingIsLeft()
     {
         const int Some = 40;
