@@ -31,8 +31,7 @@ internal static class Ports
     }
 
     /// <summary>Whether no server listens on this port now, on any address of this machine.</summary>
-    // To look is not to try: a process that is started while a socket listens holds a copy of it until it has become its program,
-    // and whoever asked for the port would find it in use.
+    // Without a bind: a child process that is forked meanwhile inherits the probing socket until its exec, and the port stays in use.
     public static bool IsFree(int port) =>
         Array.TrueForAll(IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners(), listener => listener.Port != port);
 }

@@ -14,6 +14,7 @@ internal sealed record Notification(string Body, IReadOnlyDictionary<string, str
 internal sealed class Webhook : IAsyncDisposable
 {
     private readonly ConcurrentQueue<Notification> _received = [];
+    private readonly SemaphoreSlim _answering = new(1);
     private HttpListener? _listener;
     private Task _serving = Task.CompletedTask;
 
@@ -38,9 +39,12 @@ internal sealed class Webhook : IAsyncDisposable
         return this;
     }
 
+    /// <summary>Whatever was received is answered first.</summary>
     public async Task StopAsync()
     {
+        await _answering.WaitAsync();
         _listener?.Close();
+        _answering.Release();
         await _serving;
     }
 
@@ -58,9 +62,22 @@ internal sealed class Webhook : IAsyncDisposable
                 var status = Answer(body);
                 var headers = context.Request.Headers.AllKeys.OfType<string>()
                     .ToDictionary(static name => name, name => context.Request.Headers[name]!, StringComparer.OrdinalIgnoreCase);
-                _received.Enqueue(new Notification(body, headers, status));
-                context.Response.StatusCode = status;
-                context.Response.Close();
+                await _answering.WaitAsync();
+                try
+                {
+                    if (!listener.IsListening)
+                    {
+                        return;
+                    }
+
+                    _received.Enqueue(new Notification(body, headers, status));
+                    context.Response.StatusCode = status;
+                    context.Response.Close();
+                }
+                finally
+                {
+                    _answering.Release();
+                }
             }
             catch (Exception exception) when (exception is HttpListenerException or ObjectDisposedException or InvalidOperationException)
             {
