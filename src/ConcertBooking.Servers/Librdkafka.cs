@@ -24,10 +24,20 @@ internal static partial class Librdkafka
         return client != 0 ? client : throw new InvalidOperationException("librdkafka did not make a client.");
     }
 
+    /// <summary>
+    /// A mock cluster, whose thread blocks every signal: it ends for good when a handler interrupts its poll (EINTR), and .NET
+    /// has handlers for the signals that a process gets when it goes on after a stop, or when a child of it ends.
+    /// </summary>
+    public static nint NewCluster(nint client, int brokers)
+    {
+        using var blocked = SignalMask.BlockAll();
+        return NewClusterOfThisThread(client, brokers);
+    }
+
     public static string BootstrapServers(nint cluster) => Marshal.PtrToStringUTF8(GetBootstrapServers(cluster))!;
 
     [LibraryImport(Library, EntryPoint = "rd_kafka_mock_cluster_new")]
-    public static partial nint NewCluster(nint client, int brokers);
+    private static partial nint NewClusterOfThisThread(nint client, int brokers);
 
     [LibraryImport(Library, EntryPoint = "rd_kafka_mock_cluster_destroy")]
     public static partial void DestroyCluster(nint cluster);

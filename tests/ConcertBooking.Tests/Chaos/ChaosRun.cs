@@ -76,7 +76,7 @@ public sealed class ChaosRun : FaultTests
         await fleet.SettleAsync(journal);
     }
 
-    private static int Setting(string name, int otherwise) =>
+    internal static int Setting(string name, int otherwise) =>
         Environment.GetEnvironmentVariable(name) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;
 
     /// <summary>At once, also when the run is ended from outside.</summary>

@@ -56,7 +56,7 @@ public sealed partial class DashboardTests : SharedRigTests
     {
         await using var rig = await EventRig.StartAsync(Rig);
         using var key = IssuerKey.Rsa("r1");
-        using var issuer = new Issuer(key);
+        await using var issuer = new Issuer(key);
         var withIssuer = await rig.Fleet.AddAsync(
             ("ASPNETCORE_ENVIRONMENT", "Development"), ("Auth__SigningKey", null), ("Auth__Authority", issuer.Address),
             ("Auth__Audience", "booking"));

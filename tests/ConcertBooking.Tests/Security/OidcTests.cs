@@ -14,7 +14,7 @@ public sealed class OidcTests : SharedRigTests
     {
         using var rsa = IssuerKey.Rsa("r1");
         using var ec = IssuerKey.Ec("e1");
-        using var issuer = new Issuer(rsa, ec);
+        await using var issuer = new Issuer(rsa, ec);
         await using var service = await StartAsync(issuer);
 
         foreach (var key in (IssuerKey[])[rsa, ec])
@@ -39,7 +39,7 @@ public sealed class OidcTests : SharedRigTests
     {
         using var rsa = IssuerKey.Rsa("r1");
         using var stranger = IssuerKey.Rsa("r1");
-        using var issuer = new Issuer(rsa);
+        await using var issuer = new Issuer(rsa);
         await using var service = await StartAsync(issuer);
         (await AskAsync(service, rsa.Sign(issuer.Claims()))).Expect(200);
 
@@ -73,7 +73,7 @@ public sealed class OidcTests : SharedRigTests
     {
         using var old = IssuerKey.Rsa("old");
         using var next = IssuerKey.Ec("next");
-        using var issuer = new Issuer(old);
+        await using var issuer = new Issuer(old);
         await using var service = await StartAsync(issuer);
         (await AskAsync(service, old.Sign(issuer.Claims()))).Expect(200);
 
@@ -89,7 +89,7 @@ public sealed class OidcTests : SharedRigTests
     {
         using var key = IssuerKey.Rsa("r1");
         using var stranger = IssuerKey.Ec("unknown");
-        using var issuer = new Issuer(key);
+        await using var issuer = new Issuer(key);
         await using var service = await StartAsync(issuer);
         (await AskAsync(service, key.Sign(issuer.Claims()))).Expect(200);
 
@@ -107,7 +107,7 @@ public sealed class OidcTests : SharedRigTests
     public async Task Issuer_HangsAtStart_TokensAre503InTime_AndItRecoversByItself()
     {
         using var key = IssuerKey.Rsa("r1");
-        using var issuer = new Issuer(key) { Silent = true };
+        await using var issuer = new Issuer(key) { Silent = true };
         await using var service = await StartAsync(issuer);
 
         var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(async _ =>
@@ -140,7 +140,7 @@ public sealed class OidcTests : SharedRigTests
     {
         using var old = IssuerKey.Rsa("old");
         using var next = IssuerKey.Ec("next");
-        using var issuer = new Issuer(old);
+        await using var issuer = new Issuer(old);
         await using var service = await StartAsync(issuer);
         (await AskAsync(service, old.Sign(issuer.Claims()))).Expect(200);
         issuer.Silent = true;
@@ -161,7 +161,7 @@ public sealed class OidcTests : SharedRigTests
     public async Task SignIn_WithAnIssuer_DoesNotExist()
     {
         using var key = IssuerKey.Rsa("r1");
-        using var issuer = new Issuer(key);
+        await using var issuer = new Issuer(key);
         await using var service = await StartAsync(issuer);
 
         (await service.Api.SendAsync(HttpMethod.Post, "/dev/sign-in", """{"userId":7}""")).ExpectProblem(404, "not_found");

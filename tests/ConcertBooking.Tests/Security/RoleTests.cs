@@ -19,7 +19,7 @@ public sealed class RoleTests : SharedRigTests
     public async Task AdminRole_WhereTheIssuerPutsIt_OpensTheDoor(string? claim, string claims, string? role, bool opens)
     {
         using var key = IssuerKey.Rsa("r1");
-        using var issuer = new Issuer(key);
+        await using var issuer = new Issuer(key);
         await using var service = await issuer.StartServiceAsync(Rig, ("Auth__RoleClaim", claim), ("Auth__AdminRole", role));
 
         var reply = await service.Api.GetAsync("/v1/admin/queues/main", Bearer(key.Sign(issuer.Claims(more: $",{claims[1..^1]}"))));
@@ -38,7 +38,7 @@ public sealed class RoleTests : SharedRigTests
     public async Task CashierRole_Named_ChargesOthers()
     {
         using var key = IssuerKey.Rsa("r1");
-        using var issuer = new Issuer(key);
+        await using var issuer = new Issuer(key);
         await using var service = await issuer.StartServiceAsync(Rig, ("Auth__CashierRole", "till"), ("Points__SelfCharge", "false"));
         Visitor Caller(string role) =>
             new(service.Api, 0, key.Sign(issuer.Claims(subject: $"{Guid.NewGuid()}", more: $",\"role\":\"{role}\"")));

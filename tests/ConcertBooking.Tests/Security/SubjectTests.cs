@@ -21,7 +21,7 @@ public sealed class SubjectTests : SharedRigTests
     public async Task Subject_OfAnyForm_IsOneUserAtEveryInstance()
     {
         using var key = IssuerKey.Rsa("r1");
-        using var issuer = new Issuer(key);
+        await using var issuer = new Issuer(key);
         await using var one = await issuer.StartServiceAsync(Rig);
         await using var two = await issuer.StartServiceAsync(Rig);
         var unique = $"{UserIds.Next()}0000000000"; // too large to be an id
@@ -51,7 +51,7 @@ public sealed class SubjectTests : SharedRigTests
     public async Task Subject_FirstSeenByManyAtTwoInstances_IsOneUser()
     {
         using var key = IssuerKey.Ec("e1");
-        using var issuer = new Issuer(key);
+        await using var issuer = new Issuer(key);
         await using var one = await issuer.StartServiceAsync(Rig);
         await using var two = await issuer.StartServiceAsync(Rig);
         var subjects = Enumerable.Range(0, 5).Select(_ => $"{Guid.NewGuid()}").ToArray();
@@ -70,7 +70,7 @@ public sealed class SubjectTests : SharedRigTests
     public async Task Subject_APositiveInteger_IsThatUser()
     {
         using var key = IssuerKey.Rsa("r1");
-        using var issuer = new Issuer(key);
+        await using var issuer = new Issuer(key);
         await using var service = await issuer.StartServiceAsync(Rig);
         var user = Rig.NewVisitor();
         (await user.ChargeAsync(700)).Expect(201);
@@ -93,7 +93,7 @@ public sealed class SubjectTests : SharedRigTests
     public async Task Subject_WhoseIdAUserHasAlready_GetsAnother()
     {
         using var key = IssuerKey.Rsa("r1");
-        using var issuer = new Issuer(key);
+        await using var issuer = new Issuer(key);
         var subject = $"{Guid.NewGuid()}";
         await using var elsewhere = await Rig.StartAloneAsync(issuer.Settings);
         await using var here = await Rig.StartAloneAsync(issuer.Settings);
@@ -116,7 +116,7 @@ public sealed class SubjectTests : SharedRigTests
     public async Task Subject_ThatIsNone_Returns401AndIsNoFault(string subject)
     {
         using var key = IssuerKey.Rsa("r1");
-        using var issuer = new Issuer(key);
+        await using var issuer = new Issuer(key);
         await using var service = await issuer.StartServiceAsync(Rig);
         var text = int.TryParse(subject, CultureInfo.InvariantCulture, out var length) ? new string('x', length) : subject;
 
@@ -133,7 +133,7 @@ public sealed class SubjectTests : SharedRigTests
     public async Task Subject_WhileMySqlIsGone_UnknownGets503_KnownGoesOn()
     {
         using var key = IssuerKey.Rsa("r1");
-        using var issuer = new Issuer(key);
+        await using var issuer = new Issuer(key);
         var connection = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
         var (host, port) = (connection.Server, (int)connection.Port);
         var wayPort = Ports.Take();

@@ -16,16 +16,13 @@ internal enum SpanKind
 /// <summary>Takes OTLP over HTTP and keeps what comes.</summary>
 internal sealed class Collector : IAsyncDisposable
 {
-    private readonly HttpListener _listener = new();
     private readonly List<byte[]> _bodies = [];
-    private readonly Task _serving;
+    private readonly HttpReceiver _receiver;
 
     public Collector()
     {
         Address = $"http://127.0.0.1:{Ports.Take()}/";
-        _listener.Prefixes.Add(Address);
-        _listener.Start();
-        _serving = ServeAsync();
+        _receiver = new HttpReceiver(Address, TakeAsync);
     }
 
     public string Address { get; }
@@ -53,33 +50,18 @@ internal sealed class Collector : IAsyncDisposable
     public IReadOnlyList<Span> Spans(string traceId) =>
         [.. Bodies.SelectMany(static body => Otlp.Spans(body)).Where(span => span.TraceId == traceId)];
 
-    public async ValueTask DisposeAsync()
-    {
-        _listener.Close();
-        await _serving;
-    }
+    public ValueTask DisposeAsync() => _receiver.DisposeAsync();
 
-    private async Task ServeAsync()
+    private async Task TakeAsync(HttpListenerContext context)
     {
-        try
+        using var body = new MemoryStream();
+        await context.Request.InputStream.CopyToAsync(body);
+        lock (_bodies)
         {
-            while (true)
-            {
-                var context = await _listener.GetContextAsync();
-                using var body = new MemoryStream();
-                await context.Request.InputStream.CopyToAsync(body);
-                lock (_bodies)
-                {
-                    _bodies.Add(body.ToArray());
-                }
+            _bodies.Add(body.ToArray());
+        }
 
-                context.Response.Close();
-            }
-        }
-        catch (Exception closed) when (closed is HttpListenerException or ObjectDisposedException)
-        {
-            // Disposed.
-        }
+        context.Response.Close();
     }
 
     /// <summary>What the tests ask of opentelemetry/proto/collector/trace/v1: request 1 resource_spans, 2 scope_spans, 2 spans.</summary>

@@ -51,9 +51,9 @@ public sealed class IssuerKey(string id, AsymmetricAlgorithm key) : IDisposable
 }
 
 /// <summary>A small OpenID Connect issuer: its document and its keys, which a test may exchange.</summary>
-public sealed class Issuer : IDisposable
+public sealed class Issuer : IAsyncDisposable
 {
-    private readonly HttpListener _listener = new();
+    private readonly HttpReceiver _receiver;
     private readonly List<HttpListenerContext> _unanswered = [];
     private volatile bool _silent;
     private int _asked;
@@ -62,9 +62,7 @@ public sealed class Issuer : IDisposable
     {
         Keys = keys;
         Address = $"http://127.0.0.1:{Ports.Take()}";
-        _listener.Prefixes.Add($"{Address}/");
-        _listener.Start();
-        _ = ServeAsync();
+        _receiver = new HttpReceiver($"{Address}/", AnswerAsync);
     }
 
     public string Address { get; }
@@ -127,49 +125,27 @@ public sealed class Issuer : IDisposable
         return $$"""{"sub":"{{sub}}","iss":"{{iss}}","aud":"{{audience}}","exp":{{exp}}{{more}}}""";
     }
 
-    public void Dispose() => ((IDisposable)_listener).Dispose();
-
-    private async Task ServeAsync()
-    {
-        try
-        {
-            while (true)
-            {
-                var context = await _listener.GetContextAsync();
-                if (_silent)
-                {
-                    _unanswered.Add(context);
-                    continue;
-                }
-                await AnswerAsync(context);
-            }
-        }
-        catch (Exception exception) when (exception is HttpListenerException or ObjectDisposedException)
-        {
-            // Closed: the test is over.
-        }
-    }
+    public ValueTask DisposeAsync() => _receiver.DisposeAsync();
 
     private async Task AnswerAsync(HttpListenerContext context)
     {
+        if (_silent)
+        {
+            _unanswered.Add(context);
+            return;
+        }
+
         var keys = context.Request.Url!.AbsolutePath == "/keys";
         if (keys)
         {
             Interlocked.Increment(ref _asked);
         }
 
-        try
-        {
-            context.Response.ContentType = "application/json";
-            const string Algorithms = """["RS256","ES256"]""";
-            await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(keys
-                ? $$"""{"keys":[{{string.Join(",", Keys.Select(key => key.Jwk()))}}]}"""
-                : $$"""{"issuer":"{{Address}}","jwks_uri":"{{Address}}/keys","id_token_signing_alg_values_supported":{{Algorithms}}}"""));
-            context.Response.Close();
-        }
-        catch (HttpListenerException)
-        {
-            // Who asked has not waited; the next one may.
-        }
+        context.Response.ContentType = "application/json";
+        const string Algorithms = """["RS256","ES256"]""";
+        await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(keys
+            ? $$"""{"keys":[{{string.Join(",", Keys.Select(key => key.Jwk()))}}]}"""
+            : $$"""{"issuer":"{{Address}}","jwks_uri":"{{Address}}/keys","id_token_signing_alg_values_supported":{{Algorithms}}}"""));
+        context.Response.Close();
     }
 }

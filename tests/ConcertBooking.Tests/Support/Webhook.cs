@@ -14,9 +14,7 @@ internal sealed record Notification(string Body, IReadOnlyDictionary<string, str
 internal sealed class Webhook : IAsyncDisposable
 {
     private readonly ConcurrentQueue<Notification> _received = [];
-    private readonly SemaphoreSlim _answering = new(1);
-    private HttpListener? _listener;
-    private Task _serving = Task.CompletedTask;
+    private HttpReceiver? _receiver;
 
     public string Address { get; } = $"http://127.0.0.1:{Ports.Take()}/hook/";
 
@@ -32,60 +30,30 @@ internal sealed class Webhook : IAsyncDisposable
 
     public Webhook Start()
     {
-        var listener = new HttpListener { Prefixes = { Address } };
-        listener.Start();
-        _listener = listener;
-        _serving = Task.Run(() => ServeAsync(listener));
+        _receiver = new HttpReceiver(Address, AnswerAsync);
         return this;
     }
 
     /// <summary>Whatever was received is answered first.</summary>
     public async Task StopAsync()
     {
-        await _answering.WaitAsync();
-        _listener?.Close();
-        _answering.Release();
-        await _serving;
+        if (_receiver is { } receiver)
+        {
+            await receiver.DisposeAsync();
+        }
     }
 
     public async ValueTask DisposeAsync() => await StopAsync();
 
-    private async Task ServeAsync(HttpListener listener)
+    private async Task AnswerAsync(HttpListenerContext context)
     {
-        while (true)
-        {
-            try
-            {
-                var context = await listener.GetContextAsync();
-                using var reader = new StreamReader(context.Request.InputStream);
-                var body = await reader.ReadToEndAsync();
-                var status = Answer(body);
-                var headers = context.Request.Headers.AllKeys.OfType<string>()
-                    .ToDictionary(static name => name, name => context.Request.Headers[name]!, StringComparer.OrdinalIgnoreCase);
-                await _answering.WaitAsync();
-                try
-                {
-                    if (!listener.IsListening)
-                    {
-                        return;
-                    }
-
-                    _received.Enqueue(new Notification(body, headers, status));
-                    context.Response.StatusCode = status;
-                    context.Response.Close();
-                }
-                finally
-                {
-                    _answering.Release();
-                }
-            }
-            catch (Exception exception) when (exception is HttpListenerException or ObjectDisposedException or InvalidOperationException)
-            {
-                if (!listener.IsListening)
-                {
-                    return;
-                }
-            }
-        }
+        using var reader = new StreamReader(context.Request.InputStream);
+        var body = await reader.ReadToEndAsync();
+        var status = Answer(body);
+        var headers = context.Request.Headers.AllKeys.OfType<string>()
+            .ToDictionary(static name => name, name => context.Request.Headers[name]!, StringComparer.OrdinalIgnoreCase);
+        _received.Enqueue(new Notification(body, headers, status));
+        context.Response.StatusCode = status;
+        context.Response.Close();
     }
 }
