@@ -43,7 +43,7 @@ internal static class BookingRows
         SELECT b.booking_id, b.schedule_id, b.held_expires_at, b.extensions, r.reservation_id, r.seat_no, r.price,
                CASE WHEN r.status = 'HELD' AND r.held_expires_at <= NOW(3) THEN 'EXPIRED' ELSE r.status END AS seat_status,
                {SeatPlace.ColumnsSql}
-        FROM booking b JOIN reservation r ON r.booking_id = b.booking_id
+        FROM booking b JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = b.booking_id
         JOIN concert_schedule s ON s.schedule_id = b.schedule_id
         LEFT JOIN hall_seat h ON h.hall_id = s.hall_id AND h.seat_no = r.seat_no
 

@@ -29,7 +29,7 @@ internal static class BookingSql
         UPDATE booking SET status = COALESCE(
             (SELECT CASE WHEN SUM(r.status = 'CONFIRMED') > 0 THEN 'CONFIRMED' WHEN SUM(r.status = 'HELD') > 0 THEN 'HELD'
                          WHEN SUM(r.status = 'EXPIRED') > 0 THEN 'EXPIRED' ELSE 'RELEASED' END
-             FROM reservation r WHERE r.booking_id = @booking), status)
+             FROM reservation r FORCE INDEX (reservation_booking) WHERE r.booking_id = @booking), status)
           WHERE booking_id = @booking;
 
         """;

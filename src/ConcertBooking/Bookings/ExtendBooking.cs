@@ -87,7 +87,7 @@ internal static class ExtendBooking
     {
         /// <summary>After COMMIT, so a plain read of what is now true.</summary>
         public const string Sql = """
-            SELECT b.extensions, c.queue_name, (SELECT r.change_id FROM reservation r
+            SELECT b.extensions, c.queue_name, (SELECT r.change_id FROM reservation r FORCE INDEX (reservation_booking)
                 WHERE r.booking_id = b.booking_id AND r.status = 'HELD' ORDER BY r.reservation_id LIMIT 1) AS change_id
               FROM booking b JOIN concert_schedule s ON s.schedule_id = b.schedule_id JOIN concert c ON c.concert_id = s.concert_id
               WHERE b.booking_id = @booking AND b.user_id = @user;
@@ -116,7 +116,8 @@ internal static class ExtendBooking
           WHERE r.booking_id = @booking AND r.status = 'HELD' AND r.held_expires_at > NOW(3)
             AND b.user_id = @user AND c.queue_name = @queue AND b.extensions < @maximumExtensions;
         UPDATE booking SET extensions = extensions + 1, held_expires_at = @until
-          WHERE booking_id = @booking AND EXISTS (SELECT 1 FROM reservation r WHERE r.booking_id = @booking AND r.change_id = @event);
+          WHERE booking_id = @booking AND EXISTS (
+            SELECT 1 FROM reservation r FORCE INDEX (reservation_booking) WHERE r.booking_id = @booking AND r.change_id = @event);
 
         """ + BookingEvents.Sql(BookingEvents.Extended) + "COMMIT;\n" + ExtensionRow.Sql
         + BookingRows.Sql + "WHERE b.booking_id = @booking AND b.user_id = @user ORDER BY r.seat_no;");

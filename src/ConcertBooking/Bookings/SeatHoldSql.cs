@@ -38,9 +38,9 @@ internal static class SeatHoldSql
         // Plain reads into variables: within the UPDATE they would be locking reads, and their gap locks would make users
         // who hold nothing yet wait for each other.
         """
-        SELECT COUNT(*) INTO @held FROM reservation h
+        SELECT COUNT(*) INTO @held FROM reservation h FORCE INDEX (reservation_user)
           WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3);
-        SELECT COUNT(*) INTO @owned FROM reservation h
+        SELECT COUNT(*) INTO @owned FROM reservation h FORCE INDEX (reservation_user)
           WHERE h.user_id = @user AND h.schedule_id = @schedule
             AND (h.status = 'CONFIRMED' OR h.status = 'HELD' AND h.held_expires_at > NOW(3));
         SELECT COUNT(*) INTO @open FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
@@ -94,7 +94,7 @@ internal static class SeatHoldSql
             SELECT CONCAT('{"bookingId":"', {{UuidSql.Text("b.booking_id")}}, '","scheduleId":', b.schedule_id, ',"status":"', b.status,
               '","total":', SUM(r.price), ',"heldUntil":"', DATE_FORMAT(b.held_expires_at, '%Y-%m-%dT%H:%i:%s.%fZ'),
               '","extensionsLeft":', @extensionsLeft, ',"seats":[', {{BookingEvents.SeatsWithStatusSql}}, ']}')
-            FROM booking b JOIN reservation r ON r.booking_id = b.booking_id
+            FROM booking b JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = b.booking_id
             JOIN concert_schedule s ON s.schedule_id = b.schedule_id {{BookingEvents.PlacesSql}}
             WHERE b.booking_id = @booking GROUP BY b.booking_id)
           WHERE i.user_id = @user AND i.call_name = @call AND i.idempotency_key = @key AND i.attempt_id = @attempt;

@@ -201,6 +201,7 @@ internal sealed class SeatPictures(MySqlDatabase database, TimeProvider time)
     private const string TakenSql = """
         SELECT (seat_no - 1) DIV 64 AS word, BIT_OR(1 << ((seat_no - 1) MOD 64)) AS seats FROM reservation
           WHERE schedule_id = @schedule AND live = 1 GROUP BY word;
-        SELECT seat_no FROM reservation WHERE schedule_id = @schedule AND status = 'HELD' AND held_expires_at <= NOW(3)
+        SELECT seat_no FROM reservation FORCE INDEX (reservation_due)
+          WHERE schedule_id = @schedule AND status = 'HELD' AND held_expires_at <= NOW(3)
         """;
 }

@@ -66,10 +66,12 @@ internal sealed class SeatRelease(MySqlDatabase database, WaitingRoom room, Outb
         /// </summary>
         public const string Sql = """
             SELECT r.status, c.queue_name, r.schedule_id, r.seat_no
-              FROM reservation r JOIN concert_schedule s ON s.schedule_id = r.schedule_id JOIN concert c ON c.concert_id = s.concert_id
+              FROM reservation r FORCE INDEX (reservation_booking)
+              JOIN concert_schedule s ON s.schedule_id = r.schedule_id JOIN concert c ON c.concert_id = s.concert_id
               WHERE r.booking_id = @booking AND r.user_id = @user AND (@reservation IS NULL OR r.reservation_id = @reservation)
                 AND (r.status <> 'RELEASED' OR r.change_id = @event OR NOT EXISTS (
-                  SELECT 1 FROM reservation o WHERE o.booking_id = @booking AND o.status <> 'RELEASED') OR @reservation IS NOT NULL);
+                  SELECT 1 FROM reservation o FORCE INDEX (reservation_booking)
+                  WHERE o.booking_id = @booking AND o.status <> 'RELEASED') OR @reservation IS NOT NULL);
             """;
 
         public static ReleaseRow Read(MySqlDataReader row) => new(
@@ -95,7 +97,8 @@ internal sealed class SeatRelease(MySqlDatabase database, WaitingRoom room, Outb
         """
         // The event and the free seats follow only from the mark, and a seat only while its reservation claims it.
         + BookingEvents.Sql(BookingEvents.Released) + """
-        UPDATE reservation r STRAIGHT_JOIN seat t ON t.schedule_id = r.schedule_id AND t.seat_no = r.seat_no
+        UPDATE reservation r FORCE INDEX (reservation_booking)
+          STRAIGHT_JOIN seat t ON t.schedule_id = r.schedule_id AND t.seat_no = r.seat_no
           SET t.reservation_id = NULL
           WHERE r.booking_id = @booking AND r.change_id = @event AND t.reservation_id = r.reservation_id;
 

@@ -28,7 +28,8 @@ internal sealed record SeatRow(
                t.reservation_id AS claim, r.reservation_id, r.booking_id, r.user_id, r.price, r.held_expires_at, r.status,
                r.status = 'HELD' AND r.held_expires_at <= NOW(3) AS overdue,
                r.status = 'CONFIRMED' OR r.held_expires_at > TIMESTAMPADD(SECOND, 1, NOW(3)) AS lasting, COALESCE(b.extensions, 0),
-               IF(r.user_id = @user, (SELECT COUNT(*) FROM reservation o WHERE o.booking_id = r.booking_id AND o.status = 'HELD'), 0),
+               IF(r.user_id = @user, (SELECT COUNT(*) FROM reservation o FORCE INDEX (reservation_booking)
+                                      WHERE o.booking_id = r.booking_id AND o.status = 'HELD'), 0),
                {SeatPlace.ColumnsSql}
           FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
           JOIN JSON_TABLE(@seats, '$[*]' COLUMNS (seat_no INT PATH '$.n')) w

@@ -154,10 +154,11 @@ internal static class Pay
         /// <summary>After COMMIT or ROLLBACK, so a plain read of what is now true.</summary>
         public const string Sql = """
             SELECT r.status, r.status = 'HELD' AND r.held_expires_at <= NOW(3) AS overdue, c.queue_name,
-                   (SELECT COUNT(*) FROM reservation h
+                   (SELECT COUNT(*) FROM reservation h FORCE INDEX (reservation_user)
                     JOIN concert_schedule hs ON hs.schedule_id = h.schedule_id JOIN concert hc ON hc.concert_id = hs.concert_id
                     WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3) AND hc.queue_name = @queue) AS unpaid
-              FROM reservation r JOIN concert_schedule s ON s.schedule_id = r.schedule_id JOIN concert c ON c.concert_id = s.concert_id
+              FROM reservation r FORCE INDEX (reservation_booking)
+              JOIN concert_schedule s ON s.schedule_id = r.schedule_id JOIN concert c ON c.concert_id = s.concert_id
               WHERE r.booking_id = @booking AND r.user_id = @user AND (@reservation IS NULL OR r.reservation_id = @reservation)
               ORDER BY r.status = 'CONFIRMED' DESC, r.status = 'HELD' DESC LIMIT 1;
             """;
@@ -193,7 +194,7 @@ internal static class Pay
           SET r.status = 'CONFIRMED', r.change_id = @attempt, r.payment_id = @attempt
           WHERE r.booking_id = @booking AND r.user_id = @user AND r.status = 'HELD' AND r.held_expires_at > NOW(3)
             AND c.queue_name = @queue;
-        SELECT COUNT(*), COALESCE(SUM(price), 0) INTO @seats, @total FROM reservation
+        SELECT COUNT(*), COALESCE(SUM(price), 0) INTO @seats, @total FROM reservation FORCE INDEX (reservation_booking)
           WHERE booking_id = @booking AND change_id = @attempt;
         SELECT balance INTO @before FROM user_point_balance WHERE user_id = @user;
 
@@ -208,7 +209,7 @@ internal static class Pay
           UPDATE user_point_balance SET balance = balance - @total WHERE user_id = @user;
           INSERT INTO payment (payment_id, booking_id, reservation_id, user_id, amount)
             SELECT @attempt, @booking, IF(@seats = 1, MIN(reservation_id), NULL), @user, @total
-            FROM reservation WHERE booking_id = @booking AND change_id = @attempt;
+            FROM reservation FORCE INDEX (reservation_booking) WHERE booking_id = @booking AND change_id = @attempt;
           INSERT INTO point_tx (point_tx_id, user_id, type, amount, balance_after, reference)
             VALUES (@attempt, @user, 'USE', @total, @before - @total, @attempt);
 

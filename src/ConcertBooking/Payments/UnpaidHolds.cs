@@ -45,10 +45,10 @@ internal sealed class UnpaidHolds
     {
         var ids = string.Join(',', holds.Select(static hold => $"X'{hold.Id:N}'"));
         return $"""
-            SELECT reservation_id, COALESCE(booking_id, reservation_id), user_id FROM reservation
+            SELECT reservation_id, COALESCE(booking_id, reservation_id), user_id FROM reservation FORCE INDEX (PRIMARY)
             WHERE reservation_id IN ({ids}) AND status = 'HELD' AND held_expires_at > NOW(3)
             UNION ALL
-            SELECT reservation_id, booking_id, user_id FROM reservation
+            SELECT reservation_id, booking_id, user_id FROM reservation FORCE INDEX (reservation_booking)
             WHERE booking_id IN ({ids}) AND status = 'HELD' AND held_expires_at > NOW(3)
             """;
     }

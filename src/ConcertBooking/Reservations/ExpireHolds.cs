@@ -25,7 +25,7 @@ internal sealed class ExpireHolds(MySqlDatabase database, HoldExpiry holds, Time
 
     /// <summary>A plain read, which takes no lock: each hold is checked again, by primary key, where it is expired.</summary>
     private const string SelectSql = """
-        SELECT COALESCE(booking_id, reservation_id) AS BookingId FROM reservation
+        SELECT COALESCE(booking_id, reservation_id) AS BookingId FROM reservation FORCE INDEX (reservation_due)
         WHERE status = 'HELD' AND held_expires_at <= NOW(3)
         GROUP BY BookingId ORDER BY MIN(held_expires_at) LIMIT 1000
         """;

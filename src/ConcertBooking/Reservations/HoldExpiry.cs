@@ -40,7 +40,8 @@ internal sealed class HoldExpiry(MySqlDatabase database, OutboxSignal outbox)
         """
         // The event follows only from the mark. Seats are freed from any EXPIRED claim, also one that an operator expired by hand.
         + BookingEvents.Sql(BookingEvents.Expired) + """
-        UPDATE reservation r STRAIGHT_JOIN seat t ON t.schedule_id = r.schedule_id AND t.seat_no = r.seat_no
+        UPDATE reservation r FORCE INDEX (reservation_booking)
+          STRAIGHT_JOIN seat t ON t.schedule_id = r.schedule_id AND t.seat_no = r.seat_no
           SET t.reservation_id = NULL
           WHERE r.booking_id = @booking AND t.reservation_id = r.reservation_id AND r.status = 'EXPIRED';
 

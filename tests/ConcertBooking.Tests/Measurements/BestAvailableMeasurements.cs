@@ -50,6 +50,7 @@ public sealed class BestAvailableMeasurements : SharedRigTests
         var buyers = await Task.WhenAll(Enumerable.Range(0, Buyers).Select(_ => Rig.NewVisitor(instance).AdmittedAsync(show)));
         using var process = Process.GetProcessById(instance.Process.ProcessId);
         var (started, used) = (Stopwatch.GetTimestamp(), process.TotalProcessorTime);
+        var readBefore = await RowsReadAsync(instance.Database);
         var replies = (await Task.WhenAll(buyers.Index().Select(async buyer =>
         {
             var answers = new List<(TimeSpan Time, Reply Reply)>();
@@ -65,14 +66,19 @@ public sealed class BestAvailableMeasurements : SharedRigTests
         var elapsed = Stopwatch.GetElapsedTime(started);
         process.Refresh();
         var processor = (process.TotalProcessorTime - used) / replies.Count;
+        var read = (await RowsReadAsync(instance.Database) - readBefore) / replies.Count;
         var times = replies.ConvertAll(static answer => answer.Time);
         TestContext.Current!.Output.WriteLine(
             $"{what}: median {times.Part(0.5).TotalMilliseconds:0.0} ms, p95 {times.Part(0.95).TotalMilliseconds:0.0} ms, "
-                + $"{replies.Count / elapsed.TotalSeconds:0} a second, {processor.TotalMilliseconds:0.00} ms of processor each; "
+                + $"{replies.Count / elapsed.TotalSeconds:0} a second, {processor.TotalMilliseconds:0.00} ms of processor and {read} rows of indexes each; "
                 + replies.Select(static answer => answer.Reply).Tally());
         await Assert.That(replies.Count(static answer => answer.Reply.Status == 201)).IsGreaterThan(replies.Count * 9 / 10);
         return times.Part(0.95);
     }
+
+    /// <summary>What MySQL has read along indexes since it started: a plan by statistics of an empty table reads far too much.</summary>
+    private static Task<long> RowsReadAsync(Database database) => database.ScalarAsync<long>(
+        "SELECT SUM(VARIABLE_VALUE) FROM performance_schema.global_status WHERE VARIABLE_NAME = 'Handler_read_next'");
 
     private static async Task SellAsync(Database database, Show show)
     {

@@ -29,7 +29,7 @@ internal static class BookingEvents
           SELECT @event, '{{OutboxEvents.ReservationsTopic}}', '{{type}}', b.booking_id,
             CONCAT('{"bookingId":"', {{UuidSql.Text("b.booking_id")}}, '","userId":', b.user_id, ',"concertId":', s.concert_id,
               ',"scheduleId":', b.schedule_id, ',"seats":[', {{SeatsSql}}, '],{{TimeSql(type)}}, '"}'), @traceparent
-          FROM booking b JOIN reservation r ON r.booking_id = b.booking_id AND r.change_id = @event
+          FROM booking b JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = b.booking_id AND r.change_id = @event
           JOIN concert_schedule s ON s.schedule_id = b.schedule_id {{PlacesSql}}
           WHERE b.booking_id = @booking GROUP BY b.booking_id;
 
