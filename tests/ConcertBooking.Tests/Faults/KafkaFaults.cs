@@ -4,8 +4,8 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Faults;
 
 /// <summary>Kafka absent, gone, hung; relays killed and frozen: payments go on, and every event arrives and counts once.</summary>
-[Category("Long"), Explicit, NotInParallel]
-public sealed class KafkaFaults : FaultTests
+[Category("Long"), Explicit, NotInParallel(nameof(KafkaFaults))]
+public sealed class KafkaFaults : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";
     private const string Reservations = "concert-booking.reservations";
