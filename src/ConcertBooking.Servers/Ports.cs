@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net.NetworkInformation;
 
 namespace ConcertBooking.Servers;
@@ -12,17 +13,27 @@ internal static class Ports
     private static readonly Lock Gate = new();
     private static readonly HashSet<int> Given = [];
 
+    /// <summary>The kernel walks its table of all connections for the list of listeners, which takes up to a tenth of a second.</summary>
+    private static readonly TimeSpan ListLifetime = TimeSpan.FromSeconds(5);
+
+    private static HashSet<int> _listening = [];
+    private static long _listedAt;
+
     /// <summary>A port without a listener. It is returned only once per process.</summary>
     public static int Take()
     {
         lock (Gate)
         {
+            if (_listedAt == 0 || Stopwatch.GetElapsedTime(_listedAt) > ListLifetime)
+            {
+                (_listening, _listedAt) = (Listening(), Stopwatch.GetTimestamp());
+            }
+
             for (var attempt = 0; attempt < 10_000; attempt++)
             {
                 var port = Random.Shared.Next(First, Last);
-                if (!Given.Contains(port) && IsFree(port))
+                if (!_listening.Contains(port) && Given.Add(port))
                 {
-                    Given.Add(port);
                     return port;
                 }
             }
@@ -31,7 +42,9 @@ internal static class Ports
     }
 
     /// <summary>Whether no server listens on this port now, on any address of this machine.</summary>
+    public static bool IsFree(int port) => !Listening().Contains(port);
+
     // Without a bind: a child process that is forked meanwhile inherits the probing socket until its exec, and the port stays in use.
-    public static bool IsFree(int port) =>
-        Array.TrueForAll(IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners(), listener => listener.Port != port);
+    private static HashSet<int> Listening() =>
+        [.. IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners().Select(static listener => listener.Port)];
 }
