@@ -12,7 +12,7 @@ using MySqlConnector;
 namespace ConcertBooking.Tests.Deploy;
 
 /// <summary>Every section of deploy/runbook.md: its trouble is made, its commands are run as they stand there, and they help.</summary>
-[ParallelLimiter<TwoAtOnce>]
+[ParallelLimiter<ThreeAtOnce>]
 public sealed partial class RunbookTests : SharedRigTests
 {
     [Test]

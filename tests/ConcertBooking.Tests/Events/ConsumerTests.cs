@@ -6,7 +6,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Events;
 
 /// <summary>The three groups: each effect once, whatever is delivered how often.</summary>
-[ParallelLimiter<TwoAtOnce>]
+[ParallelLimiter<ThreeAtOnce>]
 public sealed class ConsumerTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";

@@ -3,7 +3,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Events;
 
 /// <summary>Messages that nobody can read, and groups that are behind: seen from outside, and in nobody's way.</summary>
-[ParallelLimiter<TwoAtOnce>]
+[ParallelLimiter<ThreeAtOnce>]
 public sealed class PoisonMessageTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";

@@ -3,7 +3,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Events;
 
 /// <summary>Dead letters go back to the group that gave them up, and to no other.</summary>
-[ParallelLimiter<TwoAtOnce>]
+[ParallelLimiter<ThreeAtOnce>]
 public sealed class ReplayTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";

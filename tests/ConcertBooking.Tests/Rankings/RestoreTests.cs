@@ -5,7 +5,7 @@ using MySqlConnector;
 namespace ConcertBooking.Tests.Rankings;
 
 /// <summary>MySQL is restored from a backup: what was sold since never happened, and is not ranked any more.</summary>
-[ParallelLimiter<TwoAtOnce>]
+[ParallelLimiter<ThreeAtOnce>]
 public sealed class RestoreTests : SharedRigTests
 {
     [Test]
