@@ -5,7 +5,7 @@ using MySqlConnector;
 namespace ConcertBooking.Tests.Faults;
 
 /// <summary>An instance frozen in the middle of a hold, for longer than its short lock in Redis lives.</summary>
-public sealed class PausedInstance : FaultTests
+public sealed class PausedInstance : RedisFaultTests
 {
     /// <summary>A holds the Redis lock, its statement waits at MySQL for a row: the transaction ends while A is frozen.</summary>
     [Test]
