@@ -21,7 +21,7 @@ public sealed class PausedInstance : RedisFaultTests
             seat.Parameters.AddWithValue("@schedule", show.ScheduleId);
             await seat.ExecuteScalarAsync();
         }
-        var first = frozen.HoldAsync(show);
+        var first = Eventually.AnsweredAsync(() => frozen.HoldAsync(show)); // thawed, it may find its time over first: 503
         await fleet.Database.ExpectWaitingAsync();
 
         await fleet.Members[0].Instance.Process.PauseAsync();
@@ -47,7 +47,7 @@ public sealed class PausedInstance : RedisFaultTests
         var (frozen, other) = (await fleet.NewVisitorAsync(show), await fleet.NewVisitorAsync(show, member: 1));
         frozen.Api = behind.Api;
         proxy.Hold();
-        var first = frozen.HoldAsync(show);
+        var first = Eventually.AnsweredAsync(() => frozen.HoldAsync(show));
         await Eventually.TrueAsync(() => LockedAsync(show));
 
         await behind.Instance.Process.PauseAsync();
