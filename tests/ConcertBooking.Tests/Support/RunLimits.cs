@@ -9,7 +9,7 @@ public static class RunLimits
     public static void Set(BeforeTestDiscoveryContext context)
     {
         // Most tests wait: for servers, for events, or, with a parallel limit, for each other.
-        context.Settings.Parallelism.MaximumParallelTests = 5 * Environment.ProcessorCount;
+        context.Settings.Parallelism.MaximumParallelTests = 3 * Environment.ProcessorCount;
 
         // More than any test takes: one that waits for ever fails by its name, where it would stop the run. Chaos takes as long as it
         // is asked to.
