@@ -20,6 +20,7 @@ internal sealed class GroupSale
     private readonly Group[] _groups;
     private readonly Dictionary<long, Group> _byUser;
     private readonly ConcurrentDictionary<string, int> _unanswered = new();
+    private readonly ConcurrentBag<TimeSpan> _times = [];
     private int _done, _retries;
     private long? _deadlocks;
 
@@ -143,9 +144,11 @@ internal sealed class GroupSale
             string reason;
             try
             {
+                var asked = Stopwatch.GetTimestamp();
                 var reply = await request();
                 if (reply.Status is not (429 or 503) && reply.Code is not "idempotency_key_in_use")
                 {
+                    _times.Add(Stopwatch.GetElapsedTime(asked));
                     return reply;
                 }
 
@@ -288,7 +291,8 @@ internal sealed class GroupSale
             .Select(static end => $"{end.Count()} {end.Key}"));
         var unanswered = string.Join(", ", _unanswered.Select(static reason => $"{reason.Value} × {reason.Key}"));
         return $"{_groups.Length} groups, {_show.SeatCount} seats: {bookings - late} won ({ends}), {_retries} retries, "
-            + $"{taken.Count} seats taken, {orphans} orphans, {late} late holds, no answer [{unanswered}], {reads} reads";
+            + $"{taken.Count} seats taken, {orphans} orphans, {late} late holds, no answer [{unanswered}], {reads} reads, "
+            + $"answers p95 {_times.Part(0.95).TotalMilliseconds:0} ms";
 
         bool IsTakenOrWall(int seat) => seat == 0 || seat > _show.SeatCount || taken.Contains(seat);
     }
