@@ -30,6 +30,10 @@ export const place = (token) => send('place', 'GET', '/v1/queue/tokens/current',
 export const hold = (token, scheduleId, seatNo, expected = [200, 201, 409], call = 'hold') =>
   send(call, 'POST', '/v1/reservations', { scheduleId, seatNo }, { 'Queue-Token': token }, expected);
 
+/** Holds several seats as one booking. */
+export const holdTogether = (token, scheduleId, seatNos, expected = [201]) =>
+  send('booking', 'POST', '/v1/bookings', { scheduleId, seatNos }, { 'Queue-Token': token }, expected);
+
 export const release = (userId, reservationId) =>
   send('release', 'DELETE', `/v1/reservations/${reservationId}`, null, bearer(userId), [204]);
 
@@ -41,6 +45,9 @@ export const balance = (userId) => send('points', 'GET', '/v1/points', null, bea
 
 export const pay = (token, reservationId, key, expected = [201]) =>
   send('pay', 'POST', '/v1/payments', { reservationId }, { 'Queue-Token': token, 'Idempotency-Key': key }, expected);
+
+export const payBooking = (token, bookingId, key, expected = [201]) =>
+  send('pay', 'POST', '/v1/payments', { bookingId }, { 'Queue-Token': token, 'Idempotency-Key': key }, expected);
 
 /** A catalogue call; with an ETag that still holds it answers 304. */
 export function browse(path, etag) {

@@ -32,7 +32,7 @@ internal sealed class Journey(Uri address, Screen screen)
         var hold = await CallAsync(
             "POST", "/v1/reservations", new JsonObject { ["scheduleId"] = seat.ScheduleId, ["seatNo"] = seat.SeatNo }, cancellationToken);
         var reservationId = Text(hold, "reservationId");
-        await CallAsync("POST", "/v1/points/charges", new JsonObject { ["amount"] = seat.Price }, cancellationToken);
+        await CallAsync("POST", "/v1/points/charges", new JsonObject { ["amount"] = Number(hold, "price") }, cancellationToken);
         await CallAsync("POST", "/v1/payments", new JsonObject { ["reservationId"] = reservationId }, cancellationToken);
 
         var reservation = await CallAsync("GET", $"/v1/reservations/{reservationId}", null, cancellationToken);

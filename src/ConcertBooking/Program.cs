@@ -11,7 +11,7 @@ const string Usage = """
 
       (none)       serve; Roles=api,worker chooses what
       migrate      bring the schema up to date and exit; --prune drops the procedures of other builds
-      seed         add demo concerts: --concerts 3 --schedules 5 --seats 50
+      seed         add demo concerts: --concerts 3 --schedules 5 --seats 50; without these also one in a hall
       token        sign an access token with Auth__SigningKey: --user 1 --role admin|cashier --minutes 30
       healthcheck  ask /livez of the service on this machine; exit 0 or 1
       verify       check the invariants in MySQL and Redis; exit 0 or 1

@@ -5,30 +5,33 @@ using ConcertBooking.Concerts;
 namespace ConcertBooking.Admin;
 
 /// <param name="StartsAt">A time without a zone is UTC, here and below.</param>
+/// <param name="SeatCount">Seats without labels at one price, with <paramref name="Price"/>; or else a hall.</param>
 /// <param name="Price">Whole points a seat.</param>
+/// <param name="HallId">A hall, with <paramref name="Prices"/>.</param>
+/// <param name="Prices">Whole points a seat, by grade: one for each grade of the hall.</param>
 /// <param name="SalesOpenAt">Before it nobody can hold a seat; null: at once.</param>
 /// <param name="SalesCloseAt">From then on nobody can; null: when the concert starts.</param>
 /// <param name="MaxPerUser">Seats that one user may hold and have paid; 0: no limit; null: Purchases__MaxPerUser.</param>
 public sealed record CreateScheduleRequest(
     DateTimeOffset StartsAt,
-    [property: Range(1, Catalogue.MaximumSeats)] int SeatCount,
-    [property: Range(0L, CreateSchedule.MaximumPrice)] long Price,
+    [property: Range(1, Catalogue.MaximumSeats)] int? SeatCount = null,
+    [property: Range(0L, SchedulePrices.Maximum)] long? Price = null,
+    long? HallId = null,
+    IReadOnlyDictionary<string, long>? Prices = null,
     DateTimeOffset? SalesOpenAt = null,
     DateTimeOffset? SalesCloseAt = null,
     [property: Range(0, Catalogue.MaximumSeats)] int? MaxPerUser = null);
 
 /// <summary>Adds a schedule to a concert, with its seats numbered from 1.</summary>
-public static class CreateSchedule
+internal static class CreateSchedule
 {
-    internal const long MaximumPrice = 1_000_000_000;
-
-    internal static void Map(IEndpointRouteBuilder routes) =>
+    public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/admin/concerts/{concertId:long}/schedules", HandleAsync)
             .WithName("CreateSchedule").WithTags("Admin").WithSummary("Add a schedule")
             .WithAdmin()
             .Produces<ScheduleItem>(StatusCodes.Status201Created)
             .WithBodyProblems()
-            .WithProblems(Problems.ConcertNotFound);
+            .WithProblems(Problems.ConcertNotFound, Problems.HallNotFound);
 
     private static async Task<IResult> HandleAsync(long concertId, CreateScheduleRequest request, MySqlDatabase database)
     {
@@ -45,15 +48,49 @@ public static class CreateSchedule
         }
 
         var schedule = new NewSchedule(
-            startsAt!.Value, request.Price, request.SeatCount, salesOpenAt, salesCloseAt, request.MaxPerUser);
+            startsAt!.Value, request.Price ?? 0, request.SeatCount ?? 0, salesOpenAt, salesCloseAt, request.MaxPerUser);
+        if (Fault(request) is { } fault)
+        {
+            return fault;
+        }
+
+        if (request is { HallId: { } hallId, Prices: { } prices })
+        {
+            var hall = await database.ReadAsync((connection, _) => Halls.FindAsync(connection, hallId), CancellationToken.None);
+            if (hall is not { } found)
+            {
+                return Problems.HallNotFound;
+            }
+
+            if (SchedulePrices.Fault(prices, found.Grades, needsAll: true) is { } wrongPrice)
+            {
+                return wrongPrice;
+            }
+
+            schedule = schedule with { SeatCount = found.SeatCount, Price = prices.Values.Min(), HallId = hallId, Prices = prices };
+        }
+
         var scheduleId = await database.RunOnceAsync(
             (connection, _) => Catalogue.AddScheduleAsync(connection, concertId, schedule), CancellationToken.None, MySqlLimits.Bulk);
         return scheduleId is { } id
             ? TypedResults.Created(
                 $"/v1/schedules/{id}/seats",
-                new ScheduleItem(id, schedule.StartsAt, request.Price, request.SeatCount, request.SeatCount))
+                new ScheduleItem(id, schedule.StartsAt, schedule.Price, schedule.SeatCount, schedule.SeatCount))
             : Problems.ConcertNotFound;
     }
+
+    /// <summary>Either a number of seats at one price, or a hall with a price for each grade.</summary>
+    private static Problem? Fault(CreateScheduleRequest request) => request switch
+    {
+        { HallId: null, SeatCount: null } => Problem.Invalid("seatCount", "The value is missing, or else hallId and prices."),
+        { HallId: null, Price: null } => Problem.Invalid("price", "The value is missing."),
+        { HallId: null, Prices: not null } => Problem.Invalid("prices", "Only a schedule in a hall has them."),
+        { HallId: null } => null,
+        { SeatCount: not null } => Problem.Invalid("seatCount", "A schedule in a hall has the seats of the hall."),
+        { Price: not null } => Problem.Invalid("price", "A schedule in a hall has prices instead."),
+        { Prices: null } => Problem.Invalid("prices", "The value is missing: a price for each grade of the hall."),
+        _ => null,
+    };
 }
 
 [JsonSerializable(typeof(CreateScheduleRequest))]

@@ -7,12 +7,14 @@ using MySqlConnector;
 
 namespace ConcertBooking.Admin;
 
-/// <param name="Price">Whole points; holds keep the price at which they were made.</param>
+/// <param name="Price">Whole points, of a schedule without a hall; holds keep the price at which they were made.</param>
+/// <param name="Prices">The same by grade, of a schedule in a hall; grades that are left out keep their price.</param>
 /// <param name="SalesOpenAt">A sale that opens later stays as it is for seats that are already held.</param>
 /// <param name="MaxPerUser">0: no limit. Users above a lowered limit keep their seats.</param>
 public sealed record UpdateScheduleRequest(
     DateTimeOffset? StartsAt = null,
-    [property: Range(0L, CreateSchedule.MaximumPrice)] long? Price = null,
+    [property: Range(0L, SchedulePrices.Maximum)] long? Price = null,
+    IReadOnlyDictionary<string, long>? Prices = null,
     DateTimeOffset? SalesOpenAt = null,
     DateTimeOffset? SalesCloseAt = null,
     [property: Range(0, Catalogue.MaximumSeats)] int? MaxPerUser = null) : IPatch
@@ -32,15 +34,6 @@ internal static class UpdateSchedule
             .WithBodyProblems()
             .WithProblems(Problems.ScheduleNotFound);
 
-    private const string UpdateSql = """
-        UPDATE concert_schedule SET starts_at = COALESCE(@startsAt, starts_at), price = COALESCE(@price, price),
-          sales_open_at = COALESCE(@salesOpenAt, sales_open_at), sales_close_at = COALESCE(@salesCloseAt, sales_close_at),
-          max_per_user = COALESCE(@maxPerUser, max_per_user)
-        WHERE schedule_id = @scheduleId
-        """;
-
-    private const string SelectSql = "SELECT " + ScheduleRow.ColumnsSql + "FROM concert_schedule s WHERE s.schedule_id = @scheduleId";
-
     private static async Task<IResult> HandleAsync(long scheduleId, UpdateScheduleRequest request, MySqlDatabase database)
     {
         if (AdminProblems.UnknownMembers(request) is { } unknown)
@@ -57,24 +50,67 @@ internal static class UpdateSchedule
 
         try
         {
-            var row = await database.RunAsync(
-                async (connection, _) =>
-                {
-                    await connection.ExecuteAsync(
-                        UpdateSql,
-                        new { scheduleId, startsAt, price = request.Price, salesOpenAt, salesCloseAt, maxPerUser = request.MaxPerUser },
-                        commandTimeout: MySqlLimits.StatementSeconds);
-                    return await connection.QueryFirstOrDefaultAsync<ScheduleRow>(
-                        SelectSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds);
-                },
+            var (fault, row) = await database.RunAsync(
+                (connection, _) => UpdateAsync(connection, scheduleId, request, startsAt, salesOpenAt, salesCloseAt),
                 CancellationToken.None);
-            return row is null ? Problems.ScheduleNotFound : TypedResults.Ok(row.ToItem());
+            return fault is not null ? fault : row is null ? Problems.ScheduleNotFound : TypedResults.Ok(row.ToItem());
         }
         catch (MySqlException exception) when (MySqlErrors.IsCheckViolation(exception))
         {
             return AdminProblems.SalesCloseAt; // judged with the member that is stored, where only one is given
         }
     }
+
+    private static async Task<(Problem? Fault, ScheduleRow? Row)> UpdateAsync(
+        MySqlConnection connection, long scheduleId, UpdateScheduleRequest request, DateTime? startsAt, DateTime? salesOpenAt,
+        DateTime? salesCloseAt)
+    {
+        await using var transaction = await connection.BeginTransactionAsync();
+        await connection.ExecuteAsync(
+            UpdateSql,
+            new { scheduleId, startsAt, price = request.Price, salesOpenAt, salesCloseAt, maxPerUser = request.MaxPerUser },
+            transaction, MySqlLimits.StatementSeconds);
+        if (request.Price is not null || request.Prices is not null)
+        {
+            var grades = (await connection.QueryAsync<string>(
+                GradesSql, new { scheduleId }, transaction, commandTimeout: MySqlLimits.StatementSeconds)).ToList();
+            if (Fault(request, grades) is { } fault)
+            {
+                return (fault, null); // and the transaction ends without the update
+            }
+
+            if (request.Prices is { Count: > 0 } prices)
+            {
+                await SchedulePrices.WriteAsync(connection, transaction, scheduleId, prices);
+            }
+        }
+
+        await transaction.CommitAsync();
+        return (null, await connection.QueryFirstOrDefaultAsync<ScheduleRow>(
+            SelectSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds));
+    }
+
+    /// <param name="request">With a price or prices.</param>
+    /// <param name="grades">Of the schedule; none without a hall, or where there is no such schedule.</param>
+    private static Problem? Fault(UpdateScheduleRequest request, List<string> grades) => (request, grades) switch
+    {
+        ({ Prices: not null }, []) => Problem.Invalid("prices", "Only a schedule in a hall has them."),
+        ({ Price: not null }, [_, ..]) => Problem.Invalid("price", "A schedule in a hall has prices instead."),
+        ({ Prices: { } prices }, _) => SchedulePrices.Fault(prices, grades, needsAll: false),
+        _ => null,
+    };
+
+    /// <summary>Locks the schedule's row, so that changes of its prices follow each other.</summary>
+    private const string UpdateSql = """
+        UPDATE concert_schedule SET starts_at = COALESCE(@startsAt, starts_at), price = COALESCE(@price, price),
+          sales_open_at = COALESCE(@salesOpenAt, sales_open_at), sales_close_at = COALESCE(@salesCloseAt, sales_close_at),
+          max_per_user = COALESCE(@maxPerUser, max_per_user)
+        WHERE schedule_id = @scheduleId
+        """;
+
+    private const string GradesSql = "SELECT grade FROM schedule_price WHERE schedule_id = @scheduleId";
+
+    private const string SelectSql = "SELECT " + ScheduleRow.ColumnsSql + "FROM concert_schedule s WHERE s.schedule_id = @scheduleId";
 }
 
 [JsonSerializable(typeof(UpdateScheduleRequest))]

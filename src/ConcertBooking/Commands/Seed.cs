@@ -4,7 +4,9 @@ using ConcertBooking.Queue;
 
 namespace ConcertBooking.Commands;
 
-/// <summary>Adds demo concerts: each schedule a week apart, the first in a month, 50,000 points a seat.</summary>
+/// <summary>
+/// Adds demo concerts: each schedule a week apart, the first in a month, 50,000 points a seat. Without arguments also one in a hall.
+/// </summary>
 internal static class Seed
 {
     private const long Price = 50_000;
@@ -44,6 +46,12 @@ internal static class Seed
             {
                 await Catalogue.AddScheduleAsync(connection, concertId, new(first.AddDays(7 * schedule), Price, seats));
             }
+        }
+
+        if (arguments.Length == 0)
+        {
+            await DemoHall.AddAsync(connection, first);
+            Console.WriteLine("added a hall with four grades and a concert in it");
         }
 
         Console.WriteLine($"added {concerts} concerts with {schedules} schedules of {seats} seats each");

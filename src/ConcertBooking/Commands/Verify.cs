@@ -18,16 +18,31 @@ internal static class Verify
                       SELECT 1 FROM reservation WHERE live = 1 GROUP BY schedule_id, seat_no HAVING COUNT(*) > 1) AS doubled),
                    (SELECT COUNT(*) FROM reservation WHERE live = 1)
             """),
-        new("every payment is of a confirmed reservation, its price and user, and has its USE row", """
-            SELECT COUNT(CASE WHEN r.status <> 'CONFIRMED' OR r.price <> p.amount OR r.user_id <> p.user_id
+        new("all seats of a booking are of its user and schedule and share its state, except those that were taken out of it", """
+            SELECT COUNT(CASE WHEN b.booking_id IS NULL OR r.strange > 0 OR r.states > 1 THEN 1 END), COUNT(*)
+            FROM (SELECT o.booking_id, COUNT(DISTINCT CASE WHEN o.status <> 'RELEASED' THEN o.status END) AS states,
+                         SUM(k.booking_id IS NULL OR o.user_id <> k.user_id OR o.schedule_id <> k.schedule_id) AS strange
+                  FROM reservation o LEFT JOIN booking k ON k.booking_id = o.booking_id
+                  WHERE o.booking_id IS NOT NULL GROUP BY o.booking_id) r
+            LEFT JOIN booking b ON b.booking_id = r.booking_id
+            """),
+        new("every payment is of confirmed seats of one booking, their prices and user, and has its USE row", """
+            SELECT COUNT(CASE WHEN r.seats IS NULL OR r.unpaid > 0 OR r.total <> p.amount OR r.users > 0
                                 OR t.type IS NULL OR t.type <> 'USE' OR t.amount <> p.amount OR t.user_id <> p.user_id THEN 1 END),
                    COUNT(*)
-            FROM payment p JOIN reservation r ON r.reservation_id = p.reservation_id
+            FROM payment p
+            LEFT JOIN (SELECT o.payment_id, COUNT(*) AS seats, SUM(o.price) AS total, SUM(o.status <> 'CONFIRMED') AS unpaid,
+                              SUM(o.user_id <> q.user_id OR o.booking_id <> q.booking_id) AS users
+                       FROM reservation o JOIN payment q ON q.payment_id = o.payment_id GROUP BY o.payment_id) r
+              ON r.payment_id = p.payment_id
             LEFT JOIN point_tx t ON t.reference = p.payment_id
+            WHERE p.booking_id IS NOT NULL
             """),
-        // Given the line above, equal counts leave no confirmed reservation and no USE row without its payment.
-        new("as many confirmed reservations as payments", """
-            SELECT ABS((SELECT COUNT(*) FROM reservation WHERE status = 'CONFIRMED') - COUNT(*)), COUNT(*) FROM payment
+        // A payment of the build before is adopted within a second; meanwhile neither it nor its seat has the other's id.
+        new("every confirmed seat has its payment", """
+            SELECT COUNT(CASE WHEN p.payment_id IS NULL THEN 1 END), COUNT(*)
+            FROM reservation r LEFT JOIN payment p ON p.payment_id = r.payment_id OR p.reservation_id = r.reservation_id
+            WHERE r.status = 'CONFIRMED'
             """),
         new("as many USE rows as payments", """
             SELECT ABS((SELECT COUNT(*) FROM point_tx WHERE type = 'USE') - COUNT(*)), COUNT(*) FROM payment
@@ -44,8 +59,17 @@ internal static class Verify
             """),
         new("every payment has its event, sent or waiting", """
             SELECT COUNT(CASE WHEN o.event_id IS NULL THEN 1 END), COUNT(*)
-            FROM payment p LEFT JOIN outbox o ON o.event_key = p.reservation_id AND o.event_type = 'payment.completed.v1'
+            FROM payment p LEFT JOIN outbox o ON o.event_key = COALESCE(p.booking_id, p.reservation_id)
+              AND o.event_type IN ('payment.completed.v1', 'payment.completed.v2')
             WHERE p.published_at IS NULL
+            """),
+        // A limit lowered later is none of theirs: the highest at the time of their holds counts.
+        new("nobody has more seats of a schedule than maxPerUser", """
+            SELECT COUNT(CASE WHEN l.seats > NULLIF(l.most, 0) AND l.least > 0 THEN 1 END), COUNT(*)
+            FROM (SELECT COUNT(*) AS seats, MAX(b.max_per_user) AS most, MIN(COALESCE(b.max_per_user, 0)) AS least
+                  FROM reservation r JOIN booking b ON b.booking_id = r.booking_id
+                  WHERE r.status = 'CONFIRMED' OR r.status = 'HELD' AND r.held_expires_at > NOW(3)
+                  GROUP BY r.user_id, r.schedule_id) l
             """),
         new("every seat's claim is of a reservation of that seat", """
             SELECT COUNT(CASE WHEN r.reservation_id IS NULL OR r.schedule_id <> s.schedule_id OR r.seat_no <> s.seat_no THEN 1 END),

@@ -4,10 +4,13 @@ using MySqlConnector;
 namespace ConcertBooking.Concerts;
 
 /// <param name="StartsAt">In UTC, as all times here.</param>
-/// <param name="Price">Whole points a seat.</param>
+/// <param name="Price">Whole points a seat; the lowest of <paramref name="Prices"/>.</param>
 /// <param name="MaxPerUser">Seats that one user may hold and have paid; 0: no limit; null: the setting.</param>
+/// <param name="HallId">The hall that has so many seats; null: they have no labels, and one price.</param>
+/// <param name="Prices">By grade of the hall.</param>
 internal sealed record NewSchedule(
-    DateTime StartsAt, long Price, int SeatCount, DateTime? SalesOpenAt = null, DateTime? SalesCloseAt = null, int? MaxPerUser = null);
+    DateTime StartsAt, long Price, int SeatCount, DateTime? SalesOpenAt = null, DateTime? SalesCloseAt = null, int? MaxPerUser = null,
+    long? HallId = null, IReadOnlyDictionary<string, long>? Prices = null);
 
 /// <summary>Inserts into the catalogue, for the admin calls and the seed command.</summary>
 internal static class Catalogue
@@ -31,8 +34,8 @@ internal static class Catalogue
     private const string InsertConcertSql = "INSERT INTO concert (title, queue_name) VALUES (@title, @queue); SELECT LAST_INSERT_ID()";
 
     private const string InsertScheduleSql = """
-        INSERT INTO concert_schedule (concert_id, starts_at, price, seat_count, sales_open_at, sales_close_at, max_per_user)
-          VALUES (@concertId, @startsAt, @price, @seatCount, @salesOpenAt, @salesCloseAt, @maxPerUser);
+        INSERT INTO concert_schedule (concert_id, starts_at, price, seat_count, sales_open_at, sales_close_at, max_per_user, hall_id)
+          VALUES (@concertId, @startsAt, @price, @seatCount, @salesOpenAt, @salesCloseAt, @maxPerUser, @hallId);
         SELECT LAST_INSERT_ID()
         """;
 
@@ -74,10 +77,16 @@ internal static class Catalogue
                     salesOpenAt = schedule.SalesOpenAt,
                     salesCloseAt = schedule.SalesCloseAt,
                     maxPerUser = schedule.MaxPerUser,
+                    hallId = schedule.HallId,
                 },
                 transaction, MySqlLimits.StatementSeconds);
             await connection.ExecuteAsync(
                 InsertSeatsSql, new { scheduleId, seatCount = schedule.SeatCount }, transaction, MySqlLimits.BulkSeconds);
+            if (schedule.Prices is { } prices)
+            {
+                await SchedulePrices.WriteAsync(connection, transaction, scheduleId, prices);
+            }
+
             await transaction.CommitAsync();
             return scheduleId;
         }

@@ -1,3 +1,4 @@
+using ConcertBooking.Bookings;
 using ConcertBooking.Events.Consuming;
 using ConcertBooking.Events.Outbox;
 using ConcertBooking.Notifications;
@@ -72,6 +73,10 @@ internal static class Serve
         services.AddSingleton<UnpaidHolds>();
         services.AddSingleton<Ranking>();
         services.AddSingleton<HoldExpiry>();
+        services.AddSingleton<SeatHolds>();
+        services.AddSingleton<SeatPictures>();
+        services.AddSingleton<BestAvailableHolds>();
+        services.AddSingleton<SeatRelease>();
         services.AddSingleton<HoldLimits>();
         if (settings.Api)
         {
@@ -83,6 +88,7 @@ internal static class Serve
         if (settings.Worker)
         {
             services.AddHostedService<ExpireHolds>();
+            services.AddHostedService<AdoptReservations>();
             services.AddHostedService<PurgeIdempotencyKeys>();
             services.AddSingleton<OutboxTable>();
             services.AddHostedService<OutboxRelay>();

@@ -46,6 +46,12 @@ internal sealed class Settings
     public required TimeSpan Hold { get; init; }
     public required int HoldsPerUser { get; init; }
 
+    /// <summary>How often a hold may be prolonged.</summary>
+    public required int HoldExtensions { get; init; }
+
+    /// <summary>Seats of one booking.</summary>
+    public required int BookingSeats { get; init; }
+
     /// <summary>Seats of a schedule that a user may hold and have paid, where the schedule names no limit; 0: any number.</summary>
     public required int PurchasesPerUser { get; init; }
 
@@ -101,6 +107,8 @@ internal sealed class Settings
             QueueSlowHold = TimeSpan.FromMilliseconds(read.Integer("Queue:SlowHoldMs", 1000, 1, 60_000)),
             Hold = read.Seconds("Holds:Seconds", 300, 86_400),
             HoldsPerUser = read.Integer("Holds:MaxPerUser", 4, 1, 1000),
+            HoldExtensions = read.Integer("Holds:MaxExtensions", 1, 0, 100),
+            BookingSeats = read.Integer("Bookings:MaxSeats", 8, 1, 50),
             PurchasesPerUser = read.Integer("Purchases:MaxPerUser", 4, 0, Catalogue.MaximumSeats),
             PointsSelfCharge = read.Flag("Points:SelfCharge", development),
             Drain = TimeSpan.FromSeconds(read.Integer("Drain:Seconds", 2, 0, 300)),

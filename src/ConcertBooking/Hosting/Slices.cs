@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using ConcertBooking.Admin;
+using ConcertBooking.Bookings;
 using ConcertBooking.Concerts;
 using ConcertBooking.Payments;
 using ConcertBooking.Points;
@@ -20,7 +21,8 @@ internal static class Slices
     /// <summary>The framework validates their bodies by the attributes of the request.</summary>
     private static readonly Slice[] Validated =
     [
-        new(HoldSeat.Map, HoldSeatJson.Default, HoldSeat.Procedure, HoldExpiry.Procedure),
+        new(HoldSeat.Map, HoldSeatJson.Default, SeatHoldSql.Hold, HoldExpiry.Procedure),
+        new(HoldBooking.Map, HoldBookingJson.Default, SeatHoldSql.HoldOnce),
         new(Pay.Map, PayJson.Default, Pay.Procedure),
         new(ChargePoints.Map, ChargePointsJson.Default, ChargePoints.Procedure),
         new(CreateConcert.Map, CreateConcertJson.Default),
@@ -32,7 +34,7 @@ internal static class Slices
         new(SignIn.Map, SignInJson.Default),
     ];
 
-    /// <summary>Without a body, or with nothing in it to validate: the framework's filter would only cost time.</summary>
+    /// <summary>Without a body, or with nothing in it to validate by attributes: the framework's filter would only cost time.</summary>
     private static readonly Slice[] NotValidated =
     [
         new(IssueToken.Map, IssueTokenJson.Default),
@@ -42,14 +44,21 @@ internal static class Slices
         new(ListConcerts.Map, ListConcertsJson.Default),
         new(ListSchedules.Map, ListSchedulesJson.Default),
         new(ListSeats.Map, ListSeatsJson.Default),
+        new(GetPlan.Map, GetPlanJson.Default),
         new(ListTopConcerts.Map, ListTopConcertsJson.Default),
         new(ListSoldOut.Map, ListSoldOutJson.Default),
         new(GetReservation.Map, ReservationJson.Default),
         new(ListReservations.Map, ListReservationsJson.Default),
-        new(ReleaseSeat.Map, null, ReleaseSeat.Procedure),
+        new(ReleaseSeat.Map, null, SeatRelease.Procedure),
+        new(GetBooking.Map, BookingJson.Default),
+        new(ListBookings.Map, ListBookingsJson.Default),
+        new(ReleaseBooking.Map),
+        new(ExtendBooking.Map, null, ExtendBooking.Procedure),
         new(GetPayment.Map),
         new(GetPoints.Map, GetPointsJson.Default),
         new(ListTransactions.Map, ListTransactionsJson.Default),
+        new(CreateHall.Map, CreateHallJson.Default),
+        new(ListHalls.Map, ListHallsJson.Default),
         new(GetQueue.Map),
         new(GetEvents.Map, GetEventsJson.Default),
     ];

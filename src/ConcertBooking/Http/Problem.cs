@@ -15,6 +15,9 @@ internal sealed record Problem(int Status, string Code, string Title) : IResult
 
     public int? RetryAfterSeconds { get; init; }
 
+    /// <summary>Of <c>seat_taken</c>: which of several seats were.</summary>
+    public IReadOnlyList<int>? SeatNos { get; init; }
+
     public IReadOnlyDictionary<string, string[]>? Errors { get; private init; }
 
     public string Type => $"urn:concert-booking:problem:{Code}";
@@ -59,6 +62,17 @@ internal sealed record Problem(int Status, string Code, string Title) : IResult
         json.WriteString("detail", Detail ?? Title);
         json.WriteString("code", Code);
         json.WriteString("traceId", traceId);
+        if (SeatNos is not null)
+        {
+            json.WriteStartArray("seatNos");
+            foreach (var seatNo in SeatNos)
+            {
+                json.WriteNumberValue(seatNo);
+            }
+
+            json.WriteEndArray();
+        }
+
         if (Errors is not null)
         {
             json.WriteStartObject("errors");

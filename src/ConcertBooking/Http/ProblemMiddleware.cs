@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.Json;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.Extensions.Options;
@@ -52,14 +53,19 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
 
         if (context.Response is { HasStarted: false, StatusCode: >= 400, ContentType: null, ContentLength: null or 0 })
         {
-            await Problems.ForStatus(context.Response.StatusCode).ExecuteAsync(context);
+            var problem = context.Response.StatusCode is StatusCodes.Status413PayloadTooLarge
+                ? BodyLimit.Exceeded(context.GetEndpoint())
+                : Problems.ForStatus(context.Response.StatusCode);
+            await problem.ExecuteAsync(context);
         }
     }
 
-    private static Problem Of(Exception exception, HttpContext context) =>
-        exception is BadHttpRequestException { InnerException: JsonException json }
-            ? Problems.InvalidRequest.With(Fields(json, context))
-            : Of(exception);
+    private static Problem Of(Exception exception, HttpContext context) => exception switch
+    {
+        BadHttpRequestException { InnerException: JsonException json } => Problems.InvalidRequest.With(Fields(json, context)),
+        BadHttpRequestException { StatusCode: 413 } => BodyLimit.Exceeded(context.GetEndpoint()),
+        _ => Of(exception),
+    };
 
     /// <summary>The problem that a client gets for an exception.</summary>
     public static Problem Of(Exception exception) => exception switch
@@ -91,33 +97,40 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
     private static readonly string[] NotTheShape = ["The body is not a JSON object of the documented shape."];
 
     /// <summary>
-    /// The fields that a body was refused for: the one at the error's path (<c>$.seatNo</c>), or the missing ones;
-    /// <c>body</c> when it is not a JSON object.
+    /// The fields that a body was refused for: the one at the error's path (<c>$.rows[1].seats</c>), or the missing ones of the
+    /// object there; <c>body</c> when it is not a JSON object.
     /// </summary>
     private static Dictionary<string, string[]> Fields(JsonException exception, HttpContext context)
     {
-        if (exception.Path is { Length: > 2 } path && path.StartsWith("$.", StringComparison.Ordinal))
-        {
-            return new Dictionary<string, string[]> { [path[2..]] = WrongType };
-        }
-
-        var missing = MissingFields(exception, context);
-        return missing.Count > 0 ? missing : new Dictionary<string, string[]> { ["body"] = NotTheShape };
+        var path = exception.Path is { Length: > 2 } steps && steps.StartsWith("$.", StringComparison.Ordinal) ? steps[2..] : "";
+        var missing = MissingFields(exception, path, context);
+        return missing.Count > 0 ? missing
+            : path.Length > 0 ? new Dictionary<string, string[]> { [path] = WrongType }
+            : new Dictionary<string, string[]> { ["body"] = NotTheShape };
     }
 
     /// <summary>
     /// System.Text.Json reports missing properties only in the exception's message, which quotes their names. So these are the
-    /// properties of the endpoint's body type that it quotes; the wording does not matter.
+    /// properties of the type at the path that it quotes; the wording does not matter.
     /// </summary>
-    private static Dictionary<string, string[]> MissingFields(JsonException exception, HttpContext context)
+    private static Dictionary<string, string[]> MissingFields(JsonException exception, string path, HttpContext context)
     {
         var json = context.RequestServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
-        return context.GetEndpoint()?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType is { } body
-            && json.TryGetTypeInfo(body, out var type)
-            ? type.Properties.Where(property => exception.Message.Contains($"'{property.Name}'", StringComparison.Ordinal))
-                .ToDictionary(static property => property.Name, static _ => MissingValue)
-            : [];
+        var type = TypeInfo(json, context.GetEndpoint()?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType);
+        foreach (var step in path.Split('.', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var name = step.Split('[')[0];
+            type = TypeInfo(json, type?.Properties.FirstOrDefault(property => property.Name == name)?.PropertyType);
+            type = step.Contains('[', StringComparison.Ordinal) ? TypeInfo(json, type?.ElementType) : type;
+        }
+
+        return type is null ? [] : type.Properties
+            .Where(property => exception.Message.Contains($"'{property.Name}'", StringComparison.Ordinal))
+            .ToDictionary(property => path.Length > 0 ? $"{path}.{property.Name}" : property.Name, static _ => MissingValue);
     }
+
+    private static JsonTypeInfo? TypeInfo(JsonSerializerOptions json, Type? type) =>
+        type is not null && json.TryGetTypeInfo(type, out var info) ? info : null;
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The database did not answer a request: {Reason}")]
     private partial void LogDatabase(string reason);

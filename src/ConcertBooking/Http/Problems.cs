@@ -22,14 +22,19 @@ internal static class Problems
     public static readonly Problem ConcertNotFound = new(404, "concert_not_found", "There is no such concert.");
     public static readonly Problem ScheduleNotFound = new(404, "schedule_not_found", "There is no such schedule.");
     public static readonly Problem SeatNotFound = new(404, "seat_not_found", "The schedule has no such seat.");
+    public static readonly Problem HallNotFound = new(404, "hall_not_found", "There is no such hall.");
     public static readonly Problem QueueNotFound = new(404, "queue_not_found", "There is no such queue.");
     public static readonly Problem ReservationNotFound =
         new(404, "reservation_not_found", "There is no such reservation.");
+    public static readonly Problem BookingNotFound = new(404, "booking_not_found", "There is no such booking.");
     public static readonly Problem PaymentNotFound = new(404, "payment_not_found", "There is no such payment.");
     public static readonly Problem MethodNotAllowed =
         new(405, "method_not_allowed", "This path does not take that method.");
     public static readonly Problem RequestTimeout = new(408, "request_timeout", "The request did not arrive in time.");
     public static readonly Problem SeatTaken = new(409, "seat_taken", "The seat is taken.");
+    public static readonly Problem NoSeatsTogether =
+        new(409, "no_seats_together", "No row has as many free seats side by side.");
+    public static readonly Problem SoldOut = new(409, "sold_out", "There are not as many free seats.");
     public static readonly Problem ScheduleClosed = new(409, "schedule_closed", "The concert has already started.");
     public static readonly Problem SalesNotOpen = new(409, "sales_not_open", "The sale has not opened yet.");
     public static readonly Problem SalesClosed = new(409, "sales_closed", "The sale has closed.");
@@ -37,7 +42,9 @@ internal static class Problems
         new(409, "purchase_limit_reached", "This user has as many seats of this schedule as allowed.");
     public static readonly Problem HoldLimitReached =
         new(409, "hold_limit_reached", "This user holds as many seats as allowed.");
-    public static readonly Problem AlreadyPaid = new(409, "already_paid", "The reservation is already paid.");
+    public static readonly Problem ExtensionLimitReached =
+        new(409, "extension_limit_reached", "The hold was prolonged as often as allowed.");
+    public static readonly Problem AlreadyPaid = new(409, "already_paid", "The booking is already paid.");
     public static readonly Problem IdempotencyKeyInUse =
         new(409, "idempotency_key_in_use", "The first request with this key is still running.") { RetryAfterSeconds = 1 };
     public static readonly Problem BalanceLimitExceeded =
@@ -46,7 +53,7 @@ internal static class Problems
         new(410, "queue_token_expired", "The place in the queue has ended.");
     public static readonly Problem HoldExpired = new(410, "hold_expired", "The hold has ended.");
     public static readonly Problem BodyTooLarge =
-        new(413, "body_too_large", $"The body is larger than {KestrelLimits.MaximumBodyBytes / 1024} KiB.");
+        new(413, "body_too_large", "The body is too large.");
     public static readonly Problem UnsupportedMediaType =
         new(415, "unsupported_media_type", "The body must be application/json in UTF-8.");
     public static readonly Problem IdempotencyKeyReused =

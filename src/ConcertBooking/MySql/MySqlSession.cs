@@ -21,7 +21,7 @@ internal static class MySqlSession
     private const string Sql = $"""
         SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
         SET SESSION sql_mode = '{SqlMode}', time_zone = '+00:00', autocommit = 1, completion_type = 0,
-          foreign_key_checks = 1, unique_checks = 1, sql_safe_updates = 0;
+          foreign_key_checks = 1, unique_checks = 1, sql_safe_updates = 0, group_concat_max_len = 100000;
 
         """;
 

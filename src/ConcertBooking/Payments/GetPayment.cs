@@ -29,7 +29,8 @@ internal static class GetPayment
     }
 
     private const string SelectSql = """
-        SELECT p.payment_id AS Id, p.reservation_id AS ReservationId, p.amount AS Amount, t.balance_after AS Balance,
+        SELECT p.payment_id AS Id, COALESCE(p.booking_id, p.reservation_id) AS BookingId,
+               p.reservation_id AS ReservationId, p.amount AS Amount, t.balance_after AS Balance,
                p.created_at AS PaidAt
         FROM payment p JOIN point_tx t ON t.reference = p.payment_id
         WHERE p.payment_id = @id AND p.user_id = @userId
@@ -40,10 +41,12 @@ internal static class GetPayment
 internal sealed class PaymentRow
 {
     public Guid Id { get; set; }
-    public Guid ReservationId { get; set; }
+    public Guid BookingId { get; set; }
+    public Guid? ReservationId { get; set; }
     public long Amount { get; set; }
     public long Balance { get; set; }
     public DateTime PaidAt { get; set; }
 
-    public PaymentResponse ToResponse() => new(Id.ToString(), ReservationId.ToString(), Amount, Balance, PaidAt);
+    public PaymentResponse ToResponse() => new(
+        Id.ToString(), BookingId.ToString(), ReservationId?.ToString(), Amount, Balance, PaidAt);
 }

@@ -14,35 +14,42 @@ internal sealed class UnpaidHolds
     /// <summary>Waits for more lookups, as <see cref="IdempotentAnswers"/> does.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
-    private readonly RequestBatcher<(Guid ReservationId, long UserId), bool> _lookups;
+    private readonly RequestBatcher<(Guid Id, long UserId), bool> _lookups;
 
     public UnpaidHolds(MySqlDatabase database) => _lookups = new(
         holds => database.ReadAsync((connection, token) => SelectAsync(connection, holds, token), CancellationToken.None),
         MaximumBatch, Pause);
 
-    /// <summary>Whether the user holds this reservation, not overdue by the database's clock.</summary>
+    /// <summary>Whether the user holds this reservation or a seat of this booking, not overdue by the database's clock.</summary>
     /// <exception cref="DatabaseUnavailableException">MySQL did not answer in time, or the statement before did not end.</exception>
-    public Task<bool> ContainsAsync(Guid reservationId, long userId) =>
-        MySqlLimits.Request.AwaitAsync(_lookups.EnqueueAsync((reservationId, userId)));
+    public Task<bool> ContainsAsync(Guid id, long userId) =>
+        MySqlLimits.Request.AwaitAsync(_lookups.EnqueueAsync((id, userId)));
 
     private static async Task<IReadOnlyList<bool>> SelectAsync(
-        MySqlConnection connection, IReadOnlyList<(Guid ReservationId, long UserId)> holds, CancellationToken cancellationToken)
+        MySqlConnection connection, IReadOnlyList<(Guid Id, long UserId)> holds, CancellationToken cancellationToken)
     {
         await using var command = new MySqlCommand(SelectSql(holds), connection);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var unpaid = new HashSet<(Guid, long)>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            unpaid.Add((reader.GetGuid(0), reader.GetInt64(1)));
+            var userId = reader.GetInt64(2);
+            unpaid.UnionWith([(reader.GetGuid(0), userId), (reader.GetGuid(1), userId)]);
         }
 
         return [.. holds.Select(unpaid.Contains)];
     }
 
-    /// <summary>By primary key.</summary>
-    private static string SelectSql(IReadOnlyList<(Guid ReservationId, long UserId)> holds) => $"""
-        SELECT reservation_id, user_id FROM reservation
-        WHERE reservation_id IN ({string.Join(',', holds.Select(static hold => $"X'{hold.ReservationId:N}'"))})
-          AND status = 'HELD' AND held_expires_at > NOW(3)
-        """;
+    /// <summary>By primary key, and by the key of bookings.</summary>
+    private static string SelectSql(IReadOnlyList<(Guid Id, long UserId)> holds)
+    {
+        var ids = string.Join(',', holds.Select(static hold => $"X'{hold.Id:N}'"));
+        return $"""
+            SELECT reservation_id, COALESCE(booking_id, reservation_id), user_id FROM reservation FORCE INDEX (PRIMARY)
+            WHERE reservation_id IN ({ids}) AND status = 'HELD' AND held_expires_at > NOW(3)
+            UNION ALL
+            SELECT reservation_id, booking_id, user_id FROM reservation FORCE INDEX (reservation_booking)
+            WHERE booking_id IN ({ids}) AND status = 'HELD' AND held_expires_at > NOW(3)
+            """;
+    }
 }

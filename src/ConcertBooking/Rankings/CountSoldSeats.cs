@@ -18,11 +18,11 @@ internal sealed class CountSoldSeats(Ranking ranking, MySqlDatabase database, Co
         }
 
         var seatCounts = await SeatCountsAsync([.. payments.Select(static payment => payment.ScheduleId).Distinct()]);
-        await ranking.AddAsync(payments.Select(payment => new SoldSeat(
-            payment.PaymentId, payment.ConcertId, payment.ScheduleId, payment.SeatNo, payment.PaidAt.UtcDateTime,
+        await ranking.AddAsync(payments.SelectMany(payment => payment.Seats.Select(seat => new SoldSeat(
+            payment.PaymentId, payment.ConcertId, payment.ScheduleId, seat.SeatNo, payment.PaidAt.UtcDateTime,
             seatCounts.TryGetValue(payment.ScheduleId, out var count)
                 ? count
-                : throw new EventRefusedException($"there is no schedule {payment.ScheduleId}"))).ToList());
+                : throw new EventRefusedException($"there is no schedule {payment.ScheduleId}")))).ToList());
     }
 
     private Task<Dictionary<long, int>> SeatCountsAsync(List<long> schedules) => database.RunAsync(

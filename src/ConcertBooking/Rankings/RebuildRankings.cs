@@ -23,9 +23,9 @@ internal sealed partial class RebuildRankings(MySqlDatabase database, Ranking ra
     /// <summary>The ids rise with time, so a payment that commits behind the reader is new, and its event will arrive.</summary>
     private const string ReadSql = """
         SELECT p.payment_id, s.concert_id, r.schedule_id, r.seat_no, p.created_at, s.seat_count
-        FROM payment p JOIN reservation r ON r.reservation_id = p.reservation_id
-        JOIN concert_schedule s ON s.schedule_id = r.schedule_id
-        WHERE p.payment_id > @after ORDER BY p.payment_id LIMIT @limit
+        FROM (SELECT payment_id, created_at FROM payment WHERE payment_id > @after ORDER BY payment_id LIMIT @limit) p
+        LEFT JOIN reservation r ON r.payment_id = p.payment_id LEFT JOIN concert_schedule s ON s.schedule_id = r.schedule_id
+        ORDER BY p.payment_id
         """;
 
     protected override async Task RoundAsync(CancellationToken stoppingToken)
@@ -46,11 +46,12 @@ internal sealed partial class RebuildRankings(MySqlDatabase database, Ranking ra
                 return; // Lost again: the next round starts over.
             }
 
-            (after, count) = (last, count + seats.Count);
-            if (seats.Count < ChunkSize)
+            if (last == after)
             {
                 break;
             }
+
+            (after, count) = (last, count + seats.Count);
         }
 
         if (await ranking.EndAsync(generation))
@@ -112,6 +113,11 @@ internal sealed partial class RebuildRankings(MySqlDatabase database, Ranking ra
             while (await reader.ReadAsync(token))
             {
                 last = reader.GetGuid(0);
+                if (reader.IsDBNull(1))
+                {
+                    continue; // of the build before, and not yet adopted: its event will arrive
+                }
+
                 seats.Add(new SoldSeat(
                     last, reader.GetInt64(1), reader.GetInt64(2), reader.GetInt32(3), reader.GetDateTime(4), reader.GetInt32(5)));
             }

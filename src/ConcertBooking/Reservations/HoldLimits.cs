@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using ConcertBooking.Bookings;
 
 namespace ConcertBooking.Reservations;
 

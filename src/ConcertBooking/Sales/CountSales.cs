@@ -35,7 +35,7 @@ internal sealed class CountSales(MySqlDatabase database, ConsumerParts parts, IL
                     await using var add = new MySqlCommand(AddSql, connection, transaction);
                     add.Parameters.AddWithValue("@day", sales.Key.Date);
                     add.Parameters.AddWithValue("@concert", sales.Key.ConcertId);
-                    add.Parameters.AddWithValue("@seats", sales.Count());
+                    add.Parameters.AddWithValue("@seats", sales.Sum(static payment => payment.Seats.Count));
                     add.Parameters.AddWithValue("@amount", sales.Sum(static payment => payment.Amount));
                     await add.ExecuteNonQueryAsync(token);
                 }

@@ -37,7 +37,7 @@ internal sealed class Gauges(MySqlDatabase database, Metrics metrics, TimeProvid
     /// </summary>
     private const string SeatsLeftSql = """
         SELECT s.schedule_id AS ScheduleId,
-               LEAST(s.seat_count, (SELECT COALESCE(MAX(n.seat_no), 0) FROM seat n WHERE n.schedule_id = s.schedule_id))
+               GREATEST(0, LEAST(s.seat_count, (SELECT COALESCE(MAX(n.seat_no), 0) FROM seat n WHERE n.schedule_id = s.schedule_id)))
                  - (SELECT COUNT(*) FROM reservation r
                     WHERE r.schedule_id = s.schedule_id AND r.live = 1 AND r.seat_no <= s.seat_count) AS SeatsLeft
           FROM (SELECT schedule_id FROM (SELECT schedule_id FROM reservation ORDER BY reservation_id DESC LIMIT 1000) AS latest

@@ -38,9 +38,10 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
             return;
         }
 
-        foreach (var seat in Pick(free, wanted))
+        // Some come together and take all their seats as one booking, the others take one after the other.
+        foreach (var seats in Pick(free, wanted).Chunk(_random.Next(3) == 0 ? wanted : 1))
         {
-            if (await HoldAsync(user, show, seat) is not { } reservation)
+            if (await HoldAsync(user, show, seats) is not { } booking)
             {
                 continue;
             }
@@ -48,11 +49,12 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
             switch (_random.Next(10))
             {
                 case < 7:
-                    await PayAsync(user, reservation);
+                    await PayAsync(user, booking, isSeat: seats.Length == 1);
                     break;
                 case < 9:
-                    await RepeatAsync(
-                        () => journal.TryAsync("release", user.UserId, reservation, null, () => At(user).ReleaseAsync(reservation)));
+                    await RepeatAsync(() => journal.TryAsync(
+                        "release", user.UserId, booking, null,
+                        () => seats.Length == 1 ? At(user).ReleaseAsync(booking) : At(user).ReleaseBookingAsync(booking)));
                     break;
             }
         }
@@ -131,21 +133,23 @@ internal sealed class Customer(Fleet fleet, IReadOnlyList<Show> shows, Journal j
         return RepeatAsync(() => journal.TryAsync("charge", user.UserId, $"{amount}", key, () => At(user).ChargeAsync(amount, key)));
     }
 
-    private async Task<string?> HoldAsync(Visitor user, Show show, int seat)
+    /// <returns>The booking's id, which of a booking of one seat is its reservation's.</returns>
+    private async Task<string?> HoldAsync(Visitor user, Show show, int[] seats)
     {
-        var attempt = await RepeatAsync(() =>
-            journal.TryAsync("hold", user.UserId, $"{show.ScheduleId}/{seat}", null, () => At(user).HoldAsync(show, seat)));
-        return attempt.Outcome is Outcome.Ok ? attempt.Reply!.Value("reservationId") : null;
+        var attempt = await RepeatAsync(() => journal.TryAsync(
+            "hold", user.UserId, $"{show.ScheduleId}/{string.Join('+', seats.Order())}", null,
+            () => seats is [var only] ? At(user).HoldAsync(show, only) : At(user).HoldTogetherAsync(show, seats)));
+        return attempt.Outcome is Outcome.Ok ? attempt.Reply!.Value("bookingId") : null;
     }
 
-    private async Task PayAsync(Visitor user, string reservation)
+    private async Task PayAsync(Visitor user, string booking, bool isSeat)
     {
         var key = NewKey();
-        var attempt = await RepeatAsync(
-            () => journal.TryAsync("pay", user.UserId, reservation, key, () => At(user).PayAsync(reservation, key)));
+        Task<Reply> SendAsync() => isSeat ? At(user).PayAsync(booking, key) : At(user).PayBookingAsync(booking, key);
+        var attempt = await RepeatAsync(() => journal.TryAsync("pay", user.UserId, booking, key, SendAsync));
         if (attempt.Outcome is Outcome.Ok && _random.Next(4) == 0)
         {
-            await journal.TryAsync("pay", user.UserId, reservation, key, () => At(user).PayAsync(reservation, key));
+            await journal.TryAsync("pay", user.UserId, booking, key, SendAsync);
         }
     }
 

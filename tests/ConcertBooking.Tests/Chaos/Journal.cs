@@ -15,7 +15,9 @@ internal enum Outcome
 /// <summary>One sending of a call that changes something.</summary>
 /// <param name="Call">hold, pay, release or charge.</param>
 /// <param name="UserId">Who.</param>
-/// <param name="Subject">What: <c>schedule/seat</c> of a hold, the reservation of a payment or release, the amount of a charge.</param>
+/// <param name="Subject">
+/// What: <c>schedule/seat</c> or <c>schedule/seat+seat</c> of a hold, the booking of a payment or release, the amount of a charge.
+/// </param>
 /// <param name="Key">The idempotency key of a payment or charge.</param>
 /// <param name="Outcome">What the caller knows.</param>
 /// <param name="Reply">The answer, if one came.</param>

@@ -121,10 +121,10 @@ public sealed class VerifyTests : SharedRigTests
         yield return (
             $"UPDATE reservation SET status = 'RELEASED' WHERE schedule_id = {show.ScheduleId} AND seat_no = 1",
             $"UPDATE reservation SET status = 'CONFIRMED' WHERE schedule_id = {show.ScheduleId} AND seat_no = 1",
-            "confirmed reservation");
+            "confirmed seats of one booking");
         yield return (
-            "UPDATE outbox SET event_type = 'other' WHERE event_type = 'payment.completed.v1'",
-            "UPDATE outbox SET event_type = 'payment.completed.v1' WHERE event_type = 'other'",
+            "UPDATE outbox SET event_type = 'other' WHERE event_type = 'payment.completed.v2'",
+            "UPDATE outbox SET event_type = 'payment.completed.v2' WHERE event_type = 'other'",
             "event");
         yield return (
             $"UPDATE reservation SET held_expires_at = TIMESTAMPADD(SECOND, -6, NOW(3)) WHERE schedule_id = {show.ScheduleId} "

@@ -18,6 +18,7 @@ public sealed class NginxTests : SharedRigTests
         var (path, header) = (new string('a', 9_000), $"X: {new string('a', 7_000)}\r\n");
 
         await ExpectAsync(nginx, "POST /v1/points/charges HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n", 413, "body_too_large");
+        await ExpectAsync(nginx, "POST /v1/admin/halls HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n", 413, "body_too_large");
         await ExpectAsync(nginx, "GET /livez HTTP/1.1\r\n\r\n", 400, "invalid_request");
         await ExpectAsync(nginx, "nonsense\r\n\r\n", 400, "invalid_request");
         await ExpectAsync(nginx, $"GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n", 414, "uri_too_long");
@@ -39,6 +40,7 @@ public sealed class NginxTests : SharedRigTests
 
         (await nginx.Api.GetAsync("/v1/concerts/999999999/schedules")).ExpectProblem(404, "concert_not_found");
         (await nginx.Api.GetAsync("/v1/points")).ExpectProblem(401, "unauthorized");
+        (await nginx.Api.SendAsync(HttpMethod.Post, "/v1/admin/halls", new string(' ', 1024 * 1024))).ExpectProblem(401, "unauthorized");
         (await nginx.Api.GetAsync("/v1/concerts?limit=x")).ExpectProblem(400, "invalid_request");
         (await nginx.Api.SendAsync(HttpMethod.Put, "/v1/concerts", "{}")).ExpectProblem(405, "method_not_allowed");
         await Assert.That((await nginx.Api.GetAsync("/v1/points", ("traceparent", $"00-{Trace}-0123456789abcdef-01"))).Value("traceId"))

@@ -12,7 +12,7 @@ using MySqlConnector;
 namespace ConcertBooking.Tests.Deploy;
 
 /// <summary>Every section of deploy/runbook.md: its trouble is made, its commands are run as they stand there, and they help.</summary>
-[ParallelLimiter<TwoAtOnce>]
+[ParallelLimiter<ThreeAtOnce>]
 public sealed partial class RunbookTests : SharedRigTests
 {
     [Test]
@@ -98,7 +98,7 @@ public sealed partial class RunbookTests : SharedRigTests
         await Assert.That(await onCall.SqlAsync(2)).IsEmpty();
         await Assert.That((await fleet.Database.StatusAsync(overdue), await fleet.Database.StatusAsync(good)))
             .IsEqualTo(("EXPIRED", "HELD"));
-        await Assert.That(await fleet.Database.EventTypesAsync(overdue)).IsEquivalentTo(["reservation.held.v1"]);
+        await Assert.That(await fleet.Database.EventTypesAsync(overdue)).IsEquivalentTo(["booking.held.v1"]);
         await (await fleet.NewVisitorAsync(show)).HeldAsync(show, seatNo: 1);
         await fleet.VerifyAsync();
     }
@@ -179,7 +179,7 @@ public sealed partial class RunbookTests : SharedRigTests
         var show = await rig.Fleet.Catalogue.AddShowAsync();
         var refused = (await rig.SellAsync(show, seats: 1)).Single();
         await rig.Database.ExecuteAsync(
-            "UPDATE outbox SET state = 'DEAD', attempts = 10, last_error = 'too large' WHERE event_type = 'payment.completed.v1'");
+            "UPDATE outbox SET state = 'DEAD', attempts = 10, last_error = 'too large' WHERE event_type = 'payment.completed.v2'");
         await rig.Fleet.AddAsync(("Roles", "api,worker"));
         // Of a schedule that nobody knows, until its cause is mended; the others' success makes it the culprit.
         await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, PaymentOf(scheduleId: 4711, show));
@@ -197,7 +197,7 @@ public sealed partial class RunbookTests : SharedRigTests
         var replayed = JsonElement.Parse(await onCall.ShellAsync(3));
 
         await Assert.That((output.GetProperty("outbox").Number("dead"), output.Number("deadLetters"))).IsEqualTo((1, 1));
-        await Assert.That((dead[1], dead[2], dead[4])).IsEqualTo(("payment.completed.v1", "10", "too large"));
+        await Assert.That((dead[1], dead[2], dead[4])).IsEqualTo(("payment.completed.v2", "10", "too large"));
         await Assert.That((replayed.Number("outbox"), replayed.Number("deadLetters"))).IsEqualTo((1, 1));
         await Eventually.GetAsync(() => rig.RankedAsync(show), static ranked => ranked == 4);
         await Eventually.GetAsync(rig.SeatsSoldAsync, static sold => sold == 4);
@@ -433,11 +433,11 @@ public sealed partial class RunbookTests : SharedRigTests
     private static PublishedEvent PaymentOf(long scheduleId, Show show) => new(
         "concert-booking.payments",
         Guid.NewGuid().ToString(),
-        PaymentEvents.Payload(show.ConcertId, scheduleId),
+        PaymentEvents.Payload(show.ConcertId, scheduleId, 1),
         new Dictionary<string, string>
         {
             ["ce_id"] = Guid.NewGuid().ToString(),
-            ["ce_type"] = "payment.completed.v1",
+            ["ce_type"] = "payment.completed.v2",
             ["ce_specversion"] = "1.0",
         });
 

@@ -22,13 +22,14 @@ public sealed class AsyncApiTests : SharedRigTests
         (await leaver.ReleaseAsync(keys[1])).Expect(204);
         var late = await Rig.NewVisitorAsync(show);
         keys.Add(await late.HeldAsync(show, seatNo: 3));
+        (await late.ExtendAsync(keys[2])).Expect(200);
         await Rig.Database.LetHoldPassAsync(keys[2]);
 
         var sent = await Eventually.GetAsync(
             async () => (await KafkaTopics.ReadAllAsync(
                 Rig.Servers.Kafka.ConnectionString, "concert-booking.payments",
                 "concert-booking.reservations")).Where(published => keys.Contains(published.Key)).ToList(),
-            found => found.Count >= 6);
+            found => found.Count >= 7);
 
         await Assert.That(sent.Select(published => (published.Topic, published.Type)).Distinct()).IsEquivalentTo(described.Keys);
         foreach (var published in sent)
@@ -88,9 +89,16 @@ public sealed class AsyncApiTests : SharedRigTests
         }
     }
 
+    private static bool FitsObject(JsonElement schema, JsonElement value) =>
+        value.EnumerateObject().Select(static member => member.Name).Order()
+            .SequenceEqual(schema.GetProperty("required").EnumerateArray().Select(static name => name.GetString()!).Order())
+        && value.EnumerateObject().All(member => Fits(schema.GetProperty("properties").GetProperty(member.Name), member.Value));
+
     private static bool Fits(JsonElement schema, JsonElement value) => schema.Value("type") switch
     {
         "integer" => value.TryGetInt64(out var number) && number >= schema.Number("minimum"),
+        "array" => value.GetArrayLength() >= schema.Number("minItems") && value.EnumerateArray().All(item => FitsObject(
+            schema.GetProperty("items"), item)),
         _ => value.ValueKind == JsonValueKind.String
             && (!schema.TryGetProperty("const", out var constant) || constant.GetString() == value.GetString())
             && (!schema.TryGetProperty("pattern", out var pattern) || Regex.IsMatch(value.GetString()!, pattern.GetString()!))

@@ -6,7 +6,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Events;
 
 /// <summary>A consumer whose client is of no use any more goes on with a new one.</summary>
-[ParallelLimiter<TwoAtOnce>]
+[ParallelLimiter<ThreeAtOnce>]
 public sealed class ConsumerRebuildTests : SharedRigTests
 {
     private const KafkaRequest Heartbeat = (KafkaRequest)12;

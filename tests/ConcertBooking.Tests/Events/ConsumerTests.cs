@@ -6,7 +6,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Events;
 
 /// <summary>The three groups: each effect once, whatever is delivered how often.</summary>
-[ParallelLimiter<TwoAtOnce>]
+[ParallelLimiter<ThreeAtOnce>]
 public sealed class ConsumerTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";
@@ -46,6 +46,27 @@ public sealed class ConsumerTests : SharedRigTests
         }
     }
 
+    /// <summary>A payment of several seats has all its effects; one that a build before bookings sent is read as ever.</summary>
+    [Test]
+    public async Task Consume_SeveralSeatsAndAnOlderType_CountsEverySeat()
+    {
+        await using var rig = await EventRig.StartAsync(Rig);
+        var show = await rig.Fleet.Catalogue.AddShowAsync(seats: 10, price: 100);
+        var visitor = await rig.Fleet.NewVisitorAsync(show, points: 300);
+        (await visitor.PayBookingAsync(await visitor.HeldTogetherAsync(show, 1, 2, 3))).Expect(201);
+        await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, new PublishedEvent(
+            Payments, Guid.NewGuid().ToString(), PaymentEvents.PayloadV1(show.ConcertId, show.ScheduleId, seatNo: 4),
+            new Dictionary<string, string> { ["ce_id"] = Guid.NewGuid().ToString(), ["ce_type"] = "payment.completed.v1" }));
+
+        await ExpectSalesAsync(rig, 4);
+        await Eventually.GetAsync(() => rig.RankedAsync(show), ranked => ranked == 4);
+        await Eventually.TrueAsync(() => rig.Webhook.Taken.Count() == 2);
+        await Assert.That(await rig.Database.ScalarAsync<long>(
+            "SELECT amount FROM sales_daily WHERE concert_id = @id", ("@id", show.ConcertId))).IsEqualTo(301);
+        await Assert.That(rig.Webhook.Taken.Count(static taken => taken.Body.Contains("\"seats\":[", StringComparison.Ordinal)))
+            .IsEqualTo(1);
+    }
+
     /// <summary>What a receiver checks: the body and the time of sending are signed, and that time is not long ago.</summary>
     private static async Task ExpectSignedNowAsync(Notification notification, string key)
     {
@@ -63,11 +84,11 @@ public sealed class ConsumerTests : SharedRigTests
     {
         await using var rig = await EventRig.StartAsync(Rig);
         var show = await rig.Fleet.Catalogue.AddShowAsync();
-        var poison = new PublishedEvent(Payments, Guid.NewGuid().ToString(), PaymentEvents.Payload(show.ConcertId, 4711),
+        var poison = new PublishedEvent(Payments, Guid.NewGuid().ToString(), PaymentEvents.Payload(show.ConcertId, 4711, 1),
             new Dictionary<string, string>
             {
                 ["ce_id"] = Guid.NewGuid().ToString(),
-                ["ce_type"] = "payment.completed.v1",
+                ["ce_type"] = "payment.completed.v2",
                 ["ce_specversion"] = "1.0",
                 ["extra"] = "kept",
             });

@@ -4,7 +4,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Events;
 
 /// <summary>Faults of a Kafka that is reached or not: each is visible, ends without a restart, and loses no event.</summary>
-[ParallelLimiter<TwoAtOnce>]
+[ParallelLimiter<ThreeAtOnce>]
 public sealed class KafkaOutageTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";

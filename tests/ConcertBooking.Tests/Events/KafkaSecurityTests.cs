@@ -5,7 +5,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Events;
 
 /// <summary>TLS and SASL to Kafka, of the producer, the consumers and whoever only asks.</summary>
-[ParallelLimiter<TwoAtOnce>]
+[ParallelLimiter<ThreeAtOnce>]
 public sealed class KafkaSecurityTests : SharedRigTests
 {
     private const string User = "booking";

@@ -21,18 +21,18 @@ public sealed class OutboxTests : SharedRigTests
 
         var paid = (await visitor.PayAsync(reservationId)).Expect(201);
 
-        var held = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.held.v1");
-        held.ExpectMembers("reservationId", "userId", "concertId", "scheduleId", "seatNo", "at");
+        var held = await EventAsync(alone, reservationId, ReservationsTopic, "booking.held.v1");
+        held.ExpectMembers("bookingId", "userId", "concertId", "scheduleId", "seats", "heldUntil");
         await ExpectOfAsync(held, reservationId, visitor, show, seatNo: 2);
-        held.Moment("at");
-        var payment = await EventAsync(alone, reservationId, PaymentsTopic, "payment.completed.v1");
-        payment.ExpectMembers("paymentId", "reservationId", "userId", "concertId", "scheduleId", "seatNo", "amount", "paidAt");
+        held.Moment("heldUntil");
+        var payment = await EventAsync(alone, reservationId, PaymentsTopic, "payment.completed.v2");
+        payment.ExpectMembers("paymentId", "bookingId", "userId", "concertId", "scheduleId", "seats", "amount", "paidAt");
         await ExpectOfAsync(payment, reservationId, visitor, show, seatNo: 2);
         await Assert.That(payment.Value("paymentId")).IsEqualTo(paid.Value("paymentId"));
         await Assert.That(payment.Number("amount")).IsEqualTo(show.Price);
         await Assert.That(payment.Moment("paidAt")).IsEqualTo(paid.Json.Moment("paidAt"));
         await Assert.That(await alone.Database.EventTypesAsync(reservationId))
-            .IsEquivalentTo(["reservation.held.v1", "payment.completed.v1"]);
+            .IsEquivalentTo(["booking.held.v1", "payment.completed.v2"]);
     }
 
     [Test]
@@ -46,10 +46,10 @@ public sealed class OutboxTests : SharedRigTests
         (await visitor.ReleaseAsync(reservationId)).Expect(204);
         await visitor.ReleaseAsync(reservationId);
 
-        var released = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.released.v1");
+        var released = await EventAsync(alone, reservationId, ReservationsTopic, "booking.released.v1");
         await ExpectOfAsync(released, reservationId, visitor, show, seatNo: 1);
         await Assert.That(await alone.Database.EventTypesAsync(reservationId))
-            .IsEquivalentTo(["reservation.held.v1", "reservation.released.v1"]);
+            .IsEquivalentTo(["booking.held.v1", "booking.released.v1"]);
     }
 
     [Test]
@@ -65,10 +65,10 @@ public sealed class OutboxTests : SharedRigTests
         await next.HeldAsync(show);
         await Eventually.GetAsync(() => alone.Database.StatusAsync(reservationId), status => status == "EXPIRED");
 
-        var expired = await EventAsync(alone, reservationId, ReservationsTopic, "reservation.expired.v1");
+        var expired = await EventAsync(alone, reservationId, ReservationsTopic, "booking.expired.v1");
         await ExpectOfAsync(expired, reservationId, visitor, show, seatNo: 1);
         await Assert.That(await alone.Database.EventTypesAsync(reservationId))
-            .IsEquivalentTo(["reservation.held.v1", "reservation.expired.v1"]);
+            .IsEquivalentTo(["booking.held.v1", "booking.expired.v1"]);
     }
 
     [Test]
@@ -101,10 +101,14 @@ public sealed class OutboxTests : SharedRigTests
 
     private static async Task ExpectOfAsync(JsonElement published, string reservationId, Visitor visitor, Show show, long seatNo)
     {
-        await Assert.That(published.Value("reservationId")).IsEqualTo(reservationId);
+        await Assert.That(published.Value("bookingId")).IsEqualTo(reservationId);
         await Assert.That(published.Number("userId")).IsEqualTo(visitor.UserId);
         await Assert.That(published.Number("concertId")).IsEqualTo(show.ConcertId);
         await Assert.That(published.Number("scheduleId")).IsEqualTo(show.ScheduleId);
-        await Assert.That(published.Number("seatNo")).IsEqualTo(seatNo);
+        var seat = published.GetProperty("seats").EnumerateArray().Single();
+        seat.ExpectMembers("reservationId", "seatNo", "section", "row", "label", "grade", "price");
+        await Assert.That(seat.Value("reservationId")).IsEqualTo(reservationId);
+        await Assert.That(seat.Number("seatNo")).IsEqualTo(seatNo);
+        await Assert.That(seat.Number("price")).IsEqualTo(show.Price);
     }
 }

@@ -3,7 +3,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Events;
 
 /// <summary>Messages that nobody can read, and groups that are behind: seen from outside, and in nobody's way.</summary>
-[ParallelLimiter<TwoAtOnce>]
+[ParallelLimiter<ThreeAtOnce>]
 public sealed class PoisonMessageTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";
@@ -72,7 +72,7 @@ public sealed class PoisonMessageTests : SharedRigTests
     private static PublishedEvent Unreadable(string value) => new(Payments, Guid.NewGuid().ToString(), value, new Dictionary<string, string>
     {
         ["ce_id"] = Guid.NewGuid().ToString(),
-        ["ce_type"] = "payment.completed.v1",
+        ["ce_type"] = "payment.completed.v2",
     });
 
     private static PublishedEvent Payment(Show show, int seatNo) =>

@@ -20,10 +20,10 @@ public sealed class PublishTests : SharedRigTests
         var events = all.Where(published => published.Key == reservationId).ToList();
 
         await Assert.That(events.Count).IsEqualTo(2);
-        var held = events.Single(published => published.Type == "reservation.held.v1");
+        var held = events.Single(published => published.Type == "booking.held.v1");
         await Assert.That(held.Topic).IsEqualTo("concert-booking.reservations");
-        await Assert.That(JsonElement.Parse(held.Value).Value("reservationId")).IsEqualTo(reservationId);
-        var paid = events.Single(published => published.Type == "payment.completed.v1");
+        await Assert.That(JsonElement.Parse(held.Value).Value("bookingId")).IsEqualTo(reservationId);
+        var paid = events.Single(published => published.Type == "payment.completed.v2");
         await Assert.That(paid.Topic).IsEqualTo("concert-booking.payments");
         await Assert.That(JsonElement.Parse(paid.Value).Value("paymentId")).IsEqualTo(paymentId);
         foreach (var published in events)

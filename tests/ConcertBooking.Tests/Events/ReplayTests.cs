@@ -3,7 +3,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Events;
 
 /// <summary>Dead letters go back to the group that gave them up, and to no other.</summary>
-[ParallelLimiter<TwoAtOnce>]
+[ParallelLimiter<ThreeAtOnce>]
 public sealed class ReplayTests : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";
@@ -15,7 +15,7 @@ public sealed class ReplayTests : SharedRigTests
         var garbage = new PublishedEvent(Payments, Guid.NewGuid().ToString(), "no json", new Dictionary<string, string>
         {
             ["ce_id"] = Guid.NewGuid().ToString(),
-            ["ce_type"] = "payment.completed.v1",
+            ["ce_type"] = "payment.completed.v2",
             ["x-tenant"] = "kept",
         });
         await KafkaTopics.SendAsync(rig.Kafka.ConnectionString, garbage);

@@ -21,7 +21,7 @@ public sealed class WithoutKafkaTests : SharedRigTests
         await Assert.That(ready.Value("status")).IsEqualTo("degraded");
         await Assert.That(ready.GetProperty("checks").Value("kafka")).IsEqualTo("down");
         await Assert.That(await alone.Database.EventTypesAsync(reservationId))
-            .IsEquivalentTo(["reservation.held.v1", "payment.completed.v1"]);
+            .IsEquivalentTo(["booking.held.v1", "payment.completed.v2"]);
         await Assert.That(alone.Process.Output.Count(line => line.Contains("Kafka", StringComparison.OrdinalIgnoreCase)))
             .IsLessThanOrEqualTo(1);
     }

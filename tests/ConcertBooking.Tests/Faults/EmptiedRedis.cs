@@ -4,7 +4,7 @@ using StackExchange.Redis;
 namespace ConcertBooking.Tests.Faults;
 
 /// <summary>Redis loses its data in the middle of a sale: the tokens bring the line back.</summary>
-public sealed class EmptiedRedis : FaultTests
+public sealed class EmptiedRedis : RedisFaultTests
 {
     [Test, Category("Long"), Explicit]
     public async Task Flush_ThousandWaitingFiftyActive_OrderAndPassesAreKeptAndTheLimitHolds()

@@ -11,10 +11,24 @@ public sealed class BreakableRig() : Rig(new ServerOptions { AllowNamed = false 
 /// servers as it found them; tests on other servers run beside them.
 /// </summary>
 [NotInParallel(nameof(BreakableRig))]
-public abstract class FaultTests
+public abstract class FaultTests : RestoringTests
 {
     [ClassDataSource<BreakableRig>(Shared = SharedType.PerTestSession)]
-    public required BreakableRig Rig { get; init; }
+    public required override BreakableRig Rig { get; init; }
+}
+
+/// <summary>The same on a second set of servers, so that the two run beside each other.</summary>
+[NotInParallel(nameof(RedisFaultTests))]
+public abstract class RedisFaultTests : RestoringTests
+{
+    [ClassDataSource<BreakableRig>(Shared = SharedType.Keyed, Key = nameof(RedisFaultTests))]
+    public required override BreakableRig Rig { get; init; }
+}
+
+/// <summary>Waits after each test until the servers and the instances are as it found them.</summary>
+public abstract class RestoringTests
+{
+    public abstract BreakableRig Rig { get; init; }
 
     [After(Test)]
     public async Task RestoreAsync()

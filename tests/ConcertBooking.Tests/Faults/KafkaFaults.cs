@@ -4,8 +4,8 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Faults;
 
 /// <summary>Kafka absent, gone, hung; relays killed and frozen: payments go on, and every event arrives and counts once.</summary>
-[Category("Long"), Explicit, NotInParallel]
-public sealed class KafkaFaults : FaultTests
+[Category("Long"), Explicit, NotInParallel(nameof(KafkaFaults))]
+public sealed class KafkaFaults : SharedRigTests
 {
     private const string Payments = "concert-booking.payments";
     private const string Reservations = "concert-booking.reservations";
@@ -85,7 +85,7 @@ public sealed class KafkaFaults : FaultTests
             // Its last statements are at MySQL already, and would go on once the lock is free.
             await rig.Database.ExpectNoneWaitingAsync();
         }
-        await Assert.That(await rig.Database.EventTypesAsync(reservationId)).Contains("payment.completed.v1");
+        await Assert.That(await rig.Database.EventTypesAsync(reservationId)).Contains("payment.completed.v2");
 
         await rig.Fleet.Members[0].StartAsync();
         await Eventually.TrueAsync(async () => (await rig.Database.EventTypesAsync(reservationId)).Count == 0);

@@ -67,6 +67,27 @@ public sealed class LostAnswers : FaultTests
         await Rig.VerifyAsync();
     }
 
+    [Test]
+    public async Task HoldBest_AnswerLost_RetryGivesTheSameSeats()
+    {
+        var show = await Rig.Catalogue.AddShowAsync();
+        var user = await Rig.NewVisitorAsync(show);
+        var key = Visitor.NewKey();
+        await using var proxy = new TcpProxy("127.0.0.1", Rig.A.Api.Address.Port) { LoseAnswers = true };
+        user.Api = Through(proxy);
+
+        await Assert.ThrowsAsync<HttpRequestException>(() => user.HoldBestAsync(show, """{"count":3}""", key));
+
+        user.Api = Rig.B.Api;
+        var original = (await user.HoldBestAsync(show, """{"count":3}""", key)).Expect(201);
+        await Assert.That(original.Header("Idempotency-Replayed")).IsEqualTo("true");
+        user.Api = Rig.A.Api;
+        await Assert.That((await user.HoldBestAsync(show, """{"count":3}""", key)).Text).IsEqualTo(original.Text);
+        await Assert.That(await Rig.Database.ScalarAsync<long>(
+            "SELECT COUNT(*) FROM reservation WHERE user_id = @user", ("@user", user.UserId))).IsEqualTo(3);
+        await Rig.VerifyAsync();
+    }
+
     /// <summary>Cut at any moment: before the request is read, while it works, while it answers.</summary>
     [Test]
     public async Task Pay_CutAtAnyMoment_HappensOnce()
@@ -150,6 +171,35 @@ public sealed class LostAnswers : FaultTests
 
         await Assert.That(proxy.Cuts).IsGreaterThan(Rounds);
         await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation")).IsEqualTo(Rounds);
+        await fleet.VerifyAsync();
+    }
+
+    /// <summary>
+    /// The service finds by the key what it did, rather than other seats; to the caller it is the first answer.
+    /// </summary>
+    [Test]
+    public async Task HoldBest_AnswerOfMySqlLost_HappensOnce()
+    {
+        const int Rounds = 20;
+        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
+        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var fleet = await Fleet.StartAsync(Rig, 1);
+        var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
+        var show = await fleet.Catalogue.AddShowAsync(10 * Rounds);
+        for (var round = 1; round <= Rounds; round++)
+        {
+            var user = await fleet.NewVisitorAsync(show);
+            user.Api = behind.Api;
+            var key = Visitor.NewKey();
+
+            var held = (await WhileLosingAsync(proxy, () => user.HoldBestAsync(show, """{"count":3}""", key))).Expect(201);
+
+            await Assert.That(held.Header("Idempotency-Replayed")).IsNull();
+            await Assert.That((await user.HoldBestAsync(show, """{"count":3}""", key)).Expect(201).Text).IsEqualTo(held.Text);
+        }
+
+        await Assert.That(proxy.Cuts).IsGreaterThan(Rounds / 2);
+        await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation")).IsEqualTo(3 * Rounds);
         await fleet.VerifyAsync();
     }
 

@@ -6,7 +6,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Faults;
 
 /// <summary>The primary dies under load, under Sentinel and in a cluster: the line goes on within 15 s, in its order.</summary>
-public sealed class RedisFailover : FaultTests
+public sealed class RedisFailover : RedisFaultTests
 {
     private const int Places = 20;
     private const int Line = 60;

@@ -5,7 +5,7 @@ using StackExchange.Redis;
 namespace ConcertBooking.Tests.Faults;
 
 /// <summary>Redis stopped, emptied or frozen: it only sheds load, so admitted users go on.</summary>
-public sealed class RedisFaults : FaultTests
+public sealed class RedisFaults : RedisFaultTests
 {
     private static readonly TimeSpan ComeBack = Eventually.Promised(seconds: 5);
 

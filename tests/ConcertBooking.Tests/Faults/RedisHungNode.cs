@@ -4,7 +4,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Faults;
 
 /// <summary>One primary of a Redis Cluster hangs and no replica takes over: the queues that live on the others notice nothing.</summary>
-public sealed class RedisHungNode : FaultTests
+public sealed class RedisHungNode : RedisFaultTests
 {
     private const string Prefix = "stage:";
     private static readonly TimeSpan Promised = Eventually.Promised(seconds: 15);

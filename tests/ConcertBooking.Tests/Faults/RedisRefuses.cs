@@ -4,7 +4,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Faults;
 
 /// <summary>A Redis that answers a PING and does not serve: demoted, unable to write, loading, or on a dead connection.</summary>
-public sealed class RedisRefuses : FaultTests
+public sealed class RedisRefuses : RedisFaultTests
 {
     private static readonly TimeSpan Promised = Eventually.Promised(seconds: 15);
 

@@ -7,8 +7,8 @@ namespace ConcertBooking.Tests.Faults;
 /// A relay whose lease ends before it has sent what it claimed: others send it meanwhile, and it must not send it
 /// behind them.
 /// </summary>
-[Category("Long"), Explicit]
-public sealed class RelayLease : FaultTests
+[Category("Long"), Explicit, NotInParallel(nameof(RelayLease))]
+public sealed class RelayLease : SharedRigTests
 {
     private const string Reservations = "concert-booking.reservations";
     private static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);

@@ -6,7 +6,7 @@ using MySqlConnector;
 namespace ConcertBooking.Tests.Faults;
 
 /// <summary>SIGTERM: readiness fails first, every request that was accepted gets its whole answer, then the process ends.</summary>
-public sealed class Shutdown : FaultTests
+public sealed class Shutdown : RedisFaultTests
 {
     /// <summary>Long enough that readiness is seen to fail on any machine.</summary>
     private static readonly (string, string?) Drain = ("Drain__Seconds", "15");

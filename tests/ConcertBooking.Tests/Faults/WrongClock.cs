@@ -4,7 +4,7 @@ using ConcertBooking.Tests.Support;
 namespace ConcertBooking.Tests.Faults;
 
 /// <summary>The service's clock is ten minutes off: holds end by the database's clock and admissions by Redis's, as ever.</summary>
-public sealed class WrongClock : FaultTests
+public sealed class WrongClock : RedisFaultTests
 {
     private const int HoldSeconds = 300;
 

@@ -85,7 +85,7 @@ public sealed class ListeningTests : SharedRigTests
     [Test]
     public async Task Start_FewerOpenFilesThanConnections_SaysSoAndTakesAsManyAsFit()
     {
-        const int Files = 700, Pool = 30, Others = 400;
+        const int Files = 700, Pool = 30, Others = 400, AtOnce = 50;
         var where = At("127.0.0.1");
         await using var service = StartAt(where, "/bin/sh", "-c", $"ulimit -n {Files}; exec \"$0\"", ServiceProcess.BinaryPath);
         var (api, management) = (new Uri(where["ASPNETCORE_URLS"]!), new Api(new Uri($"http://127.0.0.1:{where["Management__Port"]}")));
@@ -95,18 +95,19 @@ public sealed class ListeningTests : SharedRigTests
                 && line.Contains($"ulimit -n) is {Files}", StringComparison.Ordinal)));
         await Eventually.TrueAsync(
             () => service.Log.Lines().Any(static line => line.Contains("Application started", StringComparison.Ordinal)));
-        var clients = new List<TcpClient>();
+        var (clients, most) = (new List<TcpClient>(), 0);
         try
         {
-            for (var i = 0; i < Files; i++)
+            for (var i = 0; i < Files; i += AtOnce)
             {
-                var client = new TcpClient();
-                clients.Add(client);
-                await client.ConnectAsync(IPAddress.Loopback, api.Port);
-                // One that is refused counts until it is closed.
-                await Eventually.TrueAsync(() => OpenFiles(service) < Files - (Others / 2));
+                var more = Enumerable.Range(0, AtOnce).Select(static _ => new TcpClient()).ToList();
+                clients.AddRange(more);
+                await Task.WhenAll(more.Select(client => client.ConnectAsync(IPAddress.Loopback, api.Port)));
+                // One that is refused counts until it is closed, and one that says nothing is closed after some seconds.
+                var open = await Eventually.GetAsync(() => Task.FromResult(OpenFiles(service)), static open => open < Files - (Others / 2));
+                most = Math.Max(most, open);
             }
-            await Eventually.TrueAsync(() => OpenFiles(service) is > Files - Pool - Others and < Files);
+            await Assert.That(most).IsGreaterThan(Files - Pool - Others);
             (await management.GetAsync("/livez")).Expect(200);
         }
         finally

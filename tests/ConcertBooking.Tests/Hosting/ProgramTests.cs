@@ -230,11 +230,17 @@ public sealed class ProgramTests : SharedRigTests
         var result = await Rig.RunAsync(["seed"], database.Settings);
 
         await Assert.That(result.ExitCode).IsEqualTo(0).Because(result.Error);
-        await Assert.That(await database.ScalarAsync<long>("SELECT COUNT(*) FROM concert")).IsEqualTo(3);
+        await Assert.That(await database.ScalarAsync<long>("SELECT COUNT(*) FROM concert")).IsEqualTo(4);
         await Assert.That(
             await database.ScalarAsync<long>(
                 "SELECT COUNT(*) FROM concert_schedule WHERE starts_at > NOW() AND seat_count = 50")).IsEqualTo(15);
-        await Assert.That(await database.ScalarAsync<long>("SELECT COUNT(*) FROM seat")).IsEqualTo(750);
+        await Assert.That(await database.ScalarAsync<long>(
+            "SELECT COUNT(*) FROM seat JOIN concert_schedule USING (schedule_id) WHERE hall_id IS NULL")).IsEqualTo(750);
+        await Assert.That(await database.ScalarAsync<long>(
+            "SELECT COUNT(*) FROM seat JOIN concert_schedule USING (schedule_id) JOIN hall USING (hall_id)")).IsEqualTo(916);
+        await Assert.That(await database.ScalarAsync<long>("SELECT COUNT(DISTINCT grade) FROM hall_seat")).IsEqualTo(4);
+        await Assert.That(await database.ScalarAsync<long>(
+            "SELECT MIN(p.price) - MIN(s.price) FROM schedule_price p JOIN concert_schedule s USING (schedule_id)")).IsEqualTo(0);
     }
 
     [Test]

@@ -24,6 +24,7 @@ public sealed class HeadTests : SharedRigTests
             ["{scheduleId}"] = $"{show.ScheduleId}",
             ["{name}"] = show.Queue,
             ["{reservationId}"] = reservationId,
+            ["{bookingId}"] = reservationId,
             ["{paymentId}"] = paymentId,
         };
         var document = (await Rig.A.Api.GetAsync("/openapi/v1.json")).Expect(200).Json;

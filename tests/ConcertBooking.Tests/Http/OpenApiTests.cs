@@ -21,16 +21,28 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/concerts", "200, 304", "400 invalid_request")]
     [Arguments("get", "/v1/concerts/{concertId}/schedules", "200, 304", "404 concert_not_found")]
     [Arguments("get", "/v1/schedules/{scheduleId}/seats", "200, 304", "404 schedule_not_found")]
+    [Arguments("get", "/v1/schedules/{scheduleId}/plan", "200, 304", "404 schedule_not_found")]
     [Arguments("get", "/v1/rankings/concerts", "200, 304", "400 invalid_request")]
     [Arguments("get", "/v1/rankings/sold-out", "200, 304", "400 invalid_request")]
     [Arguments("post", "/v1/reservations", "200, 201", Place + Body
         + "403 queue_token_not_active, 404 schedule_not_found, 404 seat_not_found, 409 seat_taken, 409 schedule_closed, "
         + "409 sales_not_open, 409 sales_closed, 409 hold_limit_reached, 409 purchase_limit_reached, 503 database_unavailable")]
+    [Arguments("post", "/v1/bookings", "200, 201", Place + Body
+        + "400 idempotency_key_missing, 403 queue_token_not_active, 404 schedule_not_found, 404 seat_not_found, 409 seat_taken, "
+        + "409 no_seats_together, 409 sold_out, 409 schedule_closed, 409 sales_not_open, 409 sales_closed, 409 hold_limit_reached, "
+        + "409 purchase_limit_reached, 409 idempotency_key_in_use, 422 idempotency_key_reused, 503 database_unavailable")]
     [Arguments("get", "/v1/reservations/{reservationId}", "200", Jwt + "404 reservation_not_found")]
     [Arguments("get", "/v1/reservations", "200", Jwt + "400 invalid_request")]
     [Arguments("delete", "/v1/reservations/{reservationId}", "204", Jwt + "404 reservation_not_found, 409 already_paid, 410 hold_expired")]
+    [Arguments("get", "/v1/bookings/{bookingId}", "200", Jwt + "404 booking_not_found")]
+    [Arguments("get", "/v1/bookings", "200", Jwt + "400 invalid_request")]
+    [Arguments("delete", "/v1/bookings/{bookingId}", "204", Jwt + "404 booking_not_found, 409 already_paid, 410 hold_expired")]
+    [Arguments("post", "/v1/bookings/{bookingId}/extension", "200", Place
+        + "403 queue_token_not_active, 404 booking_not_found, 409 extension_limit_reached, 409 already_paid, 410 hold_expired, "
+        + "503 database_unavailable")]
     [Arguments("post", "/v1/payments", "201", Place + Body
-        + "400 idempotency_key_missing, 402 insufficient_points, 403 queue_token_not_active, 404 reservation_not_found, 409 already_paid, "
+        + "400 idempotency_key_missing, 402 insufficient_points, 403 queue_token_not_active, 404 reservation_not_found, "
+        + "404 booking_not_found, 409 already_paid, "
         + "409 idempotency_key_in_use, 410 hold_expired, 422 idempotency_key_reused")]
     [Arguments("get", "/v1/payments/{paymentId}", "200", Jwt + "404 payment_not_found")]
     [Arguments("post", "/v1/points/charges", "201", Role + Body
@@ -39,8 +51,10 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/points/transactions", "200", Jwt + "400 invalid_request")]
     [Arguments("post", "/v1/admin/concerts", "201", Role + Body)]
     [Arguments("patch", "/v1/admin/concerts/{concertId}", "200", Role + Body + "404 concert_not_found")]
-    [Arguments("post", "/v1/admin/concerts/{concertId}/schedules", "201", Role + Body + "404 concert_not_found")]
+    [Arguments("post", "/v1/admin/concerts/{concertId}/schedules", "201", Role + Body + "404 concert_not_found, 404 hall_not_found")]
     [Arguments("patch", "/v1/admin/schedules/{scheduleId}", "200", Role + Body + "404 schedule_not_found")]
+    [Arguments("post", "/v1/admin/halls", "201", Role + Body)]
+    [Arguments("get", "/v1/admin/halls", "200", Role + "400 invalid_request")]
     [Arguments("put", "/v1/admin/queues/{name}", "200", Role + Body)]
     [Arguments("get", "/v1/admin/queues/{name}", "200", Role + "404 queue_not_found")]
     [Arguments("get", "/v1/admin/events", "200", Role)]
@@ -88,7 +102,8 @@ public sealed class OpenApiTests : SharedRigTests
 
         await Assert.That(open).IsEquivalentTo(
             ["get /v1/concerts", "get /v1/concerts/{concertId}/schedules", "get /v1/schedules/{scheduleId}/seats",
-                "get /v1/rankings/concerts", "get /v1/rankings/sold-out", "get /livez", "get /readyz"]);
+                "get /v1/schedules/{scheduleId}/plan", "get /v1/rankings/concerts", "get /v1/rankings/sold-out", "get /livez",
+                "get /readyz"]);
     }
 
     [Test]
@@ -96,6 +111,8 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/queue/tokens/current/events", "Queue-Token")]
     [Arguments("delete", "/v1/queue/tokens/current", "Queue-Token")]
     [Arguments("post", "/v1/reservations", "Queue-Token")]
+    [Arguments("post", "/v1/bookings", "Queue-Token")]
+    [Arguments("post", "/v1/bookings/{bookingId}/extension", "Queue-Token")]
     [Arguments("post", "/v1/payments", "Queue-Token")]
     [Arguments("post", "/v1/payments", "Idempotency-Key")]
     [Arguments("post", "/v1/points/charges", "Idempotency-Key")]
@@ -108,6 +125,9 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("/v1/concerts", "cursor")]
     [Arguments("/v1/concerts/{concertId}/schedules", "If-None-Match")]
     [Arguments("/v1/schedules/{scheduleId}/seats", "If-None-Match")]
+    [Arguments("/v1/schedules/{scheduleId}/plan", "If-None-Match")]
+    [Arguments("/v1/admin/halls", "limit")]
+    [Arguments("/v1/admin/halls", "cursor")]
     [Arguments("/v1/reservations", "limit")]
     [Arguments("/v1/reservations", "cursor")]
     [Arguments("/v1/points/transactions", "limit")]
@@ -123,8 +143,11 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/concerts/{concertId}/schedules", "200", "ETag")]
     [Arguments("get", "/v1/schedules/{scheduleId}/seats", "200", "ETag")]
     [Arguments("get", "/v1/schedules/{scheduleId}/seats", "200", "Cache-Status")]
+    [Arguments("get", "/v1/schedules/{scheduleId}/plan", "200", "ETag")]
     [Arguments("post", "/v1/reservations", "201", "Location")]
     [Arguments("post", "/v1/reservations", "503", "Retry-After")]
+    [Arguments("post", "/v1/bookings", "201", "Location")]
+    [Arguments("post", "/v1/bookings", "201", "Idempotency-Replayed")]
     [Arguments("post", "/v1/payments", "201", "Idempotency-Replayed")]
     [Arguments("post", "/v1/points/charges", "201", "Idempotency-Replayed")]
     public async Task Document_HeadersOfAnAnswer_AreListed(string method, string path, string status, string header)

@@ -61,18 +61,23 @@ public sealed class DrainMeasurements : SharedRigTests
             var numbers = Enumerable.Range(from + 1, 500)
                 .Select(seat => (Seat: seat, Reservation: Guid.CreateVersion7(), Payment: Guid.CreateVersion7())).ToList();
             await database.ExecuteAsync(
-                "INSERT INTO reservation (reservation_id, user_id, schedule_id, seat_no, status, price, held_expires_at) VALUES "
-                    + $"{Rows(numbers, n => $"({Hex(n.Reservation)},1,{scheduleId},{n.Seat},'CONFIRMED',10,NOW())")}");
+                "INSERT INTO booking (booking_id, user_id, schedule_id, status, held_expires_at) VALUES "
+                    + $"{Rows(numbers, n => $"({Hex(n.Reservation)},1,{scheduleId},'CONFIRMED',NOW())")}");
             await database.ExecuteAsync(
-                "INSERT INTO payment (payment_id, reservation_id, user_id, amount) VALUES "
-                    + $"{Rows(numbers, n => $"({Hex(n.Payment)},{Hex(n.Reservation)},1,10)")}");
-            await AddEventsAsync("reservations", "reservation.held.v1", n => $$"""
-                {"reservationId":"{{n.Reservation}}","userId":1,"concertId":{{show.ConcertId}},"scheduleId":{{scheduleId}},
-                "seatNo":{{n.Seat}},"at":"2030-01-01T00:00:00.000000Z"}
+                "INSERT INTO reservation (reservation_id, booking_id, payment_id, user_id, schedule_id, seat_no, status, price, "
+                    + "held_expires_at) VALUES " + Rows(numbers, n =>
+                        $"({Hex(n.Reservation)},{Hex(n.Reservation)},{Hex(n.Payment)},1,{scheduleId},{n.Seat},'CONFIRMED',10,NOW())"));
+            await database.ExecuteAsync(
+                "INSERT INTO payment (payment_id, booking_id, reservation_id, user_id, amount) VALUES "
+                    + $"{Rows(numbers, n => $"({Hex(n.Payment)},{Hex(n.Reservation)},{Hex(n.Reservation)},1,10)")}");
+            await AddEventsAsync("reservations", "booking.held.v1", n => $$"""
+                {"bookingId":"{{n.Reservation}}","userId":1,"concertId":{{show.ConcertId}},"scheduleId":{{scheduleId}},
+                "seats":[{"reservationId":"{{n.Reservation}}","seatNo":{{n.Seat}},"price":10}],"heldUntil":"2030-01-01T00:00:00.000000Z"}
                 """);
-            await AddEventsAsync("payments", "payment.completed.v1", n => $$"""
-                {"paymentId":"{{n.Payment}}","reservationId":"{{n.Reservation}}","userId":1,"concertId":{{show.ConcertId}},
-                "scheduleId":{{scheduleId}},"seatNo":{{n.Seat}},"amount":10,"paidAt":"{{DateTime.UtcNow:yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'}}"}
+            await AddEventsAsync("payments", "payment.completed.v2", n => $$"""
+                {"paymentId":"{{n.Payment}}","bookingId":"{{n.Reservation}}","userId":1,"concertId":{{show.ConcertId}},
+                "scheduleId":{{scheduleId}},"seats":[{"reservationId":"{{n.Reservation}}","seatNo":{{n.Seat}},"price":10}],
+                "amount":10,"paidAt":"{{DateTime.UtcNow:yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'}}"}
                 """);
 
             Task AddEventsAsync(string topic, string type, Func<(int Seat, Guid Reservation, Guid Payment), string> payload) =>

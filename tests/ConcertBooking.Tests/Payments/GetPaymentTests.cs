@@ -14,7 +14,7 @@ public sealed class GetPaymentTests : SharedRigTests
         visitor.Api = Rig.B.Api;
 
         var read = (await visitor.GetAsync($"/v1/payments/{paid.Value("paymentId")}")).Expect(200)
-            .ExpectMembers("paymentId", "reservationId", "amount", "balance", "paidAt");
+            .ExpectMembers("paymentId", "bookingId", "reservationId", "amount", "balance", "paidAt");
 
         await Assert.That(read.Value("paymentId")).IsEqualTo(paid.Value("paymentId"));
         await Assert.That(read.Value("reservationId")).IsEqualTo(paid.Value("reservationId"));

@@ -13,7 +13,7 @@ public sealed class PayTests : SharedRigTests
         var before = TimeProvider.System.GetUtcNow();
 
         var reply = (await visitor.PayAsync(reservationId))
-            .Expect(201).ExpectMembers("paymentId", "reservationId", "amount", "balance", "paidAt");
+            .Expect(201).ExpectMembers("paymentId", "bookingId", "reservationId", "amount", "balance", "paidAt");
 
         await Assert.That(Guid.Parse(reply.Value("paymentId")).Version).IsEqualTo(7);
         await Assert.That(reply.Value("reservationId")).IsEqualTo(reservationId);

@@ -28,7 +28,7 @@ public sealed class NoSweeper : SharedRigTests
         var won = replies.ExpectOneWinner(409, "seat_taken").Value("reservationId");
         await fleet.Database.ExpectOneOwnerAsync(show, 1, won);
         await Assert.That(await fleet.Database.StatusAsync(lost)).IsEqualTo("EXPIRED");
-        await Assert.That(await fleet.Database.EventTypesAsync(lost)).IsEquivalentTo(["reservation.held.v1", "reservation.expired.v1"]);
+        await Assert.That(await fleet.Database.EventTypesAsync(lost)).IsEquivalentTo(["booking.held.v1", "booking.expired.v1"]);
         (await late.PayAsync(lost)).ExpectProblem(410, "hold_expired");
         (await late.ReleaseAsync(lost)).ExpectProblem(410, "hold_expired");
         await fleet.VerifyAsync();

@@ -5,7 +5,7 @@ using MySqlConnector;
 namespace ConcertBooking.Tests.Rankings;
 
 /// <summary>MySQL is restored from a backup: what was sold since never happened, and is not ranked any more.</summary>
-[ParallelLimiter<TwoAtOnce>]
+[ParallelLimiter<ThreeAtOnce>]
 public sealed class RestoreTests : SharedRigTests
 {
     [Test]
@@ -171,6 +171,7 @@ public sealed class RestoreTests : SharedRigTests
             UPDATE seat SET reservation_id = NULL WHERE reservation_id IN ({ids});
             DELETE FROM outbox WHERE event_key IN ({ids});
             DELETE FROM reservation WHERE reservation_id IN ({ids});
+            DELETE FROM booking WHERE booking_id IN ({ids});
             SET FOREIGN_KEY_CHECKS = 1
             """);
     }

@@ -7,7 +7,7 @@ public sealed class HoldSeatTests : SharedRigTests
     /// <summary>Nobody sweeps the database of such an instance.</summary>
     private static readonly Dictionary<string, string?> ApiOnly = new() { ["Roles"] = "api" };
 
-    private static readonly string[] Members = ["reservationId", "scheduleId", "seatNo", "status", "price", "heldUntil"];
+    private static readonly string[] Members = ["reservationId", "bookingId", "scheduleId", "seatNo", "status", "price", "heldUntil"];
 
     [Test]
     public async Task HoldSeat_FreeSeat_Returns201WithLocation()

@@ -27,7 +27,7 @@ public sealed class ListReservationsTests : SharedRigTests
         await Assert.That(all.Json.IsNull("nextCursor")).IsTrue();
         await Assert.That(Ids(first).Concat(Ids(second)).SequenceEqual(ids)).IsTrue();
         await Assert.That(second.Json.IsNull("nextCursor")).IsTrue();
-        all.Items()[0].ExpectMembers("reservationId", "scheduleId", "seatNo", "status", "price", "heldUntil");
+        all.Items()[0].ExpectMembers("reservationId", "bookingId", "scheduleId", "seatNo", "status", "price", "heldUntil");
     }
 
     [Test]

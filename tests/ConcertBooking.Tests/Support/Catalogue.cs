@@ -47,4 +47,26 @@ public sealed class Catalogue(Visitor admin)
             $"/v1/admin/concerts/{concertId}/schedules", $$"""{"startsAt":"{{moment}}","seatCount":{{seats}},"price":{{price}}}""");
         return reply.Expect(201).Number("scheduleId");
     }
+
+    /// <summary>12 seats: section A of grade R with two rows of 3, the first without a label 2; section B of grade S with one.</summary>
+    public const string SmallHall = """
+        {"name":"Small hall","sections":[
+          {"section":"A","grade":"R","layout":{"x":-1.50,"y":2,"angle":12.5,"curve":0.125},
+            "rows":[{"row":"1","seats":3,"skip":[2]},{"row":"2","seats":3,"from":11}]},
+          {"section":"B","grade":"S","rows":[{"row":"1","seats":6}]}]}
+        """;
+
+    public async Task<long> AddHallAsync(string hall = SmallHall) =>
+        (await admin.PostAsync("/v1/admin/halls", hall)).Expect(201).Number("hallId");
+
+    /// <summary>A schedule in a hall, with a queue that no other test uses; its price is the lowest.</summary>
+    public async Task<Show> AddHallShowAsync(string hall = SmallHall, string prices = """{"R":165000,"S":143000}""", string more = "")
+    {
+        var queue = await AddQueueAsync();
+        var (concertId, hallId) = (await AddConcertAsync(queue), await AddHallAsync(hall));
+        var reply = (await admin.PostAsync(
+            $"/v1/admin/concerts/{concertId}/schedules",
+            $$"""{"startsAt":"2035-03-04T12:00:00Z","hallId":{{hallId}},"prices":{{prices}}{{more}}}""")).Expect(201);
+        return new Show(queue, concertId, reply.Number("scheduleId"), (int)reply.Number("seatCount"), reply.Number("price"));
+    }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 
 namespace ConcertBooking.Tests.Support;
@@ -8,7 +9,9 @@ namespace ConcertBooking.Tests.Support;
 /// </summary>
 internal sealed class HttpReceiver : IAsyncDisposable
 {
-    private readonly HttpListener _listener = new();
+    private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(10);
+
+    private readonly HttpListener _listener;
     private readonly TaskCompletionSource _stopping = new();
     private readonly Func<HttpListenerContext, Task> _answer;
     private readonly Task _serving;
@@ -18,8 +21,7 @@ internal sealed class HttpReceiver : IAsyncDisposable
     public HttpReceiver(string address, Func<HttpListenerContext, Task> answer)
     {
         _answer = answer;
-        _listener.Prefixes.Add(address);
-        _listener.Start();
+        _listener = Listen(address);
         _serving = Task.Run(ServeAsync);
     }
 
@@ -28,6 +30,26 @@ internal sealed class HttpReceiver : IAsyncDisposable
     {
         _stopping.TrySetResult();
         await _serving;
+    }
+
+    /// <summary>
+    /// A child process that is forked while a listener is open has its socket until its exec: a port that was just left may be in use.
+    /// </summary>
+    private static HttpListener Listen(string address)
+    {
+        for (var started = Stopwatch.GetTimestamp(); ;)
+        {
+            var listener = new HttpListener { Prefixes = { address } };
+            try
+            {
+                listener.Start();
+                return listener;
+            }
+            catch (HttpListenerException) when (Stopwatch.GetElapsedTime(started) < StartPatience)
+            {
+                Thread.Sleep(10);
+            }
+        }
     }
 
     private async Task ServeAsync()

@@ -19,6 +19,20 @@ internal static class RowLocks
     public static Task ExpectNoneWaitingAsync(this Database database) =>
         ExpectAsync(database, static waiting => waiting == 0);
 
+    /// <summary>Deadlocks of the whole server since it started; null where its user may not read them.</summary>
+    public static async Task<long?> DeadlocksAsync(this Database database)
+    {
+        try
+        {
+            return await database.ScalarAsync<long>(
+                "SELECT CAST(`count` AS SIGNED) FROM information_schema.innodb_metrics WHERE name = 'lock_deadlocks'");
+        }
+        catch (MySqlException)
+        {
+            return null;
+        }
+    }
+
     private static async Task ExpectAsync(Database database, Func<int, bool> condition)
     {
         await using var connection = await database.OpenAsync();

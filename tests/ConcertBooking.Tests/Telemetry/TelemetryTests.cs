@@ -101,7 +101,7 @@ public sealed class TelemetryTests : SharedRigTests
 
         await Assert.That(await alone.Database.ColumnAsync<string>(
             "SELECT CONCAT(event_type, ' ', IF(traceparent IS NULL, 'without', 'with')) FROM outbox ORDER BY created_at")).IsEquivalentTo(
-            ["reservation.held.v1 with", "payment.completed.v1 without"]);
+            ["booking.held.v1 with", "payment.completed.v2 without"]);
     }
 
     [Test]

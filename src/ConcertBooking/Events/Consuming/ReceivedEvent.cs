@@ -7,9 +7,13 @@ using Confluent.Kafka;
 
 namespace ConcertBooking.Events.Consuming;
 
-/// <summary>The value of <c>payment.completed.v1</c>.</summary>
+/// <param name="Price">Whole points.</param>
+internal sealed record PaidSeat(Guid ReservationId, int SeatNo, long Price);
+
+/// <summary>The value of <c>payment.completed.v2</c>.</summary>
 internal sealed record PaymentCompleted(
-    Guid PaymentId, Guid ReservationId, long UserId, long ConcertId, long ScheduleId, int SeatNo, long Amount, DateTimeOffset PaidAt)
+    Guid PaymentId, Guid BookingId, long UserId, long ConcertId, long ScheduleId, IReadOnlyList<PaidSeat> Seats, long Amount,
+    DateTimeOffset PaidAt)
 {
     private const long MaximumAmount = 1_000_000_000_000; // so that no day's sum overflows
 
@@ -17,11 +21,20 @@ internal sealed record PaymentCompleted(
     public string? Fault => this switch
     {
         not { UserId: > 0, ConcertId: > 0, ScheduleId: > 0 } => "an id is not positive",
-        not { SeatNo: > 0 and <= Catalogue.MaximumSeats } => "seatNo is out of range",
+        { Seats: [] } => "it has no seats",
+        _ when Seats.Any(static seat => seat is not { SeatNo: > 0 and <= Catalogue.MaximumSeats }) => "seatNo is out of range",
         not { Amount: >= 0 and <= MaximumAmount } => "amount is out of range",
         not { PaidAt.Year: >= 2000 and < 9999 } => "paidAt is out of range",
         _ => null,
     };
+}
+
+/// <summary>The value of <c>payment.completed.v1</c>, which older builds sent: a booking of one seat.</summary>
+internal sealed record SeatPaid(
+    Guid PaymentId, Guid ReservationId, long UserId, long ConcertId, long ScheduleId, int SeatNo, long Amount, DateTimeOffset PaidAt)
+{
+    public PaymentCompleted ToPayment() => new(
+        PaymentId, ReservationId, UserId, ConcertId, ScheduleId, [new PaidSeat(ReservationId, SeatNo, Amount)], Amount, PaidAt);
 }
 
 /// <summary>The message cannot be parsed: it is not tried, and says nothing about the target.</summary>
@@ -90,17 +103,22 @@ internal sealed class ReceivedEvent
 
     private PaymentCompleted? ReadPayment()
     {
-        switch (Header("ce_type"))
+        var type = Header("ce_type");
+        if (type is null or "")
         {
-            case null or "":
-                throw new EventUnreadableException("the header ce_type is missing");
-            case not OutboxEvents.PaymentCompleted:
-                return null;
+            throw new EventUnreadableException("the header ce_type is missing");
+        }
+
+        if (type is not (OutboxEvents.PaymentCompleted or OutboxEvents.SeatPaid))
+        {
+            return null;
         }
 
         try
         {
-            var payment = JsonSerializer.Deserialize(Value, EventJson.Web.PaymentCompleted);
+            var payment = type == OutboxEvents.PaymentCompleted
+                ? JsonSerializer.Deserialize(Value, EventJson.Web.PaymentCompleted)
+                : JsonSerializer.Deserialize(Value, EventJson.Web.SeatPaid)?.ToPayment();
             return payment is null ? throw new EventUnreadableException("the value is null")
                 : payment.Fault is { } fault ? throw new EventUnreadableException($"the value is not a payment: {fault}")
                 : payment;
@@ -113,11 +131,13 @@ internal sealed class ReceivedEvent
 }
 
 [JsonSerializable(typeof(PaymentCompleted))]
+[JsonSerializable(typeof(SeatPaid))]
 internal sealed partial class EventJson : JsonSerializerContext
 {
     public static EventJson Web { get; } = new(new(JsonSerializerDefaults.Web)
     {
         RespectRequiredConstructorParameters = true,
+        RespectNullableAnnotations = true,
         NumberHandling = JsonNumberHandling.Strict,
     });
 }

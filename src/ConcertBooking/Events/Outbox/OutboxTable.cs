@@ -111,7 +111,7 @@ internal sealed class OutboxTable(MySqlDatabase database, TimeProvider time)
             await using var command = new MySqlCommand(
                 $"""
                 START TRANSACTION;
-                {(paid.Count == 0 ? "" : $"UPDATE payment SET published_at = NOW(6) WHERE reservation_id IN ({Ids("p", paid.Count)});")}
+                {(paid.Count == 0 ? "" : $"UPDATE payment SET published_at = NOW(6) WHERE booking_id IN ({Ids("p", paid.Count)});")}
                 DELETE FROM outbox WHERE event_id IN ({Ids("e", sent.Count)}) AND claim_id IN ({Ids("c", claims.Count)});
                 COMMIT
                 """,

@@ -3,9 +3,9 @@ using MySqlConnector;
 namespace ConcertBooking.Http.Idempotency;
 
 /// <summary>
-/// The idempotency protocol that pay and charge share. The key's row is written in the transaction of its effect: the
-/// first statement claims it for this attempt, every effect depends on that claim, and a claim without an answer is
-/// deleted before COMMIT. So an error stores nothing, and a crash leaves both effect and answer, or neither.
+/// The idempotency protocol that pay, charge and the hold of best available seats share. The key's row is written in the
+/// transaction of its effect: the first statement claims it for this attempt, every effect depends on that claim, and a claim
+/// without an answer is deleted before COMMIT. So an error stores nothing, and a crash leaves both effect and answer, or neither.
 /// </summary>
 internal static class IdempotencySql
 {
@@ -43,19 +43,24 @@ internal static class IdempotencySql
         idempotency i ON i.user_id = @user AND i.call_name = @call AND i.idempotency_key = @key AND i.attempt_id = @attempt
         """;
 
+    /// <summary>The key's row, in a plain read after the end of the transaction; no row when nothing happened.</summary>
+    public const string Find = $"""
+        SELECT {IdempotencyRow.Columns} FROM idempotency
+          WHERE user_id = @user AND call_name = @call AND idempotency_key = @key AND answer IS NOT NULL;
+
+        """;
+
     /// <summary>
     /// Deletes this attempt's claim if it has no answer, closes the transaction, and returns the key's row in a plain read;
     /// no row when nothing happened.
     /// </summary>
-    public const string End = $"""
+    public const string End = """
 
         DELETE FROM idempotency
           WHERE user_id = @user AND call_name = @call AND idempotency_key = @key AND attempt_id = @attempt AND answer IS NULL;
         COMMIT;
-        SELECT {IdempotencyRow.Columns} FROM idempotency
-          WHERE user_id = @user AND call_name = @call AND idempotency_key = @key;
 
-        """;
+        """ + Find;
 
     /// <summary>Reads the result of <see cref="End"/>: this request's answer, an earlier one, a reused key, or null.</summary>
     public static async Task<IResult?> ReadAnswerAsync(MySqlDataReader reader, IdempotentCall call, CancellationToken cancellationToken) =>

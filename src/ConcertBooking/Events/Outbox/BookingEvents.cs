@@ -1,0 +1,71 @@
+using MySqlConnector;
+
+namespace ConcertBooking.Events.Outbox;
+
+/// <summary>The events of a booking's changes, payment aside: types, parameters and the statement that writes one.</summary>
+internal static class BookingEvents
+{
+    public const string Held = "booking.held.v1";
+    public const string Extended = "booking.extended.v1";
+    public const string Expired = "booking.expired.v1";
+    public const string Released = "booking.released.v1";
+
+    /// <summary>Those of <see cref="AddTo"/>, for a stored procedure.</summary>
+    public const string Parameters = """
+        @booking BINARY(16), @event BINARY(16), @traceparent VARCHAR(55) CHARACTER SET ascii COLLATE ascii_bin
+        """;
+
+    /// <summary>
+    /// Writes the event of the seats that this transaction changed: those whose change_id is the event's id; none when there is
+    /// none, so the change and its event are one.
+    /// </summary>
+    /// <param name="type">One of the constants above.</param>
+    /// <remarks>
+    /// The JSON must equal the schemas of <c>booking.*.v1</c> in deploy/asyncapi.yaml: AsyncApiTests compares all members of each
+    /// type. The service itself does not read these events, so no record has their shape.
+    /// </remarks>
+    public static string Sql(string type) => $$"""
+        INSERT INTO outbox (event_id, topic, event_type, event_key, payload, traceparent)
+          SELECT @event, '{{OutboxEvents.ReservationsTopic}}', '{{type}}', b.booking_id,
+            CONCAT('{"bookingId":"', {{UuidSql.Text("b.booking_id")}}, '","userId":', b.user_id, ',"concertId":', s.concert_id,
+              ',"scheduleId":', b.schedule_id, ',"seats":[', {{SeatsSql}}, '],{{TimeSql(type)}}, '"}'), @traceparent
+          FROM booking b JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = b.booking_id AND r.change_id = @event
+          JOIN concert_schedule s ON s.schedule_id = b.schedule_id {{PlacesSql}}
+          WHERE b.booking_id = @booking GROUP BY b.booking_id;
+
+        """;
+
+    /// <summary>
+    /// The seats of <c>reservation r</c>, an aggregate: the members of an array in the order of their numbers. Needs
+    /// <see cref="PlacesSql"/>; without a hall the names are empty and the label is the seat's number.
+    /// </summary>
+    public static string SeatsSql { get; } = SeatsOf(more: "");
+
+    /// <summary>The same with the status of each, as answers have it.</summary>
+    public static string SeatsWithStatusSql { get; } = SeatsOf(more: """, ',"status":"', r.status, '"'""");
+
+    private static string SeatsOf(string more) => $$"""
+        GROUP_CONCAT(CONCAT('{"reservationId":"', {{UuidSql.Text("r.reservation_id")}}, '","seatNo":', r.seat_no,
+                ',"section":', JSON_QUOTE(COALESCE(h.section, '')), ',"row":', JSON_QUOTE(COALESCE(h.row_name, '')),
+                ',"label":"', COALESCE(h.label, r.seat_no), '","grade":', JSON_QUOTE(COALESCE(h.grade, '')),
+                ',"price":', r.price{{more}}, '}')
+                ORDER BY r.seat_no)
+        """;
+
+    /// <summary>Joins to <c>reservation r</c> of <c>concert_schedule s</c> the place of its seat.</summary>
+    public const string PlacesSql = "LEFT JOIN hall_seat h ON h.hall_id = s.hall_id AND h.seat_no = r.seat_no";
+
+    private static string TimeSql(string type) => type is Held or Extended
+        ? "\"heldUntil\":\"', DATE_FORMAT(MIN(r.held_expires_at), '%Y-%m-%dT%H:%i:%s.%fZ')"
+        : "\"at\":\"', DATE_FORMAT(NOW(6), '%Y-%m-%dT%H:%i:%s.%fZ')";
+
+    /// <returns>The id of the event, which is also the mark of the change.</returns>
+    public static Guid AddTo(MySqlParameterCollection parameters, Guid bookingId)
+    {
+        var eventId = Guid.CreateVersion7();
+        parameters.AddWithValue("@booking", bookingId);
+        parameters.AddWithValue("@event", eventId);
+        parameters.AddWithValue("@traceparent", Instrumentation.TraceParent);
+        return eventId;
+    }
+}
