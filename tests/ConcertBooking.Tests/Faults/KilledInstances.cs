@@ -35,7 +35,7 @@ public sealed class KilledInstances : FaultTests
         TestContext.Current!.Output.WriteLine(journal.Tally());
         foreach (var call in (string[])["hold", "pay", "release", "charge"])
         {
-            await Assert.That(journal.Count(call, Outcome.Ok)).IsGreaterThan(20);
+            await Assert.That(journal.Count(call, Outcome.Ok)).IsGreaterThan(5); // that there was load, however slow the machine
         }
 
         await Assert.That(journal.Attempts.Count(attempt => attempt.Outcome is Outcome.Unknown)).IsGreaterThan(Kills / 4);

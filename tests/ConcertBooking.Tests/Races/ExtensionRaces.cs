@@ -133,8 +133,10 @@ public sealed class ExtensionRaces : SharedRigTests
                 pair, "paid", fact);
             if (!extended)
             {
-                // The place is given up with the payment, so the token may be used up.
-                Expect(extend.Code is "already_paid" or "queue_token_expired", pair, $"{extend}", fact);
+                // The place is given up with the payment, so the token may be used up. A payment that came in time may be slow to lock
+                // the seats: until then the extension finds a hold that has ended.
+                var late = extend.Code == "hold_expired" && fact.SecondsLeft <= 0;
+                Expect(late || extend.Code is "already_paid" or "queue_token_expired", pair, $"{extend}", fact);
             }
 
             return extended ? "paid, extended" : "paid";
