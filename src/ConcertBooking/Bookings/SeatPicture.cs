@@ -108,7 +108,7 @@ internal sealed class SeatPicture
 
     /// <summary>Ends what <see cref="Choose"/> began.</summary>
     /// <param name="seatNos">Those that were chosen.</param>
-    /// <param name="taken">Those of them that are not free now, whoever has them.</param>
+    /// <param name="taken">Those of them that are not free now, for whatever reason.</param>
     public void Settle(IReadOnlyList<int> seatNos, IReadOnlySet<int> taken)
     {
         lock (_lock)

@@ -49,7 +49,7 @@ internal sealed record HallDesign(string Name, int SeatCount, IReadOnlyList<Plan
         return problem is null ? Number(name, sections!) : null;
     }
 
-    /// <summary>Everything that is wrong, found one after the other: whoever takes the first leaves the rest unread.</summary>
+    /// <summary>All validation errors, evaluated lazily: a caller that takes the first does not compute the rest.</summary>
     private static IEnumerable<Problem> Faults(string name, IReadOnlyList<NewHallSection?> sections)
     {
         if (!IsName(name, MaximumName))

@@ -69,7 +69,7 @@ public sealed class HoldBookingTests : SharedRigTests
         await Assert.That(again.Text).IsEqualTo((await visitor.BookingAsync(bookingId)).Expect(200).Text);
     }
 
-    /// <summary>200 would tell that just these can be paid, and the booking has others.</summary>
+    /// <summary>200 would mean that exactly these seats can be paid, but the booking has others.</summary>
     [Test]
     public async Task HoldBooking_SomeOfOnesOwnSeats_Returns409NamingThem()
     {

@@ -51,7 +51,7 @@ public sealed class ExpiryRaces : SharedRigTests
         await Rig.VerifyAsync();
     }
 
-    /// <summary>What the database tells of one seat: who held it and what that owner paid.</summary>
+    /// <summary>The state of a seat in the database: who held it and what that owner paid.</summary>
     private sealed record Fact(long UserId, string Status, long Payments, long Uses, long Balance, string? LiveReservation);
 
     /// <summary>By reservation.</summary>

@@ -218,7 +218,7 @@ public sealed class ExtensionRaces : SharedRigTests
         return (show, owners, bookings);
     }
 
-    /// <summary>What the database tells of one booking.</summary>
+    /// <summary>The state of a booking in the database.</summary>
     /// <param name="Statuses">Of its seats, in the order of their numbers.</param>
     /// <param name="Ends">How many different ends the seats that are in it have.</param>
     /// <param name="Claims">Seats whose row names a reservation of it.</param>
@@ -256,11 +256,11 @@ public sealed class ExtensionRaces : SharedRigTests
         return facts;
     }
 
-    private static void Expect(bool condition, int pair, string told, Fact fact)
+    private static void Expect(bool condition, int pair, string answer, Fact fact)
     {
         if (!condition)
         {
-            Assert.Fail($"Pair {pair}: {told}, but the database tells {fact}.");
+            Assert.Fail($"Pair {pair}: {answer}, but the database has {fact}.");
         }
     }
 
