@@ -143,6 +143,7 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
 
     private async Task<T> AttemptAsync<T>(Unit<T> unit, CancellationToken cancellationToken)
     {
+        unit.Deadline.StartAttempt();
         await _slots.AcquireAsync(unit.IsRead, unit.Deadline, cancellationToken);
         var attempt = RunOnConnectionAsync(unit);
         try
@@ -166,6 +167,7 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
 
         try
         {
+            await (unit.Deadline.IsForLongWork ? StartLongWorkAsync(connection, unit.Deadline) : Task.CompletedTask);
             return await unit.Work(connection, CancellationToken.None);
         }
         catch (Exception exception) when (connection.State is not System.Data.ConnectionState.Open)
@@ -184,6 +186,18 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
             await RollbackAsync(connection);
             throw;
         }
+    }
+
+    private static async Task StartLongWorkAsync(MySqlConnection connection, Deadline deadline)
+    {
+        await using var command = new MySqlCommand("DO 0", connection) { CommandTimeout = MySqlLimits.ConnectSeconds };
+        await command.ExecuteNonQueryAsync(); // a connection from the pool says nothing of the server, and BEGIN waits without a limit
+        if (deadline.HasPassed)
+        {
+            throw new DatabaseUnavailableException("No answer in time.");
+        }
+
+        deadline.StartWork();
     }
 
     /// <summary>
