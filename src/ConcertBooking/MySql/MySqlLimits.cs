@@ -34,22 +34,35 @@ internal sealed class Deadline(TimeSpan limit, TimeSpan workLimit = default)
     /// <exception cref="DatabaseUnavailableException">The deadline passed.</exception>
     public async Task<T> AwaitAsync<T>(Task<T> task, CancellationToken cancellationToken = default)
     {
+        await AwaitAsync((Task)task, cancellationToken);
+        return await task;
+    }
+
+    /// <inheritdoc cref="AwaitAsync{T}"/>
+    public async Task AwaitAsync(Task task, CancellationToken cancellationToken = default)
+    {
         while (true)
         {
             try
             {
-                return await task.WaitAsync(Left, cancellationToken);
-            }
-            catch (TimeoutException) when (!task.IsCompleted && !HasPassed)
-            {
-                // The work has started meanwhile, and has longer.
+                await task.WaitAsync(Left, cancellationToken);
+                return;
             }
             catch (TimeoutException)
             {
-                return task.IsCompleted // in the same moment
-                    ? await task
-                    : throw new DatabaseUnavailableException("No answer in time.");
+                if (task.IsCompleted) // in the same moment
+                {
+                    await task;
+                    return;
+                }
+
+                if (HasPassed)
+                {
+                    throw new DatabaseUnavailableException("No answer in time.");
+                }
             }
+
+            // The work has started meanwhile, and has longer.
         }
     }
 }
