@@ -68,7 +68,7 @@ broken both-seat-guards "the seat row is taken without a condition, and the uniq
 broken all-or-none "a booking is kept although only some of its seats were taken" \
   '/*/*/(GroupRaces|LockOrder)/*[Category!=Long]' $hold_sql 's/IF \@taken < \@seatCount THEN/IF \@taken = 0 THEN/'
 broken purchase-limit "a hold does not ask how many seats its user has already" \
-  '/*/*/PurchaseLimitRaces/*[Category!=Long]' $hold_sql 's/ AND NOT\n +""" \+ " " \+ SeatRow\.HasAllPurchasesSql \+ ";/;/'
+  '/*/*/PurchaseLimitRaces/*[Category!=Long]' $hold_sql 's/ AND NOT(\n +""" \+ )" " \+ SeatRow\.HasAllPurchasesSql \+ /$1/'
 broken extension "an extension does not ask whether the hold is over" \
   '/*/*/ExtensionRaces/*[Category!=Long]' Bookings/ExtendBooking.cs 's/ AND r\.held_expires_at > NOW\(3\)//'
 broken idempotency-claim "the effect does not ask whether this request claimed the key" \
