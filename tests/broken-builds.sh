@@ -65,8 +65,10 @@ broken seat-update "the seat row is taken without a condition" \
   '/*/*/(OneSeat|NoSweeper)/*' $hold_sql "$take_any_seat"
 broken both-seat-guards "the seat row is taken without a condition, and the unique column is dropped" \
   '/*/*/(OneSeat|NoSweeper)/*' $hold_sql "$take_any_seat" $migration "$drop_unique_seat"
-broken all-or-none "a booking is kept although only some of its seats were taken" \
-  '/*/*/(GroupRaces|LockOrder)/*[Category!=Long]' $hold_sql 's/IF \@taken < \@seatCount THEN/IF \@taken = 0 THEN/'
+# The unique column alone also refuses a seat that was not taken, and the whole booking with it.
+broken all-or-none "a booking is kept although only some of its seats were taken, and the unique column is dropped" \
+  '/*/*/(GroupRaces|LockOrder)/*[Category!=Long]' $hold_sql 's/IF \@taken < \@seatCount THEN/IF \@taken = 0 THEN/' \
+  $migration "$drop_unique_seat"
 broken purchase-limit "a hold does not ask how many seats its user has already" \
   '/*/*/PurchaseLimitRaces/*[Category!=Long]' $hold_sql 's/ AND NOT(\n +""" \+ )" " \+ SeatRow\.HasAllPurchasesSql \+ /$1/'
 broken extension "an extension does not ask whether the hold is over" \
