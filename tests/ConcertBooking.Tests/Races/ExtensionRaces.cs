@@ -139,7 +139,8 @@ public sealed class ExtensionRaces : SharedRigTests
             {
                 // The place is given up with the payment, so the token may be used up. A payment that came in time may be slow to lock
                 // the seats: until then the extension finds a hold that has ended. Not before its end, nor once the payment was answered.
-                var late = extend.Code == "hold_expired" && timedExtend.AnsweredAt >= end.Earliest && timedExtend.SentAt < timedPay.AnsweredAt;
+                var late = extend.Code == "hold_expired" && timedExtend.AnsweredAt >= end.Earliest
+                    && timedExtend.SentAt < timedPay.AnsweredAt;
                 Expect(late || extend.Code is "already_paid" or "queue_token_expired", pair, $"{extend}", fact);
             }
 
