@@ -48,35 +48,46 @@ broken() {
 
 migration=MySql/Migrations/001_journey.sql
 drop_unique_seat='s/\n  UNIQUE KEY reservation_live [^\n]*//'
-take_any_seat='s/ AND \(reservation_id IS NULL OR reservation_id = \@dead\)//'
+take_any_seat='s/ WHERE t\.reservation_id IS NULL OR t\.reservation_id = UNHEX\(w\.d\)//'
+hold_sql=Bookings/SeatHoldSql.cs
 
 broken unique-seat "the unique column that lets a seat have one live reservation is dropped" \
   '/*/*/SchemaGuards/*' $migration "$drop_unique_seat"
 broken unique-payment "the unique reservation of a payment is dropped" \
   '/*/*/SchemaGuards/*' $migration 's/UNIQUE KEY payment_reservation/KEY payment_reservation/'
+broken unique-booking "the unique booking of a payment is dropped" \
+  '/*/*/SchemaGuards/*' MySql/Migrations/100_bookings.sql 's/ADD UNIQUE KEY payment_booking/ADD KEY payment_booking/'
 broken unique-reference "the unique ledger reference is dropped" \
   '/*/*/SchemaGuards/*' $migration 's/UNIQUE KEY point_tx_reference/KEY point_tx_reference/'
 broken balance-check "the balance may be negative" \
   '/*/*/SchemaGuards/*' $migration 's/CHECK \(balance >= 0\)/CHECK (balance >= -1000000000)/'
 broken seat-update "the seat row is taken without a condition" \
-  '/*/*/(OneSeat)|(NoSweeper)/*' Reservations/HoldSeat.cs "$take_any_seat"
+  '/*/*/(OneSeat|NoSweeper)/*' $hold_sql "$take_any_seat"
 broken both-seat-guards "the seat row is taken without a condition, and the unique column is dropped" \
-  '/*/*/(OneSeat)|(NoSweeper)/*' Reservations/HoldSeat.cs "$take_any_seat" $migration "$drop_unique_seat"
+  '/*/*/(OneSeat|NoSweeper)/*' $hold_sql "$take_any_seat" $migration "$drop_unique_seat"
+# The unique column alone also refuses a seat that was not taken, and the whole booking with it.
+broken all-or-none "a booking is kept although only some of its seats were taken, and the unique column is dropped" \
+  '/*/*/(GroupRaces|LockOrder)/*[Category!=Long]' $hold_sql 's/IF \@taken < \@seatCount THEN/IF \@taken = 0 THEN/' \
+  $migration "$drop_unique_seat"
+broken purchase-limit "a hold does not ask how many seats its user has already" \
+  '/*/*/PurchaseLimitRaces/*[Category!=Long]' $hold_sql 's/ AND NOT(\n +""" \+ )" " \+ SeatRow\.HasAllPurchasesSql \+ /$1/'
+broken extension "an extension does not ask whether the hold is over" \
+  '/*/*/ExtensionRaces/*[Category!=Long]' Bookings/ExtendBooking.cs 's/ AND r\.held_expires_at > NOW\(3\)//'
 broken idempotency-claim "the effect does not ask whether this request claimed the key" \
-  '/*/*/(PayRaces)|(LostAnswers)/*' Http/Idempotency/IdempotencySql.cs 's/ AND i\.attempt_id = \@attempt//'
+  '/*/*/(PayRaces|LostAnswers)/*' Http/Idempotency/IdempotencySql.cs 's/ AND i\.attempt_id = \@attempt//'
 broken hold-over "a payment does not ask whether the hold is over" \
-  '/*/*/(ExpiryRaces)|(NoSweeper)/*[Category!=Long]' Payments/Pay.cs 's/ AND r\.held_expires_at > NOW\(3\)//'
+  '/*/*/(ExpiryRaces|NoSweeper)/*[Category!=Long]' Payments/Pay.cs 's/ AND r\.held_expires_at > NOW\(3\)//'
 broken balance-enough "a payment does not ask whether the balance is enough" \
-  '/*/*/PayRaces/*' Payments/Pay.cs 's/b\.balance >= r\.price AND //'
+  '/*/*/PayRaces/*' Payments/Pay.cs 's/ OR \@before < \@total//'
 broken rollback "a failed transaction is not rolled back" \
   '/*/*/MySqlFaults/LockTimeout*' MySql/MySqlDatabase.cs 's/await RollbackAsync\(connection\);//'
 broken deadlock-retry "a deadlock is not retried" \
   '/*/*/MySqlFaults/Deadlock*' MySql/MySqlErrors.cs 's/MySqlFault\.Deadlock or //'
 broken wait-limit "a request waits for a connection as long as it takes" \
   '/*/*/SmallPool/*' MySql/MySqlLimits.cs \
-  's/Slot = TimeSpan\.FromMilliseconds\(1500\)/Slot = TimeSpan.FromSeconds(60)/; s/Request => new\(TimeSpan\.FromSeconds\(2\)/Request => new(TimeSpan.FromSeconds(60)/'
+  's/SlotTimeout = TimeSpan\.FromMilliseconds\(1500\)/SlotTimeout = TimeSpan.FromSeconds(60)/; s/RequestLimit = TimeSpan\.FromSeconds\(2\)/RequestLimit = TimeSpan.FromSeconds(60)/'
 broken redis-limit "a request waits for Redis as long as it takes" \
-  '/*/*/RedisFaults/*Paused*' Redis/RedisClient.cs 's/WaitLimit = TimeSpan\.FromMilliseconds\(250\)/WaitLimit = TimeSpan.FromSeconds(60)/' \
+  '/*/*/RedisFaults/*Paused*' Redis/RedisClient.cs 's/CallTimeout = TimeSpan\.FromMilliseconds\(250\)/CallTimeout = TimeSpan.FromSeconds(60)/' \
   Redis/RedisConnection.cs 's/AsyncTimeout = 1000/AsyncTimeout = 60000/'
 broken drain "SIGTERM stops the service at once" \
   '/*/*/Shutdown/*' Hosting/Drain.cs 's/Task\.Delay\(settings\.Drain, time/Task.Delay(TimeSpan.Zero, time/'

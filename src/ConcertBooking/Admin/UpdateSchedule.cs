@@ -7,18 +7,45 @@ using MySqlConnector;
 
 namespace ConcertBooking.Admin;
 
+/// <param name="StartsAt">Null as if it were left out, as with prices: no schedule is without.</param>
 /// <param name="Price">Whole points, of a schedule without a hall; holds keep the price at which they were made.</param>
 /// <param name="Prices">The same by grade, of a schedule in a hall; grades that are left out keep their price.</param>
-/// <param name="SalesOpenAt">A sale that opens later stays as it is for seats that are already held.</param>
-/// <param name="MaxPerUser">0: no limit. Users above a lowered limit keep their seats.</param>
 public sealed record UpdateScheduleRequest(
     DateTimeOffset? StartsAt = null,
     [property: Range(0L, SchedulePrices.Maximum)] long? Price = null,
-    IReadOnlyDictionary<string, long>? Prices = null,
-    DateTimeOffset? SalesOpenAt = null,
-    DateTimeOffset? SalesCloseAt = null,
-    [property: Range(0, Catalogue.MaximumSeats)] int? MaxPerUser = null) : IPatch
+    IReadOnlyDictionary<string, long>? Prices = null) : IPatch
 {
+    /// <summary>Null: at once. A sale that opens later stays as it is for seats that are already held.</summary>
+    public DateTimeOffset? SalesOpenAt
+    {
+        get;
+        set => (field, SalesOpenAtGiven) = (value, true);
+    }
+
+    /// <summary>Null: when the concert starts.</summary>
+    public DateTimeOffset? SalesCloseAt
+    {
+        get;
+        set => (field, SalesCloseAtGiven) = (value, true);
+    }
+
+    /// <summary>0: no limit; null: Purchases__MaxPerUser. Users above a lowered limit keep their seats.</summary>
+    [Range(0, Catalogue.MaximumSeats)]
+    public int? MaxPerUser
+    {
+        get;
+        set => (field, MaxPerUserGiven) = (value, true);
+    }
+
+    /// <summary>Whether the body has the member: null is a value of it, which is set only when it is given.</summary>
+    internal bool SalesOpenAtGiven { get; private set; }
+
+    /// <inheritdoc cref="SalesOpenAtGiven"/>
+    internal bool SalesCloseAtGiven { get; private set; }
+
+    /// <inheritdoc cref="SalesOpenAtGiven"/>
+    internal bool MaxPerUserGiven { get; private set; }
+
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Unknown { get; set; }
 }
@@ -68,7 +95,18 @@ internal static class UpdateSchedule
         await using var transaction = await connection.BeginTransactionAsync();
         await connection.ExecuteAsync(
             UpdateSql,
-            new { scheduleId, startsAt, price = request.Price, salesOpenAt, salesCloseAt, maxPerUser = request.MaxPerUser },
+            new
+            {
+                scheduleId,
+                startsAt,
+                price = request.Price,
+                salesOpenAt,
+                salesOpenAtGiven = request.SalesOpenAtGiven,
+                salesCloseAt,
+                salesCloseAtGiven = request.SalesCloseAtGiven,
+                maxPerUser = request.MaxPerUser,
+                maxPerUserGiven = request.MaxPerUserGiven,
+            },
             transaction, MySqlLimits.StatementSeconds);
         if (request.Price is not null || request.Prices is not null)
         {
@@ -103,8 +141,9 @@ internal static class UpdateSchedule
     /// <summary>Locks the schedule's row, so that changes of its prices follow each other.</summary>
     private const string UpdateSql = """
         UPDATE concert_schedule SET starts_at = COALESCE(@startsAt, starts_at), price = COALESCE(@price, price),
-          sales_open_at = COALESCE(@salesOpenAt, sales_open_at), sales_close_at = COALESCE(@salesCloseAt, sales_close_at),
-          max_per_user = COALESCE(@maxPerUser, max_per_user)
+          sales_open_at = IF(@salesOpenAtGiven, @salesOpenAt, sales_open_at),
+          sales_close_at = IF(@salesCloseAtGiven, @salesCloseAt, sales_close_at),
+          max_per_user = IF(@maxPerUserGiven, @maxPerUser, max_per_user)
         WHERE schedule_id = @scheduleId
         """;
 

@@ -98,12 +98,12 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
     /// <exception cref="DatabaseUnavailableException">No answer by the deadline, or the connection was lost again and again.</exception>
     public Task<T> RunAsync<T>(
         Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
-        RunAsync(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retry, cancellationToken);
+        RunAsync(new UnitOfWork<T>(work, deadline ?? MySqlLimits.Request, isRead: false), _retry, cancellationToken);
 
     /// <summary>The same for a plain read, which gets a fifth of the connections at most.</summary>
     /// <exception cref="DatabaseUnavailableException">As <see cref="RunAsync"/>.</exception>
     public Task<T> ReadAsync<T>(Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
-        RunAsync(new Unit<T>(this, work, MySqlLimits.Request, IsRead: true), _retry, cancellationToken);
+        RunAsync(new UnitOfWork<T>(work, MySqlLimits.Request, isRead: true), _retry, cancellationToken);
 
     /// <summary>
     /// The same for work that must not be done twice: it is repeated when nothing of it was done (a deadlock undid it,
@@ -112,21 +112,25 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
     /// <exception cref="DatabaseUnavailableException">As <see cref="RunAsync"/>, or the connection was lost.</exception>
     public Task<T> RunOnceAsync<T>(
         Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
-        RunAsync(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retryIfUndone, cancellationToken);
+        RunAsync(new UnitOfWork<T>(work, deadline ?? MySqlLimits.Request, isRead: false), _retryIfUndone, cancellationToken);
 
-    private readonly record struct Unit<T>(
-        MySqlDatabase Self, Func<MySqlConnection, CancellationToken, Task<T>> Work, Deadline Deadline, bool IsRead = false);
+    private async Task<T> RunAsync<T>(UnitOfWork<T> unit, ResiliencePipeline retry, CancellationToken cancellationToken)
+    {
+        await RunAsync((UnitOfWork)unit, retry, cancellationToken);
+        return unit.Result!;
+    }
 
-    private static async Task<T> RunAsync<T>(Unit<T> unit, ResiliencePipeline retry, CancellationToken cancellationToken)
+    private async Task RunAsync(UnitOfWork unit, ResiliencePipeline retry, CancellationToken cancellationToken)
     {
         try
         {
-            return await retry.ExecuteAsync(
-                static async (unit, token) => await unit.Self.AttemptAsync(unit, token), unit, cancellationToken);
+            await retry.ExecuteAsync(
+                static (state, token) => new ValueTask(state.Self.AttemptAsync(state.Unit, token)), (Self: this, Unit: unit),
+                cancellationToken);
         }
         catch (Exception exception) when (MySqlErrors.FaultOf(exception) is not MySqlFault.None)
         {
-            unit.Self.RecordWriteFault(MySqlErrors.FaultOf(exception));
+            RecordWriteFault(MySqlErrors.FaultOf(exception));
             throw new DatabaseUnavailableException(exception.Message, exception);
         }
     }
@@ -141,13 +145,14 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
             : 0;
     }
 
-    private async Task<T> AttemptAsync<T>(Unit<T> unit, CancellationToken cancellationToken)
+    private async Task AttemptAsync(UnitOfWork unit, CancellationToken cancellationToken)
     {
+        unit.Deadline.StartAttempt();
         await _slots.AcquireAsync(unit.IsRead, unit.Deadline, cancellationToken);
         var attempt = RunOnConnectionAsync(unit);
         try
         {
-            return await unit.Deadline.AwaitAsync(attempt, cancellationToken);
+            await unit.Deadline.AwaitAsync(attempt, cancellationToken);
         }
         finally
         {
@@ -155,7 +160,7 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
         }
     }
 
-    private async Task<T> RunOnConnectionAsync<T>(Unit<T> unit)
+    private async Task RunOnConnectionAsync(UnitOfWork unit)
     {
         await using var connection = await _source.OpenConnectionAsync(CancellationToken.None);
         var leased = Stopwatch.GetTimestamp();
@@ -166,7 +171,8 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
 
         try
         {
-            return await unit.Work(connection, CancellationToken.None);
+            await unit.StartAsync(connection);
+            await unit.RunAsync(connection);
         }
         catch (Exception exception) when (connection.State is not System.Data.ConnectionState.Open)
         {

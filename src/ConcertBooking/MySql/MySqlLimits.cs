@@ -1,30 +1,68 @@
 namespace ConcertBooking.MySql;
 
 /// <summary>
-/// A deadline for work on MySQL: for a free connection, for connecting, and for all statements and their retries together.
+/// A deadline for work on MySQL: for a free connection, for connecting, and for all statements and their retries together. Long
+/// work has a limit of its own once the server has answered, so that a server that does not answer is still noticed in time.
 /// </summary>
-internal readonly struct Deadline(TimeSpan limit)
+/// <param name="workLimit">More than zero for long work.</param>
+internal sealed class Deadline(TimeSpan limit, TimeSpan workLimit = default)
 {
-    private readonly long _at = Environment.TickCount64 + (long)limit.TotalMilliseconds;
+    private readonly long _end = Environment.TickCount64 + (long)(limit + workLimit).TotalMilliseconds;
+    private long _at = Environment.TickCount64 + (long)limit.TotalMilliseconds;
 
     /// <summary>Never negative.</summary>
-    public TimeSpan Left => TimeSpan.FromMilliseconds(Math.Max(0, _at - Environment.TickCount64));
+    public TimeSpan Left => TimeSpan.FromMilliseconds(Math.Max(0, Volatile.Read(ref _at) - Environment.TickCount64));
 
     public bool HasPassed => Left == TimeSpan.Zero;
+
+    /// <summary>Whether the server is to be asked for an answer before the work starts.</summary>
+    public bool IsForLongWork => workLimit > TimeSpan.Zero;
+
+    /// <summary>The server has answered: what follows is the work.</summary>
+    public void StartWork() => Volatile.Write(ref _at, _end);
+
+    /// <summary>Work that had started and is repeated has to reach the server again.</summary>
+    public void StartAttempt()
+    {
+        if (IsForLongWork && Volatile.Read(ref _at) == _end)
+        {
+            Volatile.Write(ref _at, Math.Min(_end, Environment.TickCount64 + (long)limit.TotalMilliseconds));
+        }
+    }
 
     /// <summary>Waits for the task until the deadline; after that the task goes on unobserved.</summary>
     /// <exception cref="DatabaseUnavailableException">The deadline passed.</exception>
     public async Task<T> AwaitAsync<T>(Task<T> task, CancellationToken cancellationToken = default)
     {
-        try
+        await AwaitAsync((Task)task, cancellationToken);
+        return await task;
+    }
+
+    /// <inheritdoc cref="AwaitAsync{T}"/>
+    public async Task AwaitAsync(Task task, CancellationToken cancellationToken = default)
+    {
+        while (true)
         {
-            return await task.WaitAsync(Left, cancellationToken);
-        }
-        catch (TimeoutException)
-        {
-            return task.IsCompleted // in the same moment
-                ? await task
-                : throw new DatabaseUnavailableException("No answer in time.");
+            try
+            {
+                await task.WaitAsync(Left, cancellationToken);
+                return;
+            }
+            catch (TimeoutException)
+            {
+                if (task.IsCompleted) // in the same moment
+                {
+                    await task;
+                    return;
+                }
+
+                if (HasPassed)
+                {
+                    throw new DatabaseUnavailableException("No answer in time.");
+                }
+            }
+
+            // The work has started meanwhile, and has longer.
         }
     }
 }
@@ -66,12 +104,14 @@ internal static class MySqlLimits
     /// </summary>
     public static readonly TimeSpan AbandonedTimeout = TimeSpan.FromSeconds(StatementSeconds + 1);
 
+    private static readonly TimeSpan RequestLimit = TimeSpan.FromSeconds(2);
+
     /// <summary>The deadline of a request that starts to wait for MySQL now: 503 after 2 s.</summary>
-    public static Deadline Request => new(TimeSpan.FromSeconds(2));
+    public static Deadline Request => new(RequestLimit);
 
     /// <summary>Work that no client waits for: sweeps, gauges, the outbox, the consumers.</summary>
     public static Deadline Background => new(TimeSpan.FromSeconds(6));
 
-    /// <summary>A request that inserts a schedule with its seats.</summary>
-    public static Deadline Bulk => new(TimeSpan.FromSeconds(BulkSeconds));
+    /// <summary>A request that inserts a hall or a schedule with its seats: as any other until the server has answered.</summary>
+    public static Deadline Bulk => new(RequestLimit, TimeSpan.FromSeconds(BulkSeconds));
 }

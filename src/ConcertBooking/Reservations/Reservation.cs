@@ -2,12 +2,11 @@ using System.Text.Json.Serialization;
 
 namespace ConcertBooking.Reservations;
 
-/// <summary>The statuses of a reservation, as the table and the API spell them.</summary>
+/// <summary>The statuses of a reservation that the service asks for, as the table and the API spell them.</summary>
 internal static class ReservationStatus
 {
     public const string Held = "HELD";
     public const string Confirmed = "CONFIRMED";
-    public const string Expired = "EXPIRED";
     public const string Released = "RELEASED";
 }
 

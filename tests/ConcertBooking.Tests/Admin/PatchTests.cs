@@ -1,3 +1,4 @@
+using System.Text.Json;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Admin;
@@ -37,6 +38,33 @@ public sealed class PatchTests : SharedRigTests
     }
 
     [Test]
+    public async Task Schedule_NullOfASalesWindowOrLimit_RemovesThatAlone()
+    {
+        const string Open = "2031-01-01T00:00:00Z";
+        const string Close = "2031-02-01T00:00:00Z";
+        var show = await Rig.Catalogue.AddShowAsync();
+        Task<Reply> ChangeAsync(string body) => Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/schedules/{show.ScheduleId}", body);
+        async Task ExpectAsync(string? open, string? close, int limit) => await Eventually.GetAsync(
+            () => Rig.B.Api.GetAsync($"/v1/schedules/{show.ScheduleId}/plan"),
+            plan => plan.Expect(200).Json is var json && TextOf(json, "salesOpenAt") == open && TextOf(json, "salesCloseAt") == close
+                && json.Number("maxPerUser") == limit,
+            what: $"{open} to {close}, {limit} each");
+
+        (await ChangeAsync($$"""{"salesOpenAt":"{{Open}}","salesCloseAt":"{{Close}}","maxPerUser":1}""")).Expect(200);
+        await ExpectAsync(Open, Close, 1);
+        (await ChangeAsync("""{"price":7,"startsAt":null}""")).Expect(200);
+        await ExpectAsync(Open, Close, 1);
+        (await (await Rig.NewVisitorAsync(show)).HoldAsync(show)).ExpectProblem(409, "sales_not_open");
+        (await ChangeAsync("""{"salesOpenAt":null}""")).Expect(200);
+        await ExpectAsync(null, Close, 1);
+        (await (await Rig.NewVisitorAsync(show)).HoldAsync(show)).Expect(201);
+        (await ChangeAsync("""{"salesCloseAt":null,"maxPerUser":null}""")).Expect(200);
+        await ExpectAsync(null, null, 4);
+    }
+
+    private static string? TextOf(JsonElement json, string name) => json.IsNull(name) ? null : json.Value(name);
+
+    [Test]
     public async Task Patch_Body_IsClosedInTheDocument()
     {
         var schemas = (await Rig.A.Api.GetAsync("/openapi/v1.json")).Expect(200).Json.GetProperty("components").GetProperty("schemas");
@@ -47,7 +75,7 @@ public sealed class PatchTests : SharedRigTests
             var schema = schemas.GetProperty(name);
             await Assert.That(
                 schema.TryGetProperty("additionalProperties", out var more)
-                    && more.ValueKind == System.Text.Json.JsonValueKind.False).IsEqualTo(closed);
+                    && more.ValueKind == JsonValueKind.False).IsEqualTo(closed);
             await Assert.That(schema.GetProperty("properties").EnumerateObject().Count()).IsEqualTo(members).Because(schema.GetRawText());
         }
     }

@@ -118,6 +118,38 @@ public sealed class MySqlSilence : FaultTests
         await fleet.VerifyAsync();
     }
 
+    /// <summary>Calls that insert many rows have longer for that, and no longer than others to find that nobody answers.</summary>
+    [Test]
+    public async Task NothingAnswered_ManySeats_Get503InTimeAndAreNotInserted()
+    {
+        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
+        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var fleet = await Fleet.StartAsync(Rig, 0);
+        await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
+        var show = await fleet.Catalogue.AddShowAsync();
+        await CrowdAsync(fleet, show); // fills the pool
+        proxy.Hold();
+        try
+        {
+            for (var wave = 0; wave < 2; wave++) // the first finds connections in the pool, the second makes new ones
+            {
+                ExpectRefused(await AskAllAsync(BulkCalls(fleet, show)));
+            }
+        }
+        finally
+        {
+            proxy.Release();
+        }
+
+        foreach (var (name, call) in BulkCalls(fleet, show))
+        {
+            await Eventually.GetAsync(call, reply => reply.Status == 201, ComeBack, what: $"{name} again");
+        }
+
+        await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM hall")).IsEqualTo(1);
+        await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM concert_schedule")).IsEqualTo(2);
+    }
+
     /// <summary>It takes longer than any other statement may, on a database where a seat takes its time.</summary>
     [Test]
     public async Task ManySeats_InsertedSlowly_HaveALimitOfTheirOwn()
@@ -140,7 +172,7 @@ public sealed class MySqlSilence : FaultTests
     {
         var admin = fleet.Admin;
         var other = fleet.NewVisitor(); // a third write of one user would wait for the others of the same user, not for MySQL
-        return new()
+        return new(BulkCalls(fleet, show))
         {
             ["list concerts"] = () => fleet[0].GetAsync("/v1/concerts"),
             ["list schedules"] = () => fleet[0].GetAsync($"/v1/concerts/{show.ConcertId}/schedules"),
@@ -157,12 +189,22 @@ public sealed class MySqlSilence : FaultTests
             ["charge"] = () => other.ChargeAsync(1),
             ["create a concert"] = () => admin.PostAsync("/v1/admin/concerts", """{"title":"t"}"""),
             ["update a concert"] = () => admin.SendAsync(HttpMethod.Patch, $"/v1/admin/concerts/{show.ConcertId}", """{"title":"t"}"""),
-            ["create a schedule"] = () => admin.PostAsync(
-                $"/v1/admin/concerts/{show.ConcertId}/schedules", """{"startsAt":"2099-01-01T00:00:00Z","seatCount":5,"price":1}"""),
             ["update a schedule"] = () => admin.SendAsync(HttpMethod.Patch, $"/v1/admin/schedules/{show.ScheduleId}", """{"price":7}"""),
             ["put a queue"] = () => fleet.Catalogue.PutQueueAsync(show.Queue, Catalogue.Everybody),
             ["count events"] = () => admin.GetAsync("/v1/admin/events"),
             ["replay events"] = () => admin.PostAsync("/v1/admin/events/replay", """{"state":"dead"}"""),
+        };
+    }
+
+    private static Dictionary<string, Func<Task<Reply>>> BulkCalls(Fleet fleet, Show show)
+    {
+        var admin = fleet.Admin;
+        return new()
+        {
+            ["create a schedule"] = () => admin.PostAsync(
+                $"/v1/admin/concerts/{show.ConcertId}/schedules", """{"startsAt":"2099-01-01T00:00:00Z","seatCount":5,"price":1}"""),
+            ["create a hall"] = () => admin.PostAsync(
+                "/v1/admin/halls", """{"name":"h","sections":[{"section":"A","grade":"R","rows":[{"row":"1","seats":20}]}]}"""),
         };
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
 
@@ -39,7 +40,7 @@ public sealed class ExtensionRaces : SharedRigTests
         {
             var (show, owners, bookings) = await HoldPairsAsync(points: 0);
             var rivals = await Rig.AdmittedAsync(show, Batch, points: 0, Rig.B, Rig.A);
-            await Rig.Database.EndHoldsAsync(TimeSpan.FromMilliseconds(100), "schedule_id = @schedule", ("@schedule", show.ScheduleId));
+            var end = await EndHoldsAsync(show, TimeSpan.FromMilliseconds(100));
 
             var answers = await Rush.AllAtOnceAsync(Batch, async pair =>
             {
@@ -50,7 +51,7 @@ public sealed class ExtensionRaces : SharedRigTests
             var facts = await FactsAsync(show);
             for (var pair = 0; pair < Batch; pair++)
             {
-                outcomes.Add(Judge(facts, pair, bookings[pair], answers[pair].Extend, answers[pair].Hold));
+                outcomes.Add(Judge(facts, pair, bookings[pair], answers[pair].Extend, answers[pair].Hold.Reply, end));
             }
         }
 
@@ -59,17 +60,19 @@ public sealed class ExtensionRaces : SharedRigTests
         await Rig.VerifyAsync();
     }
 
-    private static string Judge(Dictionary<string, Fact> facts, int pair, string bookingId, Reply extend, Reply hold)
+    private static string Judge(Dictionary<string, Fact> facts, int pair, string bookingId, Timed extend, Reply hold, End end)
     {
         var fact = facts[bookingId];
-        if (IsExtended(extend))
+        if (IsExtended(extend.Reply))
         {
+            Expect(IsInTime(extend, end), pair, "extended after its end", fact);
             hold.ExpectProblem(409, "seat_taken");
             Expect(fact is { Statuses: "HELD, HELD", Ends: 1, SecondsLeft: > 60, Extensions: 1, Claims: 2 }, pair, "extended", fact);
             return "extended";
         }
 
-        extend.ExpectProblem(410, "hold_expired");
+        extend.Reply.ExpectProblem(410, "hold_expired");
+        Expect(extend.AnsweredAt >= end.Earliest, pair, "expired before its end", fact);
         Expect(fact is { Statuses: "HELD, HELD" or "EXPIRED, EXPIRED", SecondsLeft: <= 0, Extensions: 0 }, pair, "expired", fact);
         if (!hold.IsWon)
         {
@@ -93,8 +96,7 @@ public sealed class ExtensionRaces : SharedRigTests
         {
             var (show, owners, bookings) = await HoldPairsAsync(points: 2);
             var ends = tries / Batch % 2 == 0;
-            await Rig.Database.EndHoldsAsync(
-                TimeSpan.FromMilliseconds(ends ? 100 : 60_000), "schedule_id = @schedule", ("@schedule", show.ScheduleId));
+            var end = await EndHoldsAsync(show, TimeSpan.FromMilliseconds(ends ? 100 : 60_000));
 
             var answers = await Rush.AllAtOnceAsync(Batch, async pair =>
             {
@@ -110,8 +112,8 @@ public sealed class ExtensionRaces : SharedRigTests
             for (var pair = 0; pair < Batch; pair++)
             {
                 var (extend, pay) = answers[pair];
-                outcomes.Add(Judge(facts[bookings[pair]], pair, show, extend, pay));
-                await Assert.That(ends || pay.Status == 201).IsTrue().Because($"{pay}");
+                outcomes.Add(Judge(facts[bookings[pair]], pair, show, extend, pay, end));
+                await Assert.That(ends || pay.Reply.Status == 201).IsTrue().Because($"{pay.Reply}");
             }
         }
 
@@ -120,11 +122,13 @@ public sealed class ExtensionRaces : SharedRigTests
         await Rig.VerifyAsync();
     }
 
-    private static string Judge(Fact fact, int pair, Show show, Reply extend, Reply pay)
+    private static string Judge(Fact fact, int pair, Show show, Timed timedExtend, Timed timedPay, End end)
     {
+        var (extend, pay) = (timedExtend.Reply, timedPay.Reply);
         // Its answer is read after the change: by then the booking may be paid, and that is what it says.
         var extended = IsExtended(extend) || (extend.Code == "already_paid" && fact.Extensions == 1);
         Expect(fact.Extensions == (extended ? 1 : 0) && fact.Ends == 1, pair, $"{extend}", fact);
+        Expect(IsInTime(timedExtend, end), pair, "extended after its end", fact);
         if (pay.Status == 201)
         {
             Expect(
@@ -134,8 +138,9 @@ public sealed class ExtensionRaces : SharedRigTests
             if (!extended)
             {
                 // The place is given up with the payment, so the token may be used up. A payment that came in time may be slow to lock
-                // the seats: until then the extension finds a hold that has ended.
-                var late = extend.Code == "hold_expired" && fact.SecondsLeft <= 0;
+                // the seats: until then the extension finds a hold that has ended. Not before its end, nor once the payment was answered.
+                var late = extend.Code == "hold_expired" && timedExtend.AnsweredAt >= end.Earliest
+                    && timedExtend.SentAt < timedPay.AnsweredAt;
                 Expect(late || extend.Code is "already_paid" or "queue_token_expired", pair, $"{extend}", fact);
             }
 
@@ -143,6 +148,7 @@ public sealed class ExtensionRaces : SharedRigTests
         }
 
         pay.ExpectProblem(410, "hold_expired");
+        Expect(timedPay.AnsweredAt >= end.Earliest, pair, "not paid before the end", fact);
         Expect(fact is { Payments: 0, Uses: 0 } && fact.Balance == 2 * show.Price, pair, "not paid", fact);
         if (extended)
         {
@@ -151,6 +157,7 @@ public sealed class ExtensionRaces : SharedRigTests
         }
 
         extend.ExpectProblem(410, "hold_expired");
+        Expect(timedExtend.AnsweredAt >= end.Earliest, pair, "expired before its end", fact);
         Expect(fact is { Statuses: "HELD, HELD" or "EXPIRED, EXPIRED", SecondsLeft: <= 0 }, pair, "expired", fact);
         return "expired";
     }
@@ -174,8 +181,9 @@ public sealed class ExtensionRaces : SharedRigTests
             var facts = await FactsAsync(show);
             for (var pair = 0; pair < Batch; pair++)
             {
-                var (fact, extend, extended) = (facts[bookings[pair]], answers[pair].Extend, IsExtended(answers[pair].Extend));
-                answers[pair].Release.Expect(204);
+                var (fact, extend) = (facts[bookings[pair]], answers[pair].Extend.Reply);
+                var extended = IsExtended(extend);
+                answers[pair].Release.Reply.Expect(204);
                 if (!extended)
                 {
                     extend.ExpectProblem(410, "hold_expired");
@@ -271,9 +279,35 @@ public sealed class ExtensionRaces : SharedRigTests
         Console.WriteLine($"{string.Join("; ", counts)}; {await Rig.Database.DeadlocksAsync() - before} deadlocks");
     }
 
-    private static async Task<Reply> AfterAsync(int milliseconds, Func<Task<Reply>> send)
+    /// <summary>A repeat after a 503 that finds its own extension may be late.</summary>
+    private static bool IsInTime(Timed extend, End end) => extend.Reply.Status != 200 || extend.SentAt <= end.Latest;
+
+    /// <summary>The end of holds by this machine's clock lies between these.</summary>
+    private readonly record struct End(long Earliest, long Latest);
+
+    /// <summary>Moves the end of a show's holds.</summary>
+    private async Task<End> EndHoldsAsync(Show show, TimeSpan fromNow)
+    {
+        await Rig.Database.EndHoldsAsync(fromNow, "schedule_id = @schedule", ("@schedule", show.ScheduleId));
+        var asked = Stopwatch.GetTimestamp();
+        var left = Stopwatch.Frequency * await Rig.Database.ScalarAsync<long>(
+            "SELECT TIMESTAMPDIFF(MICROSECOND, NOW(6), MIN(held_expires_at)) FROM reservation WHERE schedule_id = @schedule",
+            ("@schedule", show.ScheduleId)) / 1_000_000;
+        return new End(asked + left, Stopwatch.GetTimestamp() + left);
+    }
+
+    /// <summary>An answer, and when its last sending began and ended.</summary>
+    private sealed record Timed(Reply Reply, long SentAt, long AnsweredAt);
+
+    private static async Task<Timed> AfterAsync(int milliseconds, Func<Task<Reply>> send)
     {
         await Task.Delay(milliseconds);
-        return await Eventually.AnsweredAsync(send);
+        var sentAt = 0L;
+        var reply = await Eventually.AnsweredAsync(() =>
+        {
+            sentAt = Stopwatch.GetTimestamp();
+            return send();
+        });
+        return new Timed(reply, sentAt, Stopwatch.GetTimestamp());
     }
 }

@@ -77,6 +77,19 @@ public sealed class SchemaGuards : SharedRigTests
     }
 
     [Test]
+    public async Task Payment_SecondOneOfABooking_IsRefused()
+    {
+        await using var scratch = await ScratchAsync();
+        var booking = Guid.CreateVersion7();
+        Task<int> PayAsync() => scratch.ExecuteAsync(
+            "INSERT INTO payment (payment_id, booking_id, user_id, amount) VALUES (@id, @booking, 1, 1000)",
+            ("@id", Guid.CreateVersion7()), ("@booking", booking));
+        await PayAsync();
+
+        await RefusedAsync(PayAsync, DuplicateKey);
+    }
+
+    [Test]
     public async Task Payment_OfNoReservation_IsRefused()
     {
         await using var scratch = await ScratchAsync();

@@ -106,6 +106,18 @@ internal sealed class Fuzzer(Random random, IReadOnlyList<FuzzCall> calls, Visit
         return request;
     }
 
+    /// <summary>The same once more: a client sends no request twice.</summary>
+    public static HttpRequestMessage Copy(HttpRequestMessage request)
+    {
+        var copy = new HttpRequestMessage(request.Method, request.RequestUri) { Content = request.Content };
+        foreach (var (name, values) in request.Headers.NonValidated)
+        {
+            copy.Headers.TryAddWithoutValidation(name, values);
+        }
+
+        return copy;
+    }
+
     public static string Show(HttpRequestMessage request) =>
         $"{request}\n{request.Content?.ReadAsStringAsync().Result[..Math.Min(2_000, request.Content.ReadAsStringAsync().Result.Length)]}";
 

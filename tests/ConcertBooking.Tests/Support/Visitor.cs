@@ -83,8 +83,9 @@ public sealed class Visitor(Api api, long userId, string accessToken)
     /// <summary>Enters the show's queue, is admitted, and charges that many points.</summary>
     public async Task<Visitor> AdmittedAsync(Show show, long points = 0)
     {
-        // On a busy machine the waiting room may not answer in time, and may have made the place all the same.
-        var reply = await Eventually.AnsweredAsync(() => EnterAsync(show.Queue));
+        // On a busy machine Redis may not answer within its quarter of a second, and may have made the place all the same.
+        var reply = await Eventually.GetAsync(
+            () => EnterAsync(show.Queue), static reply => reply is not { Status: 503, Code: "queue_unavailable" });
         if (reply.Status is not (200 or 201) || reply.Value("status") != "ACTIVE")
         {
             throw new InvalidOperationException($"Not admitted:\n{reply}");
