@@ -71,8 +71,10 @@ internal static class Serve
         services.AddSingleton<ResponseCache>();
         services.AddSingleton<Balances>();
         services.AddSingleton<UnpaidHolds>();
+        services.AddSingleton<BookingPayments>();
         services.AddSingleton<Ranking>();
         services.AddSingleton<HoldExpiry>();
+        services.AddSingleton<SharedHolds>();
         services.AddSingleton<SeatHolds>();
         services.AddSingleton<SeatPictures>();
         services.AddSingleton<BestAvailableHolds>();

@@ -21,9 +21,9 @@ internal static class Slices
     /// <summary>The framework validates their bodies by the attributes of the request.</summary>
     private static readonly Slice[] Validated =
     [
-        new(HoldSeat.Map, HoldSeatJson.Default, SeatHoldSql.Hold, HoldExpiry.Procedure),
+        new(HoldSeat.Map, HoldSeatJson.Default, SeatHoldSql.Hold, SharedHoldSql.Procedure, HoldExpiry.Procedure),
         new(HoldBooking.Map, HoldBookingJson.Default, SeatHoldSql.HoldOnce),
-        new(Pay.Map, PayJson.Default, Pay.Procedure),
+        new(Pay.Map, PayJson.Default, PaySql.Procedure, SharedPaySql.Procedure),
         new(ChargePoints.Map, ChargePointsJson.Default, ChargePoints.Procedure),
         new(CreateConcert.Map, CreateConcertJson.Default),
         new(UpdateConcert.Map, UpdateConcertJson.Default),

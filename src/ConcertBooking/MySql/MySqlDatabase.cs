@@ -114,6 +114,11 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
         Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
         RunAsync(new Unit<T>(this, work, deadline ?? MySqlLimits.Request), _retryIfUndone, cancellationToken);
 
+    /// <summary>The same once, whatever comes of it: for work that is repeated in another way.</summary>
+    /// <exception cref="DatabaseUnavailableException">It was not done, or its outcome is unknown.</exception>
+    public Task<T> TryAsync<T>(Func<MySqlConnection, CancellationToken, Task<T>> work) =>
+        RunAsync(new Unit<T>(this, work, MySqlLimits.Request), ResiliencePipeline.Empty, CancellationToken.None);
+
     private readonly record struct Unit<T>(
         MySqlDatabase Self, Func<MySqlConnection, CancellationToken, Task<T>> Work, Deadline Deadline, bool IsRead = false);
 
