@@ -70,6 +70,7 @@ internal static class Serve
         services.AddSingleton<ProofOfWork>();
         services.AddSingleton<ResponseCache>();
         services.AddSingleton<Balances>();
+        services.AddSingleton<PointCharges>();
         services.AddSingleton<UnpaidHolds>();
         services.AddSingleton<BookingPayments>();
         services.AddSingleton<Ranking>();
