@@ -63,7 +63,7 @@ internal sealed class BestAvailableHolds(SeatPictures pictures, SeatHolds holds,
         IReadOnlySet<int> taken = new HashSet<int>();
         try
         {
-            var held = await holds.HoldAsync(token, scheduleId, seatNos, call, deadline);
+            var held = await holds.HoldAsync(new(token, scheduleId, seatNos, call), deadline);
             taken = held.Seats.Count == 0
                 ? seatNos.ToHashSet() // reserved without the seats' rows
                 : held.Seats.Where(static seat => seat.Reservation is { IsLive: true } || !seat.Exists)

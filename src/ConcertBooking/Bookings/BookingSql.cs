@@ -24,13 +24,16 @@ internal static class BookingSql
 
         """;
 
-    /// <summary>The booking's status follows from those of its seats, for operators who read the table; answers derive it.</summary>
-    public const string Settle = """
-        UPDATE booking SET status = COALESCE(
+    /// <summary>
+    /// The status of <c>booking b</c>, which follows from those of its seats, for operators who read the table; answers derive it.
+    /// </summary>
+    public const string StatusSql = """
+        COALESCE(
             (SELECT CASE WHEN SUM(r.status = 'CONFIRMED') > 0 THEN 'CONFIRMED' WHEN SUM(r.status = 'HELD') > 0 THEN 'HELD'
                          WHEN SUM(r.status = 'EXPIRED') > 0 THEN 'EXPIRED' ELSE 'RELEASED' END
-             FROM reservation r FORCE INDEX (reservation_booking) WHERE r.booking_id = @booking), status)
-          WHERE booking_id = @booking;
-
+             FROM reservation r FORCE INDEX (reservation_booking) WHERE r.booking_id = b.booking_id), b.status)
         """;
+
+    /// <summary>Writes the status of @booking.</summary>
+    public const string Settle = "UPDATE booking b SET b.status = " + StatusSql + " WHERE b.booking_id = @booking;\n";
 }

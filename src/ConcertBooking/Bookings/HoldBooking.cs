@@ -76,7 +76,7 @@ internal static class HoldBooking
 
         try
         {
-            var held = await holds.HoldAsync(token, request.ScheduleId, seatNos);
+            var held = await holds.HoldAsync(new(token, request.ScheduleId, seatNos, Call: null));
             return held.Refusal ?? Decide(request, held, settings.HoldExtensions);
         }
         finally

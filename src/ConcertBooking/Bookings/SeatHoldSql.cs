@@ -86,16 +86,21 @@ internal static class SeatHoldSql
         """;
 
     /// <summary>
-    /// The remembered answer. Its JSON must equal the record <see cref="BookingResponse"/>: BestAvailableTests compares it, member by
-    /// member, with GET /v1/bookings/{bookingId}, which serializes the record.
+    /// The remembered answer, an aggregate over <c>booking b</c> and its <c>reservation r</c>. Its JSON must equal the record
+    /// <see cref="BookingResponse"/>: BestAvailableTests compares it, member by member, with GET /v1/bookings/{bookingId}, which
+    /// serializes the record.
     /// </summary>
-    private static string RememberSql => $$"""
-        UPDATE idempotency i SET i.answer = (
-            SELECT CONCAT('{"bookingId":"', {{UuidSql.Text("b.booking_id")}}, '","scheduleId":', b.schedule_id, ',"status":"', b.status,
+    public static string AnswerSql => $$"""
+        CONCAT('{"bookingId":"', {{UuidSql.Text("b.booking_id")}}, '","scheduleId":', b.schedule_id, ',"status":"', b.status,
               '","total":', SUM(r.price), ',"heldUntil":"', DATE_FORMAT(b.held_expires_at, '%Y-%m-%dT%H:%i:%s.%fZ'),
               '","extensionsLeft":', @extensionsLeft, ',"seats":[', {{BookingEvents.SeatsWithStatusSql}}, ']}')
+        """;
+
+    private static string RememberSql => $"""
+        UPDATE idempotency i SET i.answer = (
+            SELECT {AnswerSql}
             FROM booking b JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = b.booking_id
-            JOIN concert_schedule s ON s.schedule_id = b.schedule_id {{BookingEvents.PlacesSql}}
+            JOIN concert_schedule s ON s.schedule_id = b.schedule_id {BookingEvents.PlacesSql}
             WHERE b.booking_id = @booking GROUP BY b.booking_id)
           WHERE i.user_id = @user AND i.call_name = @call AND i.idempotency_key = @key AND i.attempt_id = @attempt;
 

@@ -10,7 +10,8 @@ namespace ConcertBooking.Bookings;
 /// column reservation.live. The core of <see cref="HoldBooking"/>, of <see cref="BestAvailableHolds"/> and of <see cref="HoldSeat"/>,
 /// a booking of one. The SQL is in <see cref="SeatHoldSql"/>.
 /// </summary>
-internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLimits limits, OutboxSignal outbox, Settings settings)
+internal sealed class SeatHolds(
+    MySqlDatabase database, SharedHolds shared, HoldExpiry holds, HoldLimits limits, OutboxSignal outbox, Settings settings)
 {
     /// <summary>Seats whose claims are no longer live are tried again; others may take them in between, so not for ever.</summary>
     private const int MaximumAttempts = 4;
@@ -19,26 +20,31 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
     /// <param name="Seats">As the last attempt left them, in the order of their numbers; empty when there is no such schedule.</param>
     /// <param name="IsNew">This request made the booking, even if the answer of the attempt that did was lost.</param>
     /// <param name="Remembered">The answer of the idempotency key: this or an earlier booking, or that the key was reused.</param>
-    public readonly record struct Outcome(
+    public sealed record Outcome(
         Problem? Refusal, IReadOnlyList<SeatRow> Seats, bool IsNew = false, IResult? Remembered = null)
     {
         /// <summary>The user who has the first seat for more than a moment, where the answer depends on it.</summary>
         public long? LastingOwner => Seats is [{ Reservation: { } reservation }, ..] ? reservation.LastingOwner : null;
     }
 
-    /// <param name="seatNos">Ascending, each once.</param>
+    /// <summary>With an idempotency key once for it, whatever seats the other requests with that key ask for.</summary>
+    /// <param name="deadline">For all attempts together; a request's when it is not given.</param>
     /// <exception cref="DatabaseUnavailableException">MySQL did not answer in time.</exception>
-    public Task<Outcome> HoldAsync(QueueToken token, long scheduleId, IReadOnlyList<int> seatNos) =>
-        HoldAsync(token, scheduleId, seatNos, call: null, MySqlLimits.Request);
+    public async Task<Outcome> HoldAsync(SeatHold hold, Deadline? deadline = null)
+    {
+        var until = deadline ?? MySqlLimits.Request;
+        var outcome = await shared.RunAsync(hold, () => HoldAloneAsync(hold, until), until);
+        if (outcome is { Refusal: null, IsNew: true })
+        {
+            outbox.Set();
+        }
 
-    /// <summary>The same once for an idempotency key, whatever seats the other requests with that key ask for.</summary>
-    /// <param name="deadline">For all attempts together.</param>
-    /// <inheritdoc cref="HoldAsync(QueueToken, long, IReadOnlyList{int})"/>
-    public async Task<Outcome> HoldAsync(
-        QueueToken token, long scheduleId, IReadOnlyList<int> seatNos, IdempotentCall? call, Deadline deadline)
+        return outcome;
+    }
+
+    private async Task<Outcome> HoldAloneAsync(SeatHold hold, Deadline deadline)
     {
         var dead = new Dictionary<int, Guid>();
-        var attempted = new List<Guid>(1);
         IReadOnlyList<SeatRow> seats = [];
         for (var attempt = 0; attempt < MaximumAttempts; attempt++)
         {
@@ -46,9 +52,7 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
             try
             {
                 (remembered, seats) = await database.RunAsync(
-                    (connection, cancellationToken) => TryAsync(
-                        connection, token, scheduleId, seatNos, call, dead, attempted, cancellationToken),
-                    CancellationToken.None, deadline);
+                    (connection, cancellationToken) => TryAsync(connection, hold, dead, cancellationToken), CancellationToken.None, deadline);
             }
             catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.DuplicateKeyEntry)
             {
@@ -58,16 +62,11 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
 
             if (seats is [var only])
             {
-                limits.Learn(token.UserId, scheduleId, only);
+                limits.Learn(hold.Token.UserId, hold.ScheduleId, only);
             }
 
-            if ((Decide(remembered, seats) ?? Decide(seats, token, attempted)) is { } outcome)
+            if ((Decide(remembered, seats) ?? Decide(seats, hold)) is { } outcome)
             {
-                if (outcome is { Refusal: null, IsNew: true })
-                {
-                    outbox.Set();
-                }
-
                 return outcome;
             }
 
@@ -82,12 +81,12 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
         remembered is null ? null : new Outcome(null, seats, IsNew: remembered is StoredAnswer { Replayed: false }, remembered);
 
     /// <summary>Null when the seats can be tried again: what claims them, if anything, is no longer live.</summary>
-    private static Outcome? Decide(IReadOnlyList<SeatRow> seats, QueueToken token, List<Guid> attempted) => seats switch
+    private static Outcome? Decide(IReadOnlyList<SeatRow> seats, SeatHold hold) => seats switch
     {
         [] => new(Problems.ScheduleNotFound, seats),
-        [{ Reservation: { IsHeld: true } own }, ..] when own.UserId == token.UserId && AreOneBooking(seats, own.BookingId) =>
-            new(null, seats, IsNew: attempted.Contains(own.BookingId)),
-        [var any, ..] when any.Queue != token.Queue => new(Problems.QueueTokenNotActive, seats),
+        [{ Reservation: { IsHeld: true } own }, ..] when own.UserId == hold.Token.UserId && AreOneBooking(seats, own.BookingId) =>
+            new(null, seats, IsNew: hold.Made(own.BookingId)),
+        [var any, ..] when any.Queue != hold.Token.Queue => new(Problems.QueueTokenNotActive, seats),
         _ when seats.Any(static seat => !seat.Exists) => new(Problems.SeatNotFound, seats),
         [{ Sale.Refusal: { } refusal }, ..] => new(refusal, seats),
         _ when seats.Any(static seat => seat.Reservation is { IsLive: true }) => new(Taken(seats), seats),
@@ -128,17 +127,14 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
     }
 
     private async Task<(IResult? Remembered, IReadOnlyList<SeatRow> Seats)> TryAsync(
-        MySqlConnection connection, QueueToken token, long scheduleId, IReadOnlyList<int> seatNos, IdempotentCall? call,
-        Dictionary<int, Guid> dead, List<Guid> attempted, CancellationToken cancellationToken)
+        MySqlConnection connection, SeatHold hold, Dictionary<int, Guid> dead, CancellationToken cancellationToken)
     {
-        // Ascending like the seats, so that every statement locks both in one order. A booking of one has its reservation's id.
-        var reservationIds = seatNos.Select(static _ => Guid.CreateVersion7()).Order().ToList();
-        var bookingId = reservationIds is [var only] ? only : Guid.CreateVersion7();
-        attempted.Add(bookingId);
+        var (bookingId, reservationIds) = hold.NewAttempt();
+        var call = hold.Call;
         await using var command = (call is null ? SeatHoldSql.Hold : SeatHoldSql.HoldOnce).Call(connection);
         if (call is null)
         {
-            command.Parameters.AddWithValue("@user", token.UserId);
+            command.Parameters.AddWithValue("@user", hold.Token.UserId);
         }
         else
         {
@@ -146,10 +142,10 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
             command.Parameters.AddWithValue("@extensionsLeft", settings.HoldExtensions);
         }
 
-        command.Parameters.AddWithValue("@queue", token.Queue);
-        command.Parameters.AddWithValue("@schedule", scheduleId);
-        command.Parameters.AddWithValue("@seatCount", seatNos.Count);
-        command.Parameters.AddWithValue("@seats", SeatsJson(seatNos, reservationIds, dead));
+        command.Parameters.AddWithValue("@queue", hold.Token.Queue);
+        command.Parameters.AddWithValue("@schedule", hold.ScheduleId);
+        command.Parameters.AddWithValue("@seatCount", hold.SeatNos.Count);
+        command.Parameters.AddWithValue("@seats", SeatsJson(hold.SeatNos, reservationIds, dead));
         command.Parameters.AddWithValue("@holdSeconds", (int)settings.Hold.TotalSeconds);
         command.Parameters.AddWithValue("@holdsPerUser", settings.HoldsPerUser);
         command.Parameters.AddWithValue("@purchasesPerUser", settings.PurchasesPerUser);
@@ -162,7 +158,7 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
             await reader.NextResultAsync(cancellationToken);
         }
 
-        var seats = new List<SeatRow>(seatNos.Count);
+        var seats = new List<SeatRow>(hold.SeatNos.Count);
         while (await reader.ReadAsync(cancellationToken))
         {
             seats.Add(SeatRow.Read(reader));
@@ -172,7 +168,7 @@ internal sealed class SeatHolds(MySqlDatabase database, HoldExpiry holds, HoldLi
     }
 
     /// <summary>An object a seat: its number, the reservation to make, and the dead claim that may be replaced.</summary>
-    private static string SeatsJson(IReadOnlyList<int> seatNos, List<Guid> reservationIds, Dictionary<int, Guid> dead)
+    private static string SeatsJson(IReadOnlyList<int> seatNos, IReadOnlyList<Guid> reservationIds, Dictionary<int, Guid> dead)
     {
         var json = new StringBuilder("[");
         for (var index = 0; index < seatNos.Count; index++)

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using ConcertBooking.Events.Outbox;
 using ConcertBooking.Queue.Room;
 using ConcertBooking.Reservations;
@@ -9,16 +11,32 @@ namespace ConcertBooking.Bookings;
 /// Releases held seats, a whole booking or one seat of it: released or paid, never both, because both change the same rows on the
 /// same condition. The core of <see cref="ReleaseBooking"/> and of <see cref="ReleaseSeat"/>.
 /// </summary>
-internal sealed class SeatRelease(MySqlDatabase database, WaitingRoom room, OutboxSignal outbox)
+internal sealed class SeatRelease(MySqlDatabase database, WaitingRoom room, OutboxSignal outbox, Metrics metrics)
 {
+    private readonly TransactionBatcher<Request, IReadOnlyList<ReleaseRow>> _batcher = new(
+        requests => database.TryAsync((connection, cancellationToken) => TryAllAsync(connection, requests, cancellationToken)),
+        static request => [(request.UserId, 0)], (how, count) => metrics.Transaction("release", how, count));
+
+    /// <param name="BookingId">Null: the booking of the reservation.</param>
+    /// <param name="ReservationId">Null: all seats of the booking.</param>
+    private sealed record Request(long UserId, Guid? BookingId, Guid? ReservationId)
+    {
+        /// <summary>Of the request: a shared transaction runs in no request's trace.</summary>
+        public string? TraceParent { get; } = Instrumentation.TraceParent;
+    }
+
     /// <param name="bookingId">Null: the booking of the reservation.</param>
     /// <param name="reservationId">Null: all seats of the booking.</param>
     /// <returns>Null when the user has no such seats: the caller names the problem.</returns>
     public async Task<IResult?> ReleaseAsync(long userId, Guid? bookingId, Guid? reservationId)
     {
-        var rows = await database.RunAsync(
-            (connection, cancellationToken) => TryAsync(connection, userId, bookingId, reservationId, cancellationToken),
-            CancellationToken.None);
+        var deadline = MySqlLimits.Request;
+        var request = new Request(userId, bookingId, reservationId);
+        var rows = await _batcher.RunAsync(
+            request,
+            () => database.RunAsync(
+                (connection, cancellationToken) => TryAsync(connection, request, cancellationToken), CancellationToken.None, deadline),
+            deadline);
         if (rows.Any(static row => row.Status == ReservationStatus.Released))
         {
             outbox.Set();
@@ -40,19 +58,38 @@ internal sealed class SeatRelease(MySqlDatabase database, WaitingRoom room, Outb
     };
 
     private static async Task<IReadOnlyList<ReleaseRow>> TryAsync(
-        MySqlConnection connection, long userId, Guid? bookingId, Guid? reservationId, CancellationToken cancellationToken)
+        MySqlConnection connection, Request request, CancellationToken cancellationToken)
     {
         await using var command = Procedure.Call(connection);
-        command.Parameters.AddWithValue("@user", userId);
-        command.Parameters.AddWithValue("@named", bookingId);
-        command.Parameters.AddWithValue("@reservation", reservationId);
+        command.Parameters.AddWithValue("@user", request.UserId);
+        command.Parameters.AddWithValue("@named", request.BookingId);
+        command.Parameters.AddWithValue("@reservation", request.ReservationId);
         command.Parameters.AddWithValue("@event", Guid.CreateVersion7());
-        command.Parameters.AddWithValue("@traceparent", Instrumentation.TraceParent);
+        command.Parameters.AddWithValue("@traceparent", request.TraceParent);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var rows = new List<ReleaseRow>();
         while (await reader.ReadAsync(cancellationToken))
         {
             rows.Add(ReleaseRow.Read(reader));
+        }
+
+        return rows;
+    }
+
+    /// <summary>A reservation of a booking of one has its id; any other is released alone.</summary>
+    private static async Task<IReadOnlyList<IReadOnlyList<ReleaseRow>?>> TryAllAsync(
+        MySqlConnection connection, IReadOnlyList<Request> requests, CancellationToken cancellationToken)
+    {
+        List<SharedRelease> members = [.. requests.Select(static (request, n) => new SharedRelease(
+            n, request.UserId, $"{request.BookingId ?? request.ReservationId:N}", $"{Guid.CreateVersion7():N}", request.TraceParent))];
+        await using var command = SharedReleaseSql.Procedure.Call(connection);
+        command.Parameters.AddWithValue("@members", JsonSerializer.Serialize(members, SharedReleaseJson.Default.ListSharedRelease));
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var rows = new List<ReleaseRow>?[requests.Count];
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            (rows[reader.GetInt32(0)] ??= []).Add(
+                new(ReservationStatus.Released, Queue: reader.GetString(1), ScheduleId: reader.GetInt64(2), SeatNo: reader.GetInt32(3)));
         }
 
         return rows;
@@ -104,3 +141,11 @@ internal sealed class SeatRelease(MySqlDatabase database, WaitingRoom room, Outb
 
         """ + BookingSql.Settle + "COMMIT;\n" + ReleaseRow.Sql);
 }
+
+/// <summary>A member of the array of <see cref="SharedReleaseSql"/>.</summary>
+internal sealed record SharedRelease(int N, long User, string Booking, string Event, string? Traceparent);
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(List<SharedRelease>))]
+internal sealed partial class SharedReleaseJson : JsonSerializerContext;

@@ -70,9 +70,12 @@ internal static class Serve
         services.AddSingleton<ProofOfWork>();
         services.AddSingleton<ResponseCache>();
         services.AddSingleton<Balances>();
+        services.AddSingleton<PointCharges>();
         services.AddSingleton<UnpaidHolds>();
+        services.AddSingleton<BookingPayments>();
         services.AddSingleton<Ranking>();
         services.AddSingleton<HoldExpiry>();
+        services.AddSingleton<SharedHolds>();
         services.AddSingleton<SeatHolds>();
         services.AddSingleton<SeatPictures>();
         services.AddSingleton<BestAvailableHolds>();

@@ -21,10 +21,10 @@ internal static class Slices
     /// <summary>The framework validates their bodies by the attributes of the request.</summary>
     private static readonly Slice[] Validated =
     [
-        new(HoldSeat.Map, HoldSeatJson.Default, SeatHoldSql.Hold, HoldExpiry.Procedure),
+        new(HoldSeat.Map, HoldSeatJson.Default, SeatHoldSql.Hold, SharedHoldSql.Procedure, HoldExpiry.Procedure),
         new(HoldBooking.Map, HoldBookingJson.Default, SeatHoldSql.HoldOnce),
-        new(Pay.Map, PayJson.Default, Pay.Procedure),
-        new(ChargePoints.Map, ChargePointsJson.Default, ChargePoints.Procedure),
+        new(Pay.Map, PayJson.Default, PaySql.Procedure, SharedPaySql.Procedure),
+        new(ChargePoints.Map, ChargePointsJson.Default, ChargePoints.Procedure, SharedChargeSql.Procedure),
         new(CreateConcert.Map, CreateConcertJson.Default),
         new(UpdateConcert.Map, UpdateConcertJson.Default),
         new(CreateSchedule.Map, CreateScheduleJson.Default),
@@ -49,7 +49,7 @@ internal static class Slices
         new(ListSoldOut.Map, ListSoldOutJson.Default),
         new(GetReservation.Map, ReservationJson.Default),
         new(ListReservations.Map, ListReservationsJson.Default),
-        new(ReleaseSeat.Map, null, SeatRelease.Procedure),
+        new(ReleaseSeat.Map, null, SeatRelease.Procedure, SharedReleaseSql.Procedure),
         new(GetBooking.Map, BookingJson.Default),
         new(ListBookings.Map, ListBookingsJson.Default),
         new(ReleaseBooking.Map),

@@ -114,6 +114,11 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
         Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
         RunAsync(new UnitOfWork<T>(work, deadline ?? MySqlLimits.Request, isRead: false), _retryIfUndone, cancellationToken);
 
+    /// <summary>The same once, whatever comes of it: for work that is repeated in another way.</summary>
+    /// <exception cref="DatabaseUnavailableException">It was not done, or its outcome is unknown.</exception>
+    public Task<T> TryAsync<T>(Func<MySqlConnection, CancellationToken, Task<T>> work) => RunAsync(
+        new UnitOfWork<T>(work, MySqlLimits.Request, isRead: false), ResiliencePipeline.Empty, CancellationToken.None);
+
     private async Task<T> RunAsync<T>(UnitOfWork<T> unit, ResiliencePipeline retry, CancellationToken cancellationToken)
     {
         await RunAsync((UnitOfWork)unit, retry, cancellationToken);

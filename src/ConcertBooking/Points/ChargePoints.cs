@@ -1,7 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Text.Json.Serialization;
-using MySqlConnector;
 
 namespace ConcertBooking.Points;
 
@@ -20,7 +19,7 @@ public sealed record ChargePointsResponse(string ChargeId, long Amount, long Bal
 internal static class ChargePoints
 {
     public const long MaximumAmount = 10_000_000;
-    private const long MaximumBalance = 1_000_000_000;
+    public const long MaximumBalance = 1_000_000_000;
     private const string Call = "charge";
 
     public static void Map(IEndpointRouteBuilder routes)
@@ -42,7 +41,7 @@ internal static class ChargePoints
     }
 
     private static async Task<IResult> HandleAsync(
-        ChargePointsRequest request, HttpContext context, Settings settings, MySqlDatabase database, SingleFlight inFlight,
+        ChargePointsRequest request, HttpContext context, Settings settings, PointCharges charges, SingleFlight inFlight,
         UserWriteLimiter writes)
     {
         var caller = context.Features.Get<User>()!;
@@ -62,9 +61,7 @@ internal static class ChargePoints
         using var turn = await writes.AcquireAsync(target, context.RequestAborted);
         return turn is null
             ? Problems.TooManyRequests
-            : await inFlight.RunAsync(call, () => database.RunAsync(
-                (connection, cancellationToken) => TryAsync(connection, call, target, request.Amount, cancellationToken),
-                CancellationToken.None));
+            : await inFlight.RunAsync(call, () => charges.ChargeAsync(new(call, target, request.Amount)));
     }
 
     /// <summary>Which users a caller may not charge. Where users may not charge themselves, only cashiers get here.</summary>
@@ -75,25 +72,16 @@ internal static class ChargePoints
         _ => null,
     };
 
-    private static async Task<IResult> TryAsync(
-        MySqlConnection connection, IdempotentCall call, long target, long amount, CancellationToken cancellationToken)
-    {
-        await using var command = Procedure.Call(connection);
-        var chargeId = call.AddTo(command);
-        command.Parameters.AddWithValue("@id", chargeId.ToString());
-        command.Parameters.AddWithValue("@target", target);
-        command.Parameters.AddWithValue("@amount", amount);
-        command.Parameters.AddWithValue("@limit", MaximumBalance);
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        return Decide(await IdempotencySql.ReadAnswerAsync(reader, call, cancellationToken));
-    }
-
-    /// <param name="answer">From the key's row: this charge, an earlier one, or that the key was used with another body.</param>
-    private static IResult Decide(IResult? answer) => answer ?? Problems.BalanceLimitExceeded;
+    /// <summary>
+    /// The remembered answer to <c>point_tx t</c>. Its JSON must equal the record <see cref="ChargePointsResponse"/>: PointsTests
+    /// compares it with the schema that the OpenAPI document has of the record.
+    /// </summary>
+    public static string AnswerSql { get; } =
+        $$"""CONCAT('{"chargeId":"', {{UuidSql.Text("t.point_tx_id")}}, '","amount":', t.amount, ',"balance":', t.balance_after, '}')""";
 
     /// <summary>One transaction in one round trip, then the key's row.</summary>
     public static readonly StoredProcedure Procedure = new("charge_points", IdempotencySql.Parameters + """
-        , @id CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, @target BIGINT, @amount BIGINT, @limit BIGINT
+        , @target BIGINT, @amount BIGINT, @limit BIGINT
         """,
         // Locks the row of the user who is charged, so that the balance read below is the one that is changed. The cashier's
         // own row is left alone: the charges of one cashier do not wait for each other.
@@ -114,11 +102,9 @@ internal static class ChargePoints
           SET b.balance = t.balance_after WHERE b.user_id = @target;
 
         """
-        // The remembered answer, only with the ledger row. Its JSON must equal the record ChargePointsResponse: PointsTests
-        // compares it with the schema that the OpenAPI document has of the record.
-        + """
-        UPDATE idempotency i JOIN point_tx t ON t.point_tx_id = @attempt
-          SET i.answer = CONCAT('{"chargeId":"', @id, '","amount":', t.amount, ',"balance":', t.balance_after, '}')
+        // The remembered answer, only with the ledger row.
+        + $"""
+        UPDATE idempotency i JOIN point_tx t ON t.point_tx_id = @attempt SET i.answer = {AnswerSql}
           WHERE i.user_id = @user AND i.call_name = @call AND i.idempotency_key = @key AND i.attempt_id = @attempt;
         """ + IdempotencySql.End);
 }

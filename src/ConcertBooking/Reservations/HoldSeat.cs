@@ -52,7 +52,7 @@ internal static class HoldSeat
         long? owner = null;
         try
         {
-            var held = await holds.HoldAsync(token, request.ScheduleId, [request.SeatNo]);
+            var held = await holds.HoldAsync(new(token, request.ScheduleId, [request.SeatNo], Call: null));
             owner = held.LastingOwner;
             return held.Refusal ?? Answer(request, held);
         }

@@ -15,6 +15,7 @@ internal sealed class Metrics : IDisposable
 
     private readonly Meter _meter = new(MeterName);
     private readonly Counter<long> _cacheRequests;
+    private readonly Counter<long> _transactions;
     private readonly Counter<long> _published;
     private readonly Counter<long> _deadLetters;
     private readonly Histogram<double> _admission;
@@ -30,6 +31,8 @@ internal sealed class Metrics : IDisposable
         BestAvailableLost = _meter.CreateCounter<long>(
             "booking.best_available.lost", description: "Best available seats that another booking took first: searched for again");
         _cacheRequests = _meter.CreateCounter<long>("booking.cache.requests", description: "Reads of the catalogue cache");
+        _transactions = _meter.CreateCounter<long>(
+            "booking.transactions", description: "Requests by call and by whether they shared a transaction with others");
         _published = _meter.CreateCounter<long>("booking.events.published", description: "Events offered to Kafka");
         _deadLetters = _meter.CreateCounter<long>("booking.dead_letters", description: "Dead letters, by topic and consumer group");
         _admission = _meter.CreateHistogram<double>(
@@ -85,6 +88,10 @@ internal sealed class Metrics : IDisposable
 
     public void CacheRequest(string cache, bool hit) =>
         _cacheRequests.Add(1, new("cache", cache), new("result", hit ? "hit" : "miss"));
+
+    /// <param name="call"><c>hold</c>, <c>pay</c>, <c>charge</c> or <c>release</c>.</param>
+    /// <param name="how"><c>alone</c>, <c>shared</c>, or <c>repeated</c>: alone after it was not served by a shared one.</param>
+    public void Transaction(string call, string how, int count) => _transactions.Add(count, new("call", call), new("how", how));
 
     /// <param name="topic">One of <c>OutboxEvents</c>'s.</param>
     /// <param name="result"><c>sent</c>, <c>failed</c> (an outage: retried) or <c>refused</c> (this event).</param>

@@ -52,12 +52,25 @@ public sealed class Database(string connectionString)
     }
 
     /// <summary>Makes whoever wants to change this user's points wait, until the connection is disposed.</summary>
-    public async Task<MySqlConnection> LockBalanceAsync(long userId)
+    public Task<MySqlConnection> LockBalanceAsync(long userId) => LockAsync(
+        "UPDATE user_point_balance SET balance = balance WHERE user_id = @user", ("@user", userId));
+
+    /// <summary>The same for whoever wants to hold a seat.</summary>
+    public Task<MySqlConnection> LockSeatAsync(Show show, int seatNo) => LockAsync(
+        "SELECT seat_no FROM seat WHERE schedule_id = @schedule AND seat_no = @seat FOR UPDATE",
+        ("@schedule", show.ScheduleId), ("@seat", seatNo));
+
+    /// <summary>The same for whoever wants to pay, release or extend a seat.</summary>
+    public Task<MySqlConnection> LockReservationAsync(Show show, int seatNo) => LockAsync(
+        "SELECT seat_no FROM reservation WHERE schedule_id = @schedule AND seat_no = @seat AND live = 1 FOR UPDATE",
+        ("@schedule", show.ScheduleId), ("@seat", seatNo));
+
+    /// <summary>Takes the locks of a statement in a transaction that ends with the connection.</summary>
+    private async Task<MySqlConnection> LockAsync(string sql, params (string Name, object? Value)[] parameters)
     {
         var connection = await OpenAsync();
         var transaction = await connection.BeginTransactionAsync();
-        await using var command = Command(
-            connection, "UPDATE user_point_balance SET balance = balance WHERE user_id = @user", [("@user", userId)]);
+        await using var command = Command(connection, sql, parameters);
         command.Transaction = transaction;
         await command.ExecuteNonQueryAsync();
         return connection;

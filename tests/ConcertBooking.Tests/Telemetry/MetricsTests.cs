@@ -88,7 +88,7 @@ public sealed class MetricsTests : SharedRigTests
         }
     }
 
-    private static async Task<Scrape> ScrapeAsync(Instance instance)
+    internal static async Task<Scrape> ScrapeAsync(Instance instance)
     {
         var reply = await instance.Management.GetAsync("/metrics");
         await Assert.That(reply.Status).IsEqualTo(200);
@@ -97,7 +97,7 @@ public sealed class MetricsTests : SharedRigTests
     }
 
     /// <summary>The text format, line by line.</summary>
-    private sealed record Scrape(string Text)
+    internal sealed record Scrape(string Text)
     {
         /// <summary>The sum of the series of that name with those labels.</summary>
         public double Value(string name, params string[] labels) => Lines(name)

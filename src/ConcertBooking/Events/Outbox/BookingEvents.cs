@@ -24,14 +24,34 @@ internal static class BookingEvents
     /// The JSON must equal the schemas of <c>booking.*.v1</c> in deploy/asyncapi.yaml: AsyncApiTests compares all members of each
     /// type. The service itself does not read these events, so no record has their shape.
     /// </remarks>
-    public static string Sql(string type) => $$"""
+    public static string Sql(string type) => InsertSql(
+        type, "@event", "@traceparent",
+        """
+        booking b JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = b.booking_id AND r.change_id = @event
+          JOIN concert_schedule s ON s.schedule_id = b.schedule_id
+        """,
+        "b.booking_id = @booking GROUP BY b.booking_id");
+
+    /// <summary>The same for all members of a shared transaction.</summary>
+    /// <param name="type">One of the constants above.</param>
+    /// <param name="which">A condition on the members.</param>
+    public static string ForMembersSql(string type, string which) => InsertSql(
+        type, "UNHEX(w.event)", "w.traceparent",
+        $"""
+        {SharedSql.Members(SharedSql.N, SharedSql.Booking, SharedSql.Event, SharedSql.TraceParent)}
+          STRAIGHT_JOIN booking b ON b.booking_id = UNHEX(w.booking)
+          STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = b.booking_id AND r.change_id = UNHEX(w.event)
+          STRAIGHT_JOIN concert_schedule s ON s.schedule_id = b.schedule_id
+        """,
+        $"{which} GROUP BY w.n, w.event, w.traceparent, b.booking_id");
+
+    private static string InsertSql(string type, string eventId, string traceParent, string source, string which) => $$"""
         INSERT INTO outbox (event_id, topic, event_type, event_key, payload, traceparent)
-          SELECT @event, '{{OutboxEvents.ReservationsTopic}}', '{{type}}', b.booking_id,
+          SELECT {{eventId}}, '{{OutboxEvents.ReservationsTopic}}', '{{type}}', b.booking_id,
             CONCAT('{"bookingId":"', {{UuidSql.Text("b.booking_id")}}, '","userId":', b.user_id, ',"concertId":', s.concert_id,
-              ',"scheduleId":', b.schedule_id, ',"seats":[', {{SeatsSql}}, '],{{TimeSql(type)}}, '"}'), @traceparent
-          FROM booking b JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = b.booking_id AND r.change_id = @event
-          JOIN concert_schedule s ON s.schedule_id = b.schedule_id {{PlacesSql}}
-          WHERE b.booking_id = @booking GROUP BY b.booking_id;
+              ',"scheduleId":', b.schedule_id, ',"seats":[', {{SeatsSql}}, '],{{TimeSql(type)}}, '"}'), {{traceParent}}
+          FROM {{source}} {{PlacesSql}}
+          WHERE {{which}};
 
         """;
 

@@ -39,12 +39,19 @@ internal sealed record IdempotentCall(long UserId, string Call, string Key, byte
         return true;
     }
 
-    /// <summary>Adds <see cref="IdempotencySql.Parameters"/> to a command.</summary>
-    /// <returns>The id of this attempt, which is also the id of its effect.</returns>
-    public Guid AddTo(MySqlCommand command)
+    /// <returns>The id of an attempt to make the call, which is also the id of its effect.</returns>
+    public Guid NewAttempt()
     {
         var attemptId = Guid.CreateVersion7();
         _attempts.Add(attemptId);
+        return attemptId;
+    }
+
+    /// <summary>Adds <see cref="IdempotencySql.Parameters"/> to a command.</summary>
+    /// <returns>The id of this attempt.</returns>
+    public Guid AddTo(MySqlCommand command)
+    {
+        var attemptId = NewAttempt();
         command.Parameters.AddWithValue("@user", UserId);
         command.Parameters.AddWithValue("@call", Call);
         command.Parameters.AddWithValue("@key", Key);

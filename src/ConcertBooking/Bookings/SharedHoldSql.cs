@@ -1,0 +1,99 @@
+using ConcertBooking.Events.Outbox;
+
+namespace ConcertBooking.Bookings;
+
+/// <summary>
+/// Holds of several users in one transaction, each all or none, in statements for all of them. Only plain successes: a member whose
+/// seats are not all free, or that meets a limit, a closed sale or a remembered answer, is left out, and no row of it is touched.
+/// Members want different users and seats.
+/// </summary>
+internal static class SharedHoldSql
+{
+    private const string Schedule = "schedule_id BIGINT PATH '$.schedule'";
+    private const string Count = "seats INT PATH '$.count'";
+
+    /// <summary>A row a seat instead of a row a member.</summary>
+    private const string Seats = "NESTED PATH '$.seats[*]' COLUMNS (seat_no INT PATH '$.no', reservation CHAR(32) PATH '$.id')";
+
+    private const string Won = "FIND_IN_SET(w.n, @won)";
+
+    /// <summary>A row for each seat that was held.</summary>
+    public static readonly StoredProcedure Procedure = new("hold_seats_shared",
+        "@members JSON, @holdSeconds INT, @holdsPerUser INT, @purchasesPerUser INT, @extensionsLeft INT, @keys INT",
+        SharedSql.Variables + """
+        DECLARE @open, @seats, @won TEXT DEFAULT '';
+        DECLARE @until DATETIME(3);
+        START TRANSACTION;
+
+        """ + SharedSql.LockUsers
+        // Who may hold as many seats of that schedule now; with a key, who has no answer yet. The user's rows are locked, so nobody
+        // changes what is counted. Plain reads, as in hold_seats.
+        + $"""
+        SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @open
+          FROM {SharedSql.Members(
+              SharedSql.N, SharedSql.User, Schedule, SharedSql.Queue, Count, "last_seat INT PATH '$.last'", SharedSql.Key)}
+          STRAIGHT_JOIN concert_schedule s ON s.schedule_id = w.schedule_id STRAIGHT_JOIN concert c ON c.concert_id = s.concert_id
+          WHERE FIND_IN_SET(w.user_id, @users) AND c.queue_name = w.queue_name AND w.last_seat <= s.seat_count AND s.starts_at > NOW(3)
+            AND (s.sales_open_at IS NULL OR s.sales_open_at <= NOW(3)) AND (s.sales_close_at IS NULL OR s.sales_close_at > NOW(3))
+            AND (SELECT COUNT(*) FROM reservation h FORCE INDEX (reservation_user)
+                 WHERE h.user_id = w.user_id AND h.status = 'HELD' AND h.held_expires_at > NOW(3)) + w.seats <= @holdsPerUser
+            AND NOT COALESCE(NULLIF(COALESCE(s.max_per_user, @purchasesPerUser), 0) < w.seats + (
+                  SELECT COUNT(*) FROM reservation h FORCE INDEX (reservation_user) WHERE h.user_id = w.user_id
+                    AND h.schedule_id = w.schedule_id AND (h.status = 'CONFIRMED' OR h.status = 'HELD' AND h.held_expires_at > NOW(3))),
+                FALSE)
+            AND (w.k IS NULL OR NOT EXISTS (SELECT 1 FROM idempotency i
+                 WHERE i.user_id = w.user_id AND i.call_name = 'hold' AND i.idempotency_key = {SharedSql.KeySql}));
+
+        """
+        // Decides the race: the seats that are free and that nobody else has locked. A seat that is about to be sold is left to the
+        // member alone, who waits for it.
+        + $"""
+        SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @seats
+          FROM {SharedSql.Members(SharedSql.N, Schedule, Seats)}
+          STRAIGHT_JOIN seat k ON k.schedule_id = w.schedule_id AND k.seat_no = w.seat_no
+          WHERE FIND_IN_SET(w.n, @open) AND k.reservation_id IS NULL {SharedSql.SkipLocked};
+        SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @won
+          FROM {SharedSql.Members(SharedSql.N, Count)} WHERE w.seats = {SharedSql.CountIn("@seats", "w.n")};
+        IF @won = '' THEN
+          ROLLBACK;
+        ELSE
+          SET @until = TIMESTAMPADD(SECOND, @holdSeconds, NOW(3));
+          UPDATE {SharedSql.Members(SharedSql.N, Schedule, Seats)}
+            STRAIGHT_JOIN seat k ON k.schedule_id = w.schedule_id AND k.seat_no = w.seat_no
+            SET k.reservation_id = UNHEX(w.reservation) WHERE {Won};
+          INSERT INTO booking (booking_id, user_id, schedule_id, status, held_expires_at, max_per_user)
+            SELECT UNHEX(w.booking), w.user_id, w.schedule_id, 'HELD', @until, COALESCE(s.max_per_user, @purchasesPerUser)
+            FROM {SharedSql.Members(SharedSql.N, SharedSql.User, Schedule, SharedSql.Booking)}
+            STRAIGHT_JOIN concert_schedule s ON s.schedule_id = w.schedule_id WHERE {Won};
+          INSERT INTO reservation (reservation_id, booking_id, user_id, schedule_id, seat_no, status, price, held_expires_at, change_id)
+            SELECT UNHEX(w.reservation), UNHEX(w.booking), w.user_id, w.schedule_id, w.seat_no, 'HELD', COALESCE(p.price, s.price),
+              @until, UNHEX(w.event)
+            FROM {SharedSql.Members(SharedSql.N, SharedSql.User, Schedule, SharedSql.Booking, SharedSql.Event, Seats)}
+            STRAIGHT_JOIN concert_schedule s ON s.schedule_id = w.schedule_id
+            LEFT JOIN hall_seat h ON h.hall_id = s.hall_id AND h.seat_no = w.seat_no
+            LEFT JOIN schedule_price p ON p.schedule_id = w.schedule_id AND p.grade = h.grade WHERE {Won};
+          {BookingEvents.ForMembersSql(BookingEvents.Held, Won)}
+          IF @keys > 0 THEN
+            INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id, answer)
+              SELECT w.user_id, 'hold', w.k, UNHEX(w.body_hash), UNHEX(w.attempt), {SeatHoldSql.AnswerSql}
+              FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Booking, SharedSql.Key, SharedSql.Hash, SharedSql.Attempt)}
+              STRAIGHT_JOIN booking b ON b.booking_id = UNHEX(w.booking)
+              STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = b.booking_id
+              STRAIGHT_JOIN concert_schedule s ON s.schedule_id = b.schedule_id {BookingEvents.PlacesSql}
+              WHERE w.k IS NOT NULL AND {Won} GROUP BY w.n, w.user_id, w.k, w.body_hash, w.attempt, b.booking_id;
+          END IF;
+          COMMIT;
+        END IF;
+
+        """
+        // After COMMIT, a plain read.
+        + $"""
+        SELECT w.n, r.seat_no, r.reservation_id, r.price, r.held_expires_at, {SeatPlace.ColumnsSql},
+            IF(w.k IS NULL, NULL, (SELECT i.answer FROM idempotency i WHERE i.user_id = w.user_id AND i.call_name = 'hold'
+                                     AND i.idempotency_key = {SharedSql.KeySql}))
+          FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Key, Seats)}
+          STRAIGHT_JOIN reservation r ON r.reservation_id = UNHEX(w.reservation)
+          STRAIGHT_JOIN concert_schedule s ON s.schedule_id = r.schedule_id {BookingEvents.PlacesSql}
+          WHERE {Won} ORDER BY w.n, r.seat_no;
+        """);
+}

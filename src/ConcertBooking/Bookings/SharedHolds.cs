@@ -1,0 +1,77 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using ConcertBooking.Reservations;
+using MySqlConnector;
+
+namespace ConcertBooking.Bookings;
+
+/// <summary>
+/// The holds of a crowd, many in one transaction (<see cref="TransactionBatcher{TRequest, TOutcome}"/>). The SQL is in
+/// <see cref="SharedHoldSql"/>.
+/// </summary>
+internal sealed class SharedHolds(MySqlDatabase database, Metrics metrics, Settings settings)
+{
+    private readonly TransactionBatcher<SeatHold, SeatHolds.Outcome> _batcher = new(
+        holds => database.TryAsync((connection, cancellationToken) => HoldAsync(connection, holds, settings, cancellationToken)),
+        static hold => hold.Keys, (how, count) => metrics.Transaction("hold", how, count));
+
+    /// <inheritdoc cref="TransactionBatcher{TRequest, TOutcome}.RunAsync"/>
+    public Task<SeatHolds.Outcome> RunAsync(SeatHold hold, Func<Task<SeatHolds.Outcome>> alone, Deadline deadline) =>
+        _batcher.RunAsync(hold, alone, deadline);
+
+    private static async Task<IReadOnlyList<SeatHolds.Outcome?>> HoldAsync(
+        MySqlConnection connection, IReadOnlyList<SeatHold> holds, Settings settings, CancellationToken cancellationToken)
+    {
+        List<SharedHold> members = [.. holds.Select(static (hold, n) => SharedHold.Of(n, hold))];
+        await using var command = SharedHoldSql.Procedure.Call(connection);
+        command.Parameters.AddWithValue("@members", JsonSerializer.Serialize(members, SharedHoldJson.Default.ListSharedHold));
+        command.Parameters.AddWithValue("@holdSeconds", (int)settings.Hold.TotalSeconds);
+        command.Parameters.AddWithValue("@holdsPerUser", settings.HoldsPerUser);
+        command.Parameters.AddWithValue("@purchasesPerUser", settings.PurchasesPerUser);
+        command.Parameters.AddWithValue("@extensionsLeft", settings.HoldExtensions);
+        command.Parameters.AddWithValue("@keys", members.Count(static member => member.Key is not null));
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var seats = holds.Select(static _ => new List<SeatRow>(1)).ToList();
+        var answers = new IResult?[holds.Count];
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            var n = reader.GetInt32(0);
+            seats[n].Add(Read(reader, holds[n], Guid.Parse(members[n].Booking)));
+            answers[n] = reader.IsDBNull(9) ? null : new StoredAnswer(reader.GetString(9), Replayed: false);
+        }
+
+        return [.. holds.Select((_, n) => seats[n].Count == 0 ? null : new SeatHolds.Outcome(null, seats[n], IsNew: true, answers[n]))];
+    }
+
+    /// <summary>A seat that was just held. What only refusals need to know is not read.</summary>
+    private static SeatRow Read(MySqlDataReader row, SeatHold hold, Guid booking) => new(
+        SeatNo: row.GetInt32(1), SeatPlace.Read(row, 5, row.GetInt32(1)), Sale: default, hold.Token.Queue, Exists: true,
+        HasAllHolds: false, HasAllPurchases: false, Claim: row.GetGuid(2),
+        new SeatReservation(
+            Id: row.GetGuid(2), booking, hold.Token.UserId, Price: row.GetInt64(3), HeldUntil: row.GetDateTime(4),
+            ReservationStatus.Held, IsOverdue: false, IsLasting: true, Extensions: 0, hold.SeatNos.Count));
+}
+
+/// <summary>A member of the procedure's array.</summary>
+/// <param name="Last">The highest number of its seats.</param>
+internal sealed record SharedHold(
+    int N, long User, string Queue, long Schedule, int Count, int Last, string Booking, string Event, string? Traceparent,
+    string? Key, string? Hash, string? Attempt, IReadOnlyList<SharedHoldSeat> Seats)
+{
+    public static SharedHold Of(int n, SeatHold hold)
+    {
+        var (booking, reservations) = hold.NewAttempt();
+        return new(
+            n, hold.Token.UserId, hold.Token.Queue, hold.ScheduleId, hold.SeatNos.Count, hold.SeatNos[^1], $"{booking:N}",
+            $"{Guid.CreateVersion7():N}", hold.TraceParent, hold.Call?.Key,
+            hold.Call is null ? null : Convert.ToHexString(hold.Call.BodyHash), hold.Call is null ? null : $"{hold.Call.NewAttempt():N}",
+            [.. hold.SeatNos.Zip(reservations, static (seatNo, id) => new SharedHoldSeat(seatNo, $"{id:N}"))]);
+    }
+}
+
+internal sealed record SharedHoldSeat(int No, string Id);
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(List<SharedHold>))]
+internal sealed partial class SharedHoldJson : JsonSerializerContext;

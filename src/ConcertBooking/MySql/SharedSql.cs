@@ -1,0 +1,73 @@
+namespace ConcertBooking.MySql;
+
+/// <summary>
+/// What the procedures of shared transactions have in common (<see cref="TransactionBatcher{TRequest, TOutcome}"/>). Their members come as
+/// one JSON array, <c>@members</c>; who is still in is a list of their numbers in a variable. Nothing waits for a lock: a member
+/// whose row is locked by somebody else drops out. READ COMMITTED, as everywhere.
+/// </summary>
+internal static class SharedSql
+{
+    /// <summary>
+    /// Ends a locking read of <c>k</c> beside JSON_TABLE. MySQL wants the table named, since it cannot lock the JSON; MariaDB
+    /// does not know OF, and takes comments with these numbers for comments.
+    /// </summary>
+    public const string SkipLocked = "FOR UPDATE /*!50799 OF k */ SKIP LOCKED";
+
+    /// <summary>The members as rows of <c>w</c>, with just the columns that a statement reads.</summary>
+    /// <param name="columns">Each as in COLUMNS of JSON_TABLE.</param>
+    public static string Members(params string[] columns) => $"JSON_TABLE(@members, '$[*]' COLUMNS ({string.Join(", ", columns)})) w";
+
+    /// <summary>Numbers a member; the first is 0.</summary>
+    public const string N = "n INT PATH '$.n'";
+
+    public const string User = "user_id BIGINT PATH '$.user'";
+
+    /// <summary>Bytes travel as hexadecimal digits.</summary>
+    public static string Id(string column, string member) => $"{column} CHAR(32) PATH '$.{member}'";
+
+    /// <summary>The idempotency key: in an index, compare <see cref="KeySql"/>.</summary>
+    public const string Key = "k VARCHAR(255) PATH '$.key'";
+
+    public const string Hash = "body_hash CHAR(64) PATH '$.hash'";
+
+    public const string Attempt = "attempt CHAR(32) PATH '$.attempt'";
+
+    public const string Event = "event CHAR(32) PATH '$.event'";
+
+    public const string TraceParent = "traceparent VARCHAR(55) PATH '$.traceparent'";
+
+    public const string Booking = "booking CHAR(32) PATH '$.booking'";
+
+    public const string Queue = "queue_name VARCHAR(64) PATH '$.queue'";
+
+    /// <summary>The key in the character set of its column.</summary>
+    public const string KeySql = "CONVERT(w.k USING ascii) COLLATE ascii_bin";
+
+    /// <summary>
+    /// Locks the rows of the members' users, first as in every transaction that touches a user's points or holds, and puts the ids
+    /// of those that it got into @users. A user without a row, new here, gets one.
+    /// </summary>
+    public static string LockUsers { get; } = LockKnownUsers + $"""
+        IF @locked < JSON_LENGTH(@members) THEN
+          INSERT IGNORE INTO user_point_balance (user_id, balance)
+            SELECT w.user_id, 0 FROM {Members(User)} LEFT JOIN user_point_balance k ON k.user_id = w.user_id
+            WHERE k.user_id IS NULL ORDER BY w.user_id;
+          {LockKnownUsers}
+        END IF;
+
+        """;
+
+    /// <summary>The same for users who have a row, or have nothing.</summary>
+    public static string LockKnownUsers => $"""
+        SELECT COUNT(*), COALESCE(GROUP_CONCAT(k.user_id), '') INTO @locked, @users
+          FROM {Members(User)} STRAIGHT_JOIN user_point_balance k ON k.user_id = w.user_id {SkipLocked};
+
+        """;
+
+    /// <summary>The variables of <see cref="LockUsers"/>.</summary>
+    public const string Variables = "DECLARE @locked INT DEFAULT 0;\nDECLARE @users TEXT DEFAULT '';\n";
+
+    /// <summary>How many times a number is in a list of them, such as a member's in one with a number for each locked row.</summary>
+    public static string CountIn(string list, string number) =>
+        $"(SELECT COUNT(*) FROM JSON_TABLE(CONCAT('[', {list}, ']'), '$[*]' COLUMNS (n INT PATH '$')) l WHERE l.n = {number})";
+}

@@ -1,0 +1,151 @@
+using System.Diagnostics;
+
+namespace ConcertBooking.MySql;
+
+/// <summary>
+/// Group commit: requests that arrive while others are in the database share a transaction, so a crowd pays for few commits. A
+/// request that finds nobody there runs alone at once. One member never delays, spoils or swaps the answer of another: the
+/// transaction skips what is locked instead of waiting, and whoever it does not serve runs alone after it.
+/// </summary>
+/// <param name="transaction">
+/// Returns the outcomes in the order of the requests; null for one that it left alone, because a row was locked or the answer is
+/// anything but the plain success. Called at most once for a request, which must be safe to repeat after an unknown outcome.
+/// </param>
+/// <param name="keys">The rows that two requests of one transaction must not both want.</param>
+internal sealed class TransactionBatcher<TRequest, TOutcome>(
+    Func<IReadOnlyList<TRequest>, Task<IReadOnlyList<TOutcome?>>> transaction, Func<TRequest, IEnumerable<(long, long)>> keys,
+    Action<string, int> count)
+    where TOutcome : class
+{
+    /// <summary>Chosen with <see cref="MaximumInFlight"/> from the table in docs/decisions/0012-shared-transactions.md.</summary>
+    private const int MaximumBatchSize = 16;
+
+    private const int MaximumInFlight = 4;
+
+    private readonly Lock _lock = new();
+    private readonly Queue<Waiter> _waiting = [];
+    private int _alone;
+    private int _inFlight;
+
+    private sealed class Waiter(TRequest request, Deadline deadline)
+        : TaskCompletionSource<TOutcome?>(TaskCreationOptions.RunContinuationsAsynchronously)
+    {
+        public TRequest Request => request;
+
+        public bool IsAbandoned => deadline.HasPassed;
+    }
+
+    /// <param name="alone">The request in a transaction of its own, with all its refusals; it may follow an unknown outcome.</param>
+    /// <param name="deadline">Of the whole request.</param>
+    /// <exception cref="DatabaseUnavailableException">The deadline passed; the request may be done all the same.</exception>
+    public async Task<TOutcome> RunAsync(TRequest request, Func<Task<TOutcome>> alone, Deadline deadline)
+    {
+        if (IsFirst())
+        {
+            count("alone", 1);
+            try
+            {
+                return await alone();
+            }
+            finally
+            {
+                Interlocked.Decrement(ref _alone);
+            }
+        }
+
+        if (await deadline.AwaitAsync(EnqueueAsync(request, deadline)) is { } outcome)
+        {
+            return outcome;
+        }
+
+        count("repeated", 1);
+        return await alone();
+    }
+
+    /// <summary>Whether nobody is in the database. The one who is does not count as a batch: it may wait for a locked row.</summary>
+    private bool IsFirst()
+    {
+        lock (_lock)
+        {
+            if (_alone + _inFlight > 0)
+            {
+                return false;
+            }
+
+            _alone++;
+            return true;
+        }
+    }
+
+    private Task<TOutcome?> EnqueueAsync(TRequest request, Deadline deadline)
+    {
+        var waiter = new Waiter(request, deadline);
+        lock (_lock)
+        {
+            _waiting.Enqueue(waiter);
+            if (_inFlight == MaximumInFlight)
+            {
+                return waiter.Task;
+            }
+
+            _inFlight++;
+        }
+
+        // Behind the requests that are ready now: they join the batch. It runs in no request's context or trace.
+        ThreadPool.UnsafeQueueUserWorkItem(static batcher => _ = batcher.RunBatchesAsync(), this, preferLocal: false);
+        return waiter.Task;
+    }
+
+    private async Task RunBatchesAsync()
+    {
+        while (Next() is { } waiters)
+        {
+            IReadOnlyList<TOutcome?> outcomes = [];
+            try
+            {
+                outcomes = await transaction(waiters.ConvertAll(static waiter => waiter.Request));
+            }
+            catch (Exception exception)
+            {
+                // Undone, or of unknown outcome: each member finds out alone. What is wrong with the database, it is told then.
+                Activity.Current?.AddException(exception);
+            }
+
+            for (var index = 0; index < waiters.Count; index++)
+            {
+                waiters[index].SetResult(index < outcomes.Count ? outcomes[index] : null);
+            }
+
+            count("shared", outcomes.Count(static outcome => outcome is not null));
+        }
+    }
+
+    /// <summary>The next members in the order of their arrival, or null when nobody waits. Of two that want the same row one runs alone.</summary>
+    private List<Waiter>? Next()
+    {
+        lock (_lock)
+        {
+            var members = new List<Waiter>(Math.Min(MaximumBatchSize, _waiting.Count));
+            var wanted = new HashSet<(long, long)>();
+            while (members.Count < MaximumBatchSize && _waiting.TryDequeue(out var waiter))
+            {
+                if (waiter.IsAbandoned || keys(waiter.Request).Any(wanted.Contains))
+                {
+                    waiter.SetResult(null);
+                    continue;
+                }
+
+                wanted.UnionWith(keys(waiter.Request));
+                members.Add(waiter);
+            }
+
+            if (members.Count > 0)
+            {
+                return members;
+            }
+
+            _inFlight--;
+            return null;
+        }
+    }
+}

@@ -1,0 +1,152 @@
+using ConcertBooking.Tests.Support;
+using ConcertBooking.Tests.Telemetry;
+
+namespace ConcertBooking.Tests.Races;
+
+/// <summary>Holds in shared transactions: no member spoils, delays or swaps the answer of another.</summary>
+[NotInParallel]
+public sealed class SharedHoldTests : SharedRigTests
+{
+    private const int Limit = 4;
+
+    [Test]
+    public async Task Hold_CrowdWithEveryRefusal_EachItsOwnAnswer()
+    {
+        await using var alone = await StartAsync();
+        var show = await alone.Catalogue.AddShowAsync(seats: 100);
+        var hall = await alone.Catalogue.AddHallShowAsync();
+        var closed = await alone.Catalogue.AddShowAsync();
+        await alone.Database.ExecuteAsync(
+            "UPDATE concert_schedule SET sales_close_at = TIMESTAMPADD(HOUR, -1, NOW()) WHERE schedule_id = @id", ("@id", closed.ScheduleId));
+        var calls = new List<Func<Task>>();
+
+        for (var seat = 1; seat <= 12; seat++)
+        {
+            var (user, mine) = (await NewVisitorAsync(alone, show), seat);
+            calls.Add(async () => await ExpectOwnAsync(user, (await AnsweredAsync(() => user.HoldAsync(show, mine))).Expect(201), [mine]));
+        }
+
+        for (var first = 13; first <= 40; first += 3)
+        {
+            var (user, mine) = (await NewVisitorAsync(alone, show), (int[])[first, first + 1, first + 2]);
+            calls.Add(async () => await ExpectOwnAsync(user, (await AnsweredAsync(() => user.HoldTogetherAsync(show, mine))).Expect(201), mine));
+        }
+
+        for (var number = 0; number < 4; number++)
+        {
+            var (user, key) = (await NewVisitorAsync(alone, hall), Visitor.NewKey());
+            calls.Add(async () =>
+            {
+                var held = (await AnsweredAsync(() => user.HoldBestAsync(hall, """{"count":2,"together":false}""", key))).Expect(201);
+                await ExpectOwnAsync(user, held, null);
+                var again = (await AnsweredAsync(() => user.HoldBestAsync(hall, """{"count":2,"together":false}""", key))).Expect(201);
+                await Assert.That(again.Body).IsEquivalentTo(held.Body);
+            });
+        }
+
+        var owner = await NewVisitorAsync(alone, show);
+        var taken = await owner.HeldTogetherAsync(show, 60, 61);
+        await owner.HeldTogetherAsync(show, 62, 63);
+        calls.Add(async () => await Assert.That((await AnsweredAsync(() => owner.HoldTogetherAsync(show, 60, 61))).Expect(200).Value("bookingId"))
+            .IsEqualTo(taken));
+        await AddAsync(show, user => user.HoldTogetherAsync(show, 70, 61), 409, "seat_taken");
+        await AddAsync(show, user => user.HoldAsync(show, 101), 404, "seat_not_found");
+        await AddAsync(show, user => user.HoldAsync(long.MaxValue, 1), 404, "schedule_not_found");
+        await AddAsync(closed, user => user.HoldAsync(closed, 1), 409, "sales_closed");
+        await AddAsync(show, user => user.HoldAsync(closed, 1), 403, "queue_token_not_active");
+        await AddAsync(show, user => user.HoldTogetherAsync(show, 80, 81, 82, 83, 84), 409, "hold_limit_reached");
+        calls.Add(async () => (await AnsweredAsync(() => owner.HoldAsync(show, 90))).ExpectProblem(409, "hold_limit_reached"));
+
+        await Rush.AllAtOnceAsync(calls.Count, async number =>
+        {
+            await calls[number]();
+            return true;
+        });
+
+        await Assert.That(await alone.Database.ScalarAsync<long>(
+            "SELECT COUNT(*) FROM reservation WHERE schedule_id = @id", ("@id", show.ScheduleId))).IsEqualTo(12 + 30 + 4);
+        await Assert.That(await SharedAsync(alone, "hold")).IsGreaterThan(0);
+        await Rig.VerifyAsync(alone.Database.Settings);
+
+        async Task AddAsync(Show of, Func<Visitor, Task<Reply>> call, int status, string code)
+        {
+            var user = await NewVisitorAsync(alone, of);
+            calls.Add(async () => (await AnsweredAsync(() => call(user))).ExpectProblem(status, code));
+        }
+    }
+
+    [Test]
+    public async Task Hold_OneUserAndOneSeatLocked_OthersAreServedMeanwhile()
+    {
+        await using var alone = await StartAsync();
+        var show = await alone.Catalogue.AddShowAsync(seats: 60);
+        var users = await Task.WhenAll(Enumerable.Range(0, 42).Select(_ => NewVisitorAsync(alone, show)));
+        await users[40].HeldAsync(show, 58); // has a row since
+        var locks = await alone.Database.LockBalanceAsync(users[40].UserId);
+        await using var seatLock = await alone.Database.LockSeatAsync(show, 59);
+        List<Task<Reply>> locked =
+            [AnsweredAsync(() => users[40].HoldAsync(show, 57)), AnsweredAsync(() => users[41].HoldTogetherAsync(show, 59, 60))];
+
+        // As long as the rows are locked: nobody's answer waits for them.
+        var replies = await Rush.AllAnsweredAsync(40, number => users[number].HoldAsync(show, number + 1));
+
+        foreach (var reply in replies)
+        {
+            reply.Expect(201);
+        }
+
+        await Assert.That(locked.Any(static one => one.IsCompleted)).IsFalse();
+        await locks.DisposeAsync();
+        await seatLock.DisposeAsync();
+        foreach (var reply in await Task.WhenAll(locked))
+        {
+            await Assert.That(reply.IsWon).IsTrue();
+        }
+
+        await Rig.VerifyAsync(alone.Database.Settings);
+    }
+
+    [Test]
+    public async Task Hold_OneBreaksAConstraint_OthersAreServed()
+    {
+        await using var alone = await StartAsync();
+        var show = await alone.Catalogue.AddShowAsync(seats: 40);
+        var users = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => NewVisitorAsync(alone, show)));
+        await alone.Database.ExecuteAsync( // sold by hand, without the row of its seat: only the unique column knows
+            """
+            INSERT INTO reservation (reservation_id, user_id, schedule_id, seat_no, status, price, held_expires_at)
+            VALUES (@id, 1, @schedule, 20, 'CONFIRMED', 1, NOW(3))
+            """,
+            ("@id", Guid.CreateVersion7()), ("@schedule", show.ScheduleId));
+
+        var replies = await Rush.AllAnsweredAsync(40, number => users[number].HoldAsync(show, number + 1));
+
+        foreach (var (number, reply) in replies.Index())
+        {
+            _ = number + 1 == 20 ? reply.ExpectProblem(409, "seat_taken") : reply.IsWon ? reply : reply.Expect(201);
+        }
+    }
+
+    private Task<LoneInstance> StartAsync() => Rig.StartAloneAsync(new Dictionary<string, string?>
+    {
+        ["Holds__MaxPerUser"] = $"{Limit}", ["Purchases__MaxPerUser"] = "0",
+    });
+
+    private Task<Visitor> NewVisitorAsync(LoneInstance at, Show show) => Rig.NewVisitor(at).AdmittedAsync(show);
+
+    private static Task<Reply> AnsweredAsync(Func<Task<Reply>> request) => Eventually.AnsweredAsync(request);
+
+    /// <summary>The booking is the user's, with these seats.</summary>
+    private static async Task ExpectOwnAsync(Visitor user, Reply held, IReadOnlyList<int>? seatNos)
+    {
+        var booking = (await user.BookingAsync(held.Value("bookingId"))).Expect(200);
+        if (seatNos is not null)
+        {
+            await Assert.That(booking.Seats()).IsEqualTo(string.Join(", ", seatNos.Select(static seat => $"{seat} HELD")));
+        }
+    }
+
+    /// <summary>How many of these calls shared a transaction.</summary>
+    internal static async Task<double> SharedAsync(LoneInstance instance, string call) =>
+        (await MetricsTests.ScrapeAsync(instance)).Value("booking_transactions_total", $"call=\"{call}\"", "how=\"shared\"");
+}
