@@ -16,11 +16,11 @@ internal static class ApiReference
         var nonce = Convert.ToBase64String(RandomNumberGenerator.GetBytes(16));
         page.WithTitle("ConcertBooking").WithNonce(nonce)
             .DisableAgent().DisableMcp().DisableTelemetry().DisableDefaultFonts().HideDeveloperTools().HideClientButton()
-            .AddPreferredSecuritySchemes([ApiDocument.AccessTokenScheme])
+            .WithDynamicBaseServerUrl()
             .WithCustomCss(HideScalarLink);
         context.Response.Headers.ContentSecurityPolicy = SecurityHeadersMiddleware.PageWithScripts(nonce);
     });
 
-    /// <summary>The footer of the sidebar: a link to Scalar's site.</summary>
-    private const string HideScalarLink = """a[href^="https://www.scalar.com"] { display: none }""";
+    /// <summary>The link at the foot of the sidebar leads to Scalar's site.</summary>
+    private const string HideScalarLink = """a[href*="scalar.com"] { display: none }""";
 }
