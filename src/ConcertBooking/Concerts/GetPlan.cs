@@ -53,10 +53,11 @@ internal static class GetPlan
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/schedules/{scheduleId:long}/plan", HandleAsync)
-            .WithName("GetPlan").WithTags("Catalogue").WithSummary("Read the plan of a schedule: sections, rows, labels, prices")
+            .WithName("GetPlan").WithTags("Catalogue").WithSummary("Read the plan of a schedule")
             .WithDescription(
-                "What a page needs to draw the seats of a schedule, and what does not change while they sell. Seat numbers run on "
-                + "through the rows from each row's `firstSeatNo`. A schedule without a hall is one section and one row, without names.")
+                "Sections, rows, labels and prices: what a page needs to draw the seats, and what does not change while they sell. "
+                + "Seat numbers run on through the rows from each row's `firstSeatNo`. A schedule without a hall is one section and one "
+                + "row, without names.")
             .WithParameter("scheduleId", "A schedule of a concert.", 1)
             .WithExample(static () => PlanResponse.Example)
             .Cached<PlanResponse>()

@@ -13,8 +13,7 @@ internal static class ListSoldOut
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/rankings/sold-out", HandleAsync)
-            .WithName("ListSoldOut").WithTags("Rankings")
-            .WithSummary("Schedules that sold out fastest, counted from their first payment")
+            .WithName("ListSoldOut").WithTags("Rankings").WithSummary("List the schedules that sold out fastest")
             .WithDescription("`soldOutSeconds` is the time from the first payment of a schedule to the payment of its last seat.")
             .WithExample(static () => new SoldOutList([new(1, 1, "An Evening in the Round", 42)]))
             .WithLimit()

@@ -12,8 +12,8 @@ internal static class ListTopConcerts
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/rankings/concerts", HandleAsync)
-            .WithName("ListTopConcerts").WithTags("Rankings").WithSummary("Concerts that sold most in the last 24 hours, most first")
-            .WithDescription("Counted from payments, within seconds.")
+            .WithName("ListTopConcerts").WithTags("Rankings").WithSummary("List the concerts that sold most")
+            .WithDescription("Seats paid in the last 24 hours, most first. A payment counts within seconds.")
             .WithExample(static () => new TopConcertList([new(1, "An Evening in the Round", 412), new(2, "Second Night", 87)]))
             .WithLimit()
             .Cached<TopConcertList>()

@@ -4,13 +4,12 @@ namespace ConcertBooking.Http.Idempotency;
 internal static class IdempotencyHeaders
 {
     public const string Key = "Idempotency-Key";
-    public const string Example = "3f1c8a52-order-1";
     public const string Replayed = "Idempotency-Replayed";
 
     /// <summary>Documents both for a route that returns 201.</summary>
     public static RouteHandlerBuilder WithIdempotencyKey(this RouteHandlerBuilder route) => route
         .WithHeader(
             Key, "1 to 255 printable ASCII characters; a repeat with the same body gets the first answer again.", required: true,
-            example: Example)
+            example: "order-1")
         .WithHeader(Replayed, "true when this is the first answer again.", status: StatusCodes.Status201Created);
 }

@@ -15,9 +15,9 @@ internal static class ApiOperation
     {
         var metadata = context.Description.ActionDescriptor.EndpointMetadata;
         var json = context.ApplicationServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
+        Describe(operation, metadata.OfType<ExampleUse>(), json);
         Describe(operation, metadata.OfType<HeaderUse>());
         Describe(operation, metadata.OfType<ParameterUse>());
-        Describe(operation, metadata.OfType<ExampleUse>(), json);
         Describe(operation, metadata.OfType<ProblemCodes>().SelectMany(static codes => codes.Problems), context.Document);
         Secure(operation, metadata, context.Document);
     }
@@ -38,6 +38,7 @@ internal static class ApiOperation
                     Description = header.Description,
                     Schema = schema,
                     Example = header.Example,
+                    Examples = header.Name == ApiDocument.QueueTokenHeader ? LeftToTheCredential(operation) : null,
                 });
             }
             else if (operation.Responses?[Key(status)] is OpenApiResponse response)
@@ -46,6 +47,20 @@ internal static class ApiOperation
                 response.Headers[header.Name] = new OpenApiHeader { Description = header.Description, Schema = schema };
             }
         }
+    }
+
+    /// <summary>
+    /// For a header that is a credential too. The API reference would send it twice: its extension <c>x-disabled</c> prevents that, in
+    /// an example with the name of the request's.
+    /// </summary>
+    private static Dictionary<string, IOpenApiExample> LeftToTheCredential(OpenApiOperation operation)
+    {
+        var names = operation.RequestBody?.Content?.Values.FirstOrDefault()?.Examples?.Keys ?? ["example"];
+        return names.ToDictionary(static name => name, static _ => (IOpenApiExample)new OpenApiExample
+        {
+            Value = "AQRtYWluAAAAKgAB3yHm4Xc",
+            Extensions = new Dictionary<string, IOpenApiExtension> { ["x-disabled"] = new JsonNodeExtension(true) },
+        });
     }
 
     private static void Describe(OpenApiOperation operation, IEnumerable<ParameterUse> uses)

@@ -16,7 +16,7 @@ internal static class ApiReference
         var nonce = Convert.ToBase64String(RandomNumberGenerator.GetBytes(16));
         page.WithTitle("ConcertBooking").WithNonce(nonce)
             .DisableAgent().DisableMcp().DisableTelemetry().DisableDefaultFonts().HideDeveloperTools().HideClientButton()
-            .WithDynamicBaseServerUrl()
+            .WithDynamicBaseServerUrl().AddServer("/")
             .WithCustomCss(HideScalarLink);
         context.Response.Headers.ContentSecurityPolicy = SecurityHeadersMiddleware.PageWithScripts(nonce);
     });
