@@ -38,7 +38,7 @@ internal static class HoldBooking
                 + "side unless `together` is false. Whoever already holds exactly these seats in one booking gets it again (200). The "
                 + "queue token must be admitted (`ACTIVE`) to the queue of the concert.")
             .WithRequestExample(static () => new HoldBookingRequest(1, [8, 9]), "seats")
-            .WithRequestExample(static () => new HoldBookingRequest(1, BestAvailable: new(2, "R")), "best available")
+            .WithRequestExample(static () => new HoldBookingRequest(1, BestAvailable: new(2)), "best available")
             .WithExample(static () => BookingResponse.Example, StatusCodes.Status201Created, StatusCodes.Status200OK)
             .WithQueueToken()
             .LimitedPerUser()

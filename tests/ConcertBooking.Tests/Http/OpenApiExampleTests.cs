@@ -111,7 +111,7 @@ public sealed class OpenApiExampleTests : SharedRigTests
             .IsEquivalentTo(answer.EnumerateObject().Select(static member => member.Name));
         foreach (var member in answer.EnumerateObject().Where(static member => member.Name != "traceId"))
         {
-            await Assert.That(example.GetProperty(member.Name).GetRawText()).IsEqualTo(member.Value.GetRawText());
+            await Assert.That(JsonElement.DeepEquals(example.GetProperty(member.Name), member.Value)).IsTrue().Because(member.Name);
         }
     }
 
@@ -119,13 +119,16 @@ public sealed class OpenApiExampleTests : SharedRigTests
     [Test]
     public async Task ExampleOfARequest_IsNotRefusedAsInvalid()
     {
-        await using var service = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Redis__KeyPrefix"] = Visitor.NewKey() + ":" });
+        await using var service = await Rig.StartAloneAsync(
+            new Dictionary<string, string?> { ["Redis__KeyPrefix"] = Visitor.NewKey() + ":" });
         var show = await service.Catalogue.AddShowAsync();
         var visitor = await Rig.NewVisitor(service).AdmittedAsync(show);
         var admin = Rig.NewAdmin(service.Api);
         var (_, calls) = await DocumentedCall.ReadAsync(service.Api);
 
-        foreach (var call in calls.Where(static call => call.Operation.TryGetProperty("requestBody", out _)))
+        // Twice: what one example makes, such as a hall, another uses.
+        var withBody = calls.Where(static call => call.Operation.TryGetProperty("requestBody", out _)).ToList();
+        foreach (var call in withBody.Concat(withBody))
         {
             var path = call.Path.Replace("{concertId}", $"{show.ConcertId}").Replace("{scheduleId}", $"{show.ScheduleId}")
                 .Replace("{name}", show.Queue);

@@ -13,7 +13,7 @@ internal static class ApiReference
 
     public static void MapApiReference(this IEndpointRouteBuilder routes) => routes.MapScalarApiReference(Path, static (page, context) =>
     {
-        var nonce = Convert.ToBase64String(RandomNumberGenerator.GetBytes(16));
+        var nonce = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
         page.WithTitle("ConcertBooking").WithNonce(nonce)
             .DisableAgent().DisableMcp().DisableTelemetry().DisableDefaultFonts().HideDeveloperTools().HideClientButton()
             .WithDynamicBaseServerUrl().AddServer("/")
