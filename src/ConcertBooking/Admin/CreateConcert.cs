@@ -15,6 +15,9 @@ internal static class CreateConcert
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/admin/concerts", HandleAsync)
             .WithName("CreateConcert").WithTags("Admin").WithSummary("Add a concert")
+            .WithDescription("The concert belongs to a queue, `main` unless the body names another; one that does not exist yet is made.")
+            .WithRequestExample(static () => new CreateConcertRequest("An Evening in the Round", IssueToken.DefaultQueue))
+            .WithExample(static () => ConcertItem.Example, StatusCodes.Status201Created)
             .WithAdmin()
             .Produces<ConcertItem>(StatusCodes.Status201Created)
             .WithBodyProblems();

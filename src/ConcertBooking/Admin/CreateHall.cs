@@ -19,7 +19,14 @@ internal static class CreateHall
 
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/admin/halls", HandleAsync)
-            .WithName("CreateHall").WithTags("Admin").WithSummary("Add a hall: sections, rows and labels of its seats, and their grades")
+            .WithName("CreateHall").WithTags("Admin").WithSummary("Add a hall")
+            .WithDescription(
+                "The sections, their rows, and the labels and grades of the seats. Seat numbers run on from 1 through all rows as "
+                + "they stand in the body. A hall never changes; a schedule in it needs a price for each grade. `layout` is for the "
+                + "page that draws the hall, and is given back as it came.")
+            .WithRequestExample(static () => new CreateHallRequest("Harbour Hall", [
+                new("Floor", "R", [new("1", 20, Skip: [13]), new("2", 20)], new(-5, 4, 0, 0.15m)), new("Rear", "S", [new("1", 30)])]))
+            .WithExample(static () => new CreateHallResponse(1, 69), StatusCodes.Status201Created)
             .WithAdmin()
             .WithMetadata(new BodyLimit(MaximumBodyBytes))
             .Produces<CreateHallResponse>(StatusCodes.Status201Created)

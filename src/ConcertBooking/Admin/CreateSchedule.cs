@@ -28,10 +28,21 @@ internal static class CreateSchedule
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/admin/concerts/{concertId:long}/schedules", HandleAsync)
             .WithName("CreateSchedule").WithTags("Admin").WithSummary("Add a schedule")
+            .WithDescription(
+                "Either `seatCount` seats at one `price`, or the seats of a hall (`hallId`) with a price for each of its grades "
+                + "(`prices`). `salesOpenAt`, `salesCloseAt` and `maxPerUser` are optional.")
+            .WithParameter("concertId", "A concert of `GET /v1/concerts`.", 1)
+            .WithRequestExample(static () => new CreateScheduleRequest(ExampleStart, SeatCount: 50, Price: 50_000), "seats")
+            .WithRequestExample(static () => new CreateScheduleRequest(
+                ExampleStart, HallId: 1, Prices: new Dictionary<string, long> { ["R"] = 165_000, ["S"] = 143_000 },
+                SalesOpenAt: new(2026, 12, 1, 10, 0, 0, TimeSpan.Zero), MaxPerUser: 4), "hall")
+            .WithExample(static () => ScheduleItem.Example with { AvailableSeats = 50 }, StatusCodes.Status201Created)
             .WithAdmin()
             .Produces<ScheduleItem>(StatusCodes.Status201Created)
             .WithBodyProblems()
             .WithProblems(Problems.ConcertNotFound, Problems.HallNotFound);
+
+    private static DateTimeOffset ExampleStart => new(2026, 12, 24, 19, 0, 0, TimeSpan.Zero);
 
     private static async Task<IResult> HandleAsync(long concertId, CreateScheduleRequest request, MySqlDatabase database)
     {

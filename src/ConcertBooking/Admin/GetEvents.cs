@@ -19,7 +19,10 @@ internal static class GetEvents
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/admin/events", HandleAsync)
-            .WithName("GetEvents").WithTags("Admin").WithSummary("Count events that wait, are dead or are dead letters")
+            .WithName("GetEvents").WithTags("Admin").WithSummary("Count waiting and dead events")
+            .WithDescription(
+                "Events in the outbox that wait or were rejected by Kafka, and dead letters of consumers that were not replayed.")
+            .WithExample(static () => new EventsResponse(new(3, 0, 1), 0))
             .WithAdmin()
             .Produces<EventsResponse>()
             .WithProblems(Problems.DatabaseUnavailable);

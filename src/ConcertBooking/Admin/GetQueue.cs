@@ -1,3 +1,4 @@
+using ConcertBooking.Queue;
 using ConcertBooking.Queue.Room;
 
 namespace ConcertBooking.Admin;
@@ -8,6 +9,9 @@ internal static class GetQueue
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/admin/queues/{name}", HandleAsync)
             .WithName("GetQueue").WithTags("Admin").WithSummary("Look at a queue")
+            .WithDescription("How many users wait and are admitted, and the settings of the queue.")
+            .WithParameter("name", "The name of a queue: small letters, digits, `-` and `_`.", IssueToken.DefaultQueue)
+            .WithExample(static () => QueueResponse.Example)
             .WithAdmin()
             .Produces<QueueResponse>()
             .WithProblems(Problems.QueueNotFound, Problems.QueueUnavailable);

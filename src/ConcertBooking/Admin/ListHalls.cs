@@ -25,9 +25,11 @@ internal static class ListHalls
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/admin/halls", HandleAsync)
             .WithName("ListHalls").WithTags("Admin").WithSummary("List halls")
+            .WithDescription("All halls, in the order in which they were added, with the grades that need a price in a schedule.")
+            .WithExample(static () => new HallList([new(1, "Harbour Hall", 69, ["R", "S"])], null))
+            .WithPaging()
             .WithAdmin()
-            .Produces<HallList>()
-            .WithProblems(Problems.InvalidRequest);
+            .Produces<HallList>();
 
     private static async Task<IResult> HandleAsync(
         MySqlDatabase database, int? limit, string? cursor, CancellationToken cancellationToken)

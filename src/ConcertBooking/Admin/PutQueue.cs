@@ -28,6 +28,8 @@ public sealed record QueueResponse(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? AdmitPerSecond,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? ProofOfWorkBits)
 {
+    internal static QueueResponse Example => new("main", 1_250, 50, 50, 600, 10, null);
+
     internal static QueueResponse Of(QueueSettings queue, in QueueCounts counts) => new(
         queue.Name, counts.Waiting, counts.Active, counts.MaxActive, counts.ActiveSeconds,
         counts.AdmitPerSecond == 0 ? null : counts.AdmitPerSecond, queue.OwnProofOfWorkBits);
@@ -39,6 +41,12 @@ internal static class PutQueue
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPut("/v1/admin/queues/{name}", HandleAsync)
             .WithName("PutQueue").WithTags("Admin").WithSummary("Make or change a queue")
+            .WithDescription(
+                "Makes a queue or changes its settings, on all instances at once; places that become free are filled before the "
+                + "response. Members that are left out keep their value. Lowering `maxActive` ends no admission.")
+            .WithParameter("name", "The name of a queue: small letters, digits, `-` and `_`.", IssueToken.DefaultQueue)
+            .WithRequestExample(static () => new PutQueueRequest(MaxActive: 50, ActiveSeconds: 600, AdmitPerSecond: 10))
+            .WithExample(static () => QueueResponse.Example)
             .WithAdmin()
             .Produces<QueueResponse>()
             .WithBodyProblems()

@@ -19,6 +19,10 @@ internal static class ReplayEvents
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/admin/events/replay", HandleAsync)
             .WithName("ReplayEvents").WithTags("Admin").WithSummary("Put dead events and dead letters back")
+            .WithDescription(
+                "Dead events of the outbox are sent again, and dead letters go back to their topic, with their ids and keys.")
+            .WithRequestExample(static () => new ReplayEventsRequest("dead"))
+            .WithExample(static () => new ReplayEventsResponse(2, 5), StatusCodes.Status202Accepted)
             .WithAdmin()
             .Produces<ReplayEventsResponse>(StatusCodes.Status202Accepted)
             .WithBodyProblems()

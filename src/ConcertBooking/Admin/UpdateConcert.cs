@@ -20,6 +20,10 @@ internal static class UpdateConcert
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPatch("/v1/admin/concerts/{concertId:long}", HandleAsync)
             .WithName("UpdateConcert").WithTags("Admin").WithSummary("Change a concert")
+            .WithDescription("Members that are left out keep their value. Members that do not exist are refused by name.")
+            .WithParameter("concertId", "A concert of `GET /v1/concerts`.", 1)
+            .WithRequestExample(static () => new UpdateConcertRequest("An Evening in the Round"))
+            .WithExample(static () => ConcertItem.Example)
             .WithAdmin()
             .Produces<ConcertItem>()
             .WithBodyProblems()

@@ -56,6 +56,13 @@ internal static class UpdateSchedule
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPatch("/v1/admin/schedules/{scheduleId:long}", HandleAsync)
             .WithName("UpdateSchedule").WithTags("Admin").WithSummary("Change a schedule")
+            .WithDescription(
+                "Members that are left out keep their value, and so do the seats; holds keep the price at which they were made. "
+                + "Members that do not exist are refused by name.")
+            .WithParameter("scheduleId", "A schedule of a concert.", 1)
+            .WithRequestExample(static () => new UpdateScheduleRequest(
+                Price: 50_000, SalesOpenAt: new(2026, 12, 1, 10, 0, 0, TimeSpan.Zero)))
+            .WithExample(static () => ScheduleItem.Example)
             .WithAdmin()
             .Produces<ScheduleItem>()
             .WithBodyProblems()

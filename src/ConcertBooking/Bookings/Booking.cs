@@ -30,7 +30,17 @@ public sealed record BookingSeat(
 /// <param name="Total">Whole points: the prices of the seats that are still in it.</param>
 /// <param name="ExtensionsLeft">How often its hold can still be prolonged.</param>
 public sealed record BookingResponse(
-    string BookingId, long ScheduleId, string Status, long Total, DateTime HeldUntil, int ExtensionsLeft, IReadOnlyList<BookingSeat> Seats);
+    string BookingId, long ScheduleId, string Status, long Total, DateTime HeldUntil, int ExtensionsLeft, IReadOnlyList<BookingSeat> Seats)
+{
+    internal const string ExampleId = "019a3c60-11a4-7b53-8a9c-2f60d1e47b02";
+
+    internal static BookingResponse Example => new(
+        ExampleId, 1, BookingStatus.Held, 330_000, new DateTime(2026, 12, 1, 10, 5, 0, DateTimeKind.Utc), 1,
+        [
+            new("019a3c60-11a4-7e02-b5c1-90d7f3a86c11", 8, "Left", "1", "8", "R", 165_000, ReservationStatus.Held),
+            new("019a3c60-11a4-7f6d-8d20-47be9150ac12", 9, "Left", "1", "9", "R", 165_000, ReservationStatus.Held),
+        ]);
+}
 
 /// <summary>A booking with its seats, read from the rows of <see cref="Sql"/>: one a seat.</summary>
 internal static class BookingRows

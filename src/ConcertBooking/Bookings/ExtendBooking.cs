@@ -17,6 +17,11 @@ internal static class ExtendBooking
         routes.MapPost("/v1/bookings/{bookingId}/extension", HandleAsync)
             .WithHighPriority()
             .WithName("ExtendBooking").WithTags("Bookings").WithSummary("Prolong a hold")
+            .WithDescription(
+                "The hold ends later: as long from now as a new hold lasts. This is possible as often as `extensionsLeft` of the "
+                + "booking says.")
+            .WithParameter("bookingId", "A booking of the caller.", BookingResponse.ExampleId)
+            .WithExample(static () => BookingResponse.Example with { ExtensionsLeft = 0 })
             .WithQueueToken()
             .LimitedPerUser()
             .Produces<BookingResponse>()

@@ -8,6 +8,9 @@ internal static class GetBooking
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/bookings/{bookingId}", HandleAsync)
             .WithName("GetBooking").WithTags("Bookings").WithSummary("Read a booking")
+            .WithDescription("One of the caller's bookings. A booking of another user is 404, as one that does not exist.")
+            .WithParameter("bookingId", "A booking of the caller.", BookingResponse.ExampleId)
+            .WithExample(static () => BookingResponse.Example)
             .WithAccessToken()
             .Produces<BookingResponse>()
             .WithProblems(Problems.BookingNotFound, Problems.DatabaseUnavailable);

@@ -33,6 +33,13 @@ internal static class HoldBooking
         routes.MapPost("/v1/bookings", HandleAsync)
             .WithHighPriority()
             .WithName("HoldBooking").WithTags("Bookings").WithSummary("Hold several seats, all or none")
+            .WithDescription(
+                "Holds either the seats in `seatNos` or the best that are available: nearest to the front and the middle, side by "
+                + "side unless `together` is false. Whoever already holds exactly these seats in one booking gets it again (200). The "
+                + "queue token must be admitted (`ACTIVE`) to the queue of the concert.")
+            .WithRequestExample(static () => new HoldBookingRequest(1, [8, 9]), "seats")
+            .WithRequestExample(static () => new HoldBookingRequest(1, BestAvailable: new(2)), "best available")
+            .WithExample(static () => BookingResponse.Example, StatusCodes.Status201Created, StatusCodes.Status200OK)
             .WithQueueToken()
             .LimitedPerUser()
             .CountedAs(static metrics => metrics.Holds, success: "held")
@@ -46,9 +53,9 @@ internal static class HoldBooking
             .WithBodyProblems()
             .WithProblems(
                 Problems.IdempotencyKeyMissing, Problems.QueueTokenNotActive, Problems.ScheduleNotFound, Problems.SeatNotFound,
-                Problems.SeatTaken, Problems.NoSeatsTogether, Problems.SoldOut, Problems.ScheduleClosed, Problems.SalesNotOpen,
-                Problems.SalesClosed, Problems.HoldLimitReached, Problems.PurchaseLimitReached, Problems.IdempotencyKeyInUse,
-                Problems.IdempotencyKeyReused, Problems.DatabaseUnavailable);
+                Problems.SeatTaken with { SeatNos = [8] }, Problems.NoSeatsTogether, Problems.SoldOut, Problems.ScheduleClosed,
+                Problems.SalesNotOpen, Problems.SalesClosed, Problems.HoldLimitReached, Problems.PurchaseLimitReached,
+                Problems.IdempotencyKeyInUse, Problems.IdempotencyKeyReused, Problems.DatabaseUnavailable);
 
     private static async Task<IResult> HandleAsync(
         HoldBookingRequest request, HttpContext context, WaitingRoom room, SeatHolds holds, BestAvailableHolds bestAvailable,

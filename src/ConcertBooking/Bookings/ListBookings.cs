@@ -13,9 +13,12 @@ internal static class ListBookings
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/bookings", HandleAsync)
             .WithName("ListBookings").WithTags("Bookings").WithSummary("List one's bookings")
+            .WithDescription("The caller's bookings in any status, newest first, with their seats.")
+            .WithExample(static () => new BookingList([BookingResponse.Example], null))
+            .WithPaging()
             .WithAccessToken()
             .Produces<BookingList>()
-            .WithProblems(Problems.InvalidRequest, Problems.DatabaseUnavailable);
+            .WithProblems(Problems.DatabaseUnavailable);
 
     private static async Task<IResult> HandleAsync(
         HttpContext context, MySqlDatabase database, Settings settings, int? limit, string? cursor, CancellationToken cancellationToken)

@@ -7,6 +7,8 @@ internal static class ReleaseBooking
         routes.MapDelete("/v1/bookings/{bookingId}", HandleAsync)
             .WithHighPriority()
             .WithName("ReleaseBooking").WithTags("Bookings").WithSummary("Release a held booking")
+            .WithDescription("All its held seats are free at once.")
+            .WithParameter("bookingId", "A booking of the caller.", BookingResponse.ExampleId)
             .WithAccessToken()
             .LimitedPerUser()
             .Produces(StatusCodes.Status204NoContent)

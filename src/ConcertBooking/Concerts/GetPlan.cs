@@ -15,7 +15,13 @@ namespace ConcertBooking.Concerts;
 /// <param name="MaxPerUser">Seats that one user may hold and have paid; 0: no limit.</param>
 public sealed record PlanResponse(
     long ScheduleId, long ConcertId, string Title, DateTime StartsAt, string Hall, IReadOnlyList<GradePrice> Grades,
-    IReadOnlyList<PlanSection> Sections, DateTime? SalesOpenAt, DateTime? SalesCloseAt, int MaxPerUser);
+    IReadOnlyList<PlanSection> Sections, DateTime? SalesOpenAt, DateTime? SalesCloseAt, int MaxPerUser)
+{
+    internal static PlanResponse Example => new(
+        1, 1, "An Evening in the Round", new DateTime(2026, 12, 24, 19, 0, 0, DateTimeKind.Utc), "Harbour Hall", [new("R", 165_000)],
+        [new("Left", "R", new HallLayout(-13, 5, 25, 0.1m), [new("1", 1, ["1", "2", "3"])])],
+        new DateTime(2026, 12, 1, 10, 0, 0, DateTimeKind.Utc), null, 4);
+}
 
 internal sealed class PlanScheduleRow
 {
@@ -47,7 +53,13 @@ internal static class GetPlan
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/schedules/{scheduleId:long}/plan", HandleAsync)
-            .WithName("GetPlan").WithTags("Catalogue").WithSummary("Read the plan of a schedule: sections, rows, labels, prices")
+            .WithName("GetPlan").WithTags("Catalogue").WithSummary("Read the plan of a schedule")
+            .WithDescription(
+                "Sections, rows, labels and prices: what a page needs to draw the seats, and what does not change while they sell. "
+                + "Seat numbers run on through the rows from each row's `firstSeatNo`. A schedule without a hall is one section and one "
+                + "row, without names.")
+            .WithParameter("scheduleId", "A schedule of a concert.", 1)
+            .WithExample(static () => PlanResponse.Example)
             .Cached<PlanResponse>()
             .WithProblems(Problems.ScheduleNotFound);
 

@@ -3,7 +3,10 @@ using Dapper;
 
 namespace ConcertBooking.Concerts;
 
-public sealed record ConcertItem(long ConcertId, string Title, string Queue);
+public sealed record ConcertItem(long ConcertId, string Title, string Queue)
+{
+    internal static ConcertItem Example => new(1, "An Evening in the Round", "main");
+}
 
 public sealed record ConcertList(IReadOnlyList<ConcertItem> Items, string? NextCursor);
 
@@ -22,8 +25,10 @@ internal static class ListConcerts
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/concerts", HandleAsync)
             .WithName("ListConcerts").WithTags("Catalogue").WithSummary("List concerts")
-            .Cached<ConcertList>()
-            .WithProblems(Problems.InvalidRequest);
+            .WithDescription("All concerts, in the order in which they were added. `queue` is the queue to enter for a concert.")
+            .WithExample(static () => new ConcertList([ConcertItem.Example], "YwAAAAAAAAABAAAAAAAAAAAAAAAAAAAAAA"))
+            .WithPaging()
+            .Cached<ConcertList>();
 
     private const string SelectSql = """
         SELECT concert_id AS ConcertId, title AS Title, queue_name AS Queue

@@ -4,7 +4,10 @@ using Dapper;
 namespace ConcertBooking.Concerts;
 
 /// <param name="Price">Whole points.</param>
-public sealed record ScheduleItem(long ScheduleId, DateTime StartsAt, long Price, int SeatCount, int AvailableSeats);
+public sealed record ScheduleItem(long ScheduleId, DateTime StartsAt, long Price, int SeatCount, int AvailableSeats)
+{
+    internal static ScheduleItem Example => new(1, new DateTime(2026, 12, 24, 19, 0, 0, DateTimeKind.Utc), 50_000, 50, 49);
+}
 
 public sealed record ScheduleList(long ConcertId, IReadOnlyList<ScheduleItem> Items);
 
@@ -37,6 +40,11 @@ internal static class ListSchedules
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/concerts/{concertId:long}/schedules", HandleAsync)
             .WithName("ListSchedules").WithTags("Catalogue").WithSummary("List the schedules of a concert")
+            .WithDescription(
+                "The schedules of a concert, soonest first. `price` is the lowest where seats of different grades have different "
+                + "prices.")
+            .WithParameter("concertId", "A concert of `GET /v1/concerts`.", 1)
+            .WithExample(static () => new ScheduleList(1, [ScheduleItem.Example]))
             .Cached<ScheduleList>()
             .WithProblems(Problems.ConcertNotFound);
 

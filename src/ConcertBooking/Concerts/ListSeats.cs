@@ -30,6 +30,11 @@ internal static class ListSeats
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/schedules/{scheduleId:long}/seats", HandleAsync)
             .WithName("ListSeats").WithTags("Catalogue").WithSummary("List the seats of a schedule")
+            .WithDescription(
+                "Every seat of a schedule, by number from 1, with its status: `AVAILABLE`, `HELD` or `SOLD`. A change shows within a "
+                + "second. `GET /v1/schedules/{scheduleId}/plan` has the sections, rows and labels of the seats.")
+            .WithParameter("scheduleId", "A schedule of a concert.", 1)
+            .WithExample(static () => new SeatList(1, 50_000, 1, [new(1, "SOLD"), new(2, "HELD"), new(3, "AVAILABLE")]))
             .Cached<SeatList>()
             .WithProblems(Problems.ScheduleNotFound);
 

@@ -10,7 +10,6 @@ using ConcertBooking.Queue.Tokens;
 using ConcertBooking.Rankings;
 using ConcertBooking.Reservations;
 using ConcertBooking.Sales;
-using Scalar.AspNetCore;
 
 namespace ConcertBooking.Hosting;
 
@@ -113,7 +112,7 @@ internal static class Serve
         services.AddValidation();
         services.AddSingleton<IProblemDetailsWriter, FrameworkProblems>();
         services.AddProblemDetails();
-        services.AddDocument();
+        services.AddDocument(ApiGuide.Tags, ApiGuide.Introduction);
         services.AddSingleton<MatcherPolicy, PortPolicy>();
         services.AddSingleton(settings.Security);
         services.AddSingleton<DistributedRateLimiter>();
@@ -156,8 +155,7 @@ internal static class Serve
 
         Slices.Map(routes);
         routes.MapOpenApi();
-        routes.MapScalarApiReference("/scalar", static scalar => scalar.DisableDefaultFonts()) // they would come from elsewhere
-            .WithMetadata(new SecurityHeadersMiddleware.OwnScripts());
+        routes.MapApiReference();
     }
 
     /// <summary>While draining, every response closes its connection, so that no client still uses one at shutdown.</summary>

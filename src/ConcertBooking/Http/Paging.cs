@@ -24,6 +24,15 @@ internal static class Paging
     public static readonly Problem LimitProblem = Problem.Invalid("limit", $"Must be from 1 to {MaximumLimit}.");
     public static readonly Problem CursorProblem = Problem.Invalid("cursor", "Is not a cursor of this list.");
 
+    /// <summary>For a route with both parameters: documents them and the problem.</summary>
+    public static RouteHandlerBuilder WithPaging(this RouteHandlerBuilder route) =>
+        route.WithLimit().WithParameter("cursor", "The `nextCursor` of the page before; without it the list starts.");
+
+    /// <summary>For a route with a limit alone.</summary>
+    public static RouteHandlerBuilder WithLimit(this RouteHandlerBuilder route) =>
+        route.WithParameter("limit", $"How many items at most: 1 to {MaximumLimit}, by default {DefaultLimit}.")
+            .WithProblems(LimitProblem);
+
     public static string Write(char list, long number, Guid id = default)
     {
         Span<byte> bytes = stackalloc byte[Size];

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace ConcertBooking.Http;
 
@@ -50,6 +51,14 @@ internal sealed record Problem(int Status, string Code, string Title) : IResult
         {
             await response.Body.WriteAsync(buffer.WrittenMemory, context.RequestAborted);
         }
+    }
+
+    /// <summary>The body for the OpenAPI document.</summary>
+    public JsonNode ToExample()
+    {
+        var buffer = new ArrayBufferWriter<byte>(512);
+        Write(buffer, "4bf92f3577b34da6a3ce929d0e0e4736");
+        return JsonNode.Parse(buffer.WrittenSpan)!;
     }
 
     private void Write(ArrayBufferWriter<byte> buffer, string traceId)

@@ -92,8 +92,10 @@ internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<Pr
         }
     }
 
+    public const string WrongTypeMessage = "The value is malformed or of the wrong type.";
+
     private static readonly string[] MissingValue = ["The value is missing."];
-    private static readonly string[] WrongType = ["The value is malformed or of the wrong type."];
+    private static readonly string[] WrongType = [WrongTypeMessage];
     private static readonly string[] NotTheShape = ["The body is not a JSON object of the documented shape."];
 
     /// <summary>

@@ -13,13 +13,13 @@ internal sealed class SecurityHeadersMiddleware(RequestDelegate next)
     private static readonly StringValues SameOrigin = "same-origin";
     private static readonly StringValues NoContent = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-    /// <summary>For the API reference, a page with scripts of its own, one of them inline.</summary>
-    private static readonly StringValues OwnPage =
-        "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        + "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-    /// <summary>Endpoint metadata: a page that runs scripts of its own.</summary>
-    public sealed class OwnScripts;
+    /// <summary>
+    /// For the API reference: its scripts by their nonce, and calls of this service. Its style sheets are made by its script, without
+    /// a nonce, so for this page alone styles may be inline.
+    /// </summary>
+    public static StringValues PageWithScripts(string nonce) =>
+        $"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+        + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
     public Task InvokeAsync(HttpContext context)
     {
@@ -28,7 +28,7 @@ internal sealed class SecurityHeadersMiddleware(RequestDelegate next)
         headers.XFrameOptions = Deny;
         headers["Referrer-Policy"] = NoReferrer;
         headers["Cross-Origin-Resource-Policy"] = SameOrigin;
-        headers.ContentSecurityPolicy = context.GetEndpoint()?.Metadata.GetMetadata<OwnScripts>() is null ? NoContent : OwnPage;
+        headers.ContentSecurityPolicy = NoContent;
         return next(context);
     }
 }

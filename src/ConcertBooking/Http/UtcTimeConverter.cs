@@ -12,5 +12,5 @@ internal sealed class UtcTimeConverter : JsonConverter<DateTimeOffset>
             : reader.GetDateTimeOffset();
 
     public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options) =>
-        writer.WriteStringValue(value);
+        writer.WriteStringValue(value.UtcDateTime);
 }

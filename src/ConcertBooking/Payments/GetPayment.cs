@@ -8,6 +8,9 @@ internal static class GetPayment
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/payments/{paymentId}", HandleAsync)
             .WithName("GetPayment").WithTags("Payments").WithSummary("Read a payment")
+            .WithDescription("One of the caller's payments. A payment of another user is 404, as one that does not exist.")
+            .WithParameter("paymentId", "A payment of the caller.", PaymentResponse.ExampleId)
+            .WithExample(static () => PaymentResponse.Example)
             .WithAccessToken()
             .Produces<PaymentResponse>()
             .WithProblems(Problems.PaymentNotFound, Problems.DatabaseUnavailable);

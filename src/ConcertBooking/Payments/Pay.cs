@@ -10,12 +10,6 @@ namespace ConcertBooking.Payments;
 public sealed record PayRequest(
     [property: StringLength(64)] string? BookingId = null, [property: StringLength(64)] string? ReservationId = null);
 
-/// <param name="ReservationId">Of a booking of one seat; else null.</param>
-/// <param name="Amount">Whole points: the prices at the time of the hold.</param>
-/// <param name="Balance">What is left.</param>
-public sealed record PaymentResponse(
-    string PaymentId, string BookingId, string? ReservationId, long Amount, long Balance, DateTime PaidAt);
-
 /// <summary>
 /// Pays a held booking, once: the hold, the balance, the payment, the ledger row, the event and the remembered answer
 /// change in one transaction, decided by one conditional UPDATE, or not at all (<see cref="BookingPayments"/>).
@@ -28,6 +22,12 @@ internal static class Pay
         routes.MapPost("/v1/payments", HandleAsync)
             .WithHighPriority()
             .WithName("Pay").WithTags("Payments").WithSummary("Pay a held booking")
+            .WithDescription(
+                "Pays all seats of a held booking with the caller's points, once. Name the booking, or one of its reservations. A "
+                + "successful payment uses the queue token up, unless the caller still holds other unpaid seats.")
+            .WithRequestExample(static () => new PayRequest(BookingId: BookingResponse.ExampleId), "booking")
+            .WithRequestExample(static () => new PayRequest(ReservationId: ReservationResponse.ExampleId), "reservation")
+            .WithExample(static () => PaymentResponse.Example, StatusCodes.Status201Created)
             .WithQueueToken()
             .LimitedPerUser()
             .CountedAs(static metrics => metrics.Payments, success: "paid")

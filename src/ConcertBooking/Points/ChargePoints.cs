@@ -9,7 +9,12 @@ namespace ConcertBooking.Points;
 public sealed record ChargePointsRequest(
     [property: Range(1L, ChargePoints.MaximumAmount)] long Amount, [property: Range(1L, long.MaxValue)] long? UserId = null);
 
-public sealed record ChargePointsResponse(string ChargeId, long Amount, long Balance);
+public sealed record ChargePointsResponse(string ChargeId, long Amount, long Balance)
+{
+    internal const string ExampleId = "019a3c61-0c3f-7e92-a4b5-6d18f0c35704";
+
+    internal static ChargePointsResponse Example => new(ExampleId, 100_000, 100_000);
+}
 
 /// <summary>
 /// Charges points, once per idempotency key: the key's row, the ledger row and the balance change in one transaction. The
@@ -30,8 +35,11 @@ internal static class ChargePoints
             .WithHighPriority()
             .WithName("ChargePoints").WithTags("Points").WithSummary("Charge points")
             .WithDescription(
-                "A cashier (the payment service) charges the points of `userId`. "
-                + "Users charge their own, without `userId`, where the installation allows it.")
+                "A cashier (the payment service) charges the points of `userId`. Users charge their own, without `userId`, where the "
+                + "installation allows it.")
+            .WithRequestExample(static () => new ChargePointsRequest(100_000), "own points")
+            .WithRequestExample(static () => new ChargePointsRequest(100_000, 7), "points of a user")
+            .WithExample(static () => ChargePointsResponse.Example, StatusCodes.Status201Created)
             .WithIdempotencyKey()
             .Produces<ChargePointsResponse>(StatusCodes.Status201Created)
             .WithBodyProblems()

@@ -12,6 +12,8 @@ internal static class GetPoints
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/points", HandleAsync)
             .WithName("GetPoints").WithTags("Points").WithSummary("Read the balance")
+            .WithDescription("The caller's points; 0 for a new user.")
+            .WithExample(static () => new PointsResponse(100_000))
             .WithAccessToken()
             .Produces<PointsResponse>()
             .WithProblems(Problems.DatabaseUnavailable);

@@ -7,7 +7,11 @@ namespace ConcertBooking.Points;
 /// <param name="Amount">Whole points, always positive.</param>
 /// <param name="Balance">The balance after it.</param>
 /// <param name="Reference">The id of the charge or the payment.</param>
-public sealed record PointTransaction(string Type, long Amount, long Balance, DateTime At, string Reference);
+public sealed record PointTransaction(string Type, long Amount, long Balance, DateTime At, string Reference)
+{
+    internal static PointTransaction Example => new(
+        "CHARGE", 100_000, 100_000, new DateTime(2026, 12, 1, 10, 2, 0, DateTimeKind.Utc), ChargePointsResponse.ExampleId);
+}
 
 public sealed record PointTransactionList(IReadOnlyList<PointTransaction> Items, string? NextCursor);
 
@@ -19,9 +23,12 @@ internal static class ListTransactions
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/points/transactions", HandleAsync)
             .WithName("ListTransactions").WithTags("Points").WithSummary("Read the ledger")
+            .WithDescription("Every change of the caller's balance, newest first, with the balance after it.")
+            .WithExample(static () => new PointTransactionList([PointTransaction.Example], null))
+            .WithPaging()
             .WithAccessToken()
             .Produces<PointTransactionList>()
-            .WithProblems(Problems.InvalidRequest, Problems.DatabaseUnavailable);
+            .WithProblems(Problems.DatabaseUnavailable);
 
     private static async Task<IResult> HandleAsync(
         HttpContext context, MySqlDatabase database, int? limit, string? cursor, CancellationToken cancellationToken)

@@ -8,6 +8,10 @@ internal static class GetPlace
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/queue/tokens/current", HandleAsync)
             .WithName("GetPlace").WithTags("Queue").WithSummary("Ask for one's place")
+            .WithDescription(
+                "Returns the place with a new token, which replaces the older one. Poll again after `pollAfterMs`: a place that "
+                + "nobody asks for is given up.")
+            .WithExample(static () => PlaceResponse.Waiting)
             .WithQueueToken()
             .Produces<PlaceResponse>()
             .WithProblems(Problems.QueueUnavailable);

@@ -14,6 +14,11 @@ internal static class IssueToken
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapPost("/v1/queue/tokens", HandleAsync)
             .WithName("IssueToken").WithTags("Queue").WithSummary("Enter a queue")
+            .WithDescription(
+                "Gives the caller a place in a queue, `main` unless the body names another, and the queue token of that place. A user "
+                + "has one place in a queue: entering again, from wherever, returns the same place (200).")
+            .WithRequestExample(static () => new IssueTokenRequest(DefaultQueue))
+            .WithExample(static () => PlaceResponse.Waiting, StatusCodes.Status201Created, StatusCodes.Status200OK)
             .WithAccessToken()
             .Produces<PlaceResponse>(StatusCodes.Status201Created)
             .Produces<PlaceResponse>()

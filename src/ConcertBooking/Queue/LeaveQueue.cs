@@ -9,6 +9,9 @@ internal static class LeaveQueue
         routes.MapDelete("/v1/queue/tokens/current", HandleAsync)
             .WithHighPriority()
             .WithName("LeaveQueue").WithTags("Queue").WithSummary("Leave the queue")
+            .WithDescription(
+                "Gives the place up, waiting or admitted; the next user in line is admitted at once. Holds stay and can still be "
+                + "paid.")
             .WithQueueToken()
             .Produces(StatusCodes.Status204NoContent)
             .WithProblems(Problems.QueueUnavailable);

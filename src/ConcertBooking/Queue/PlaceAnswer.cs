@@ -9,7 +9,13 @@ namespace ConcertBooking.Queue;
 /// <param name="ExpiresAt">End of admission; null while waiting.</param>
 /// <param name="PollAfterMs">How long to wait before polling again; grows with the position.</param>
 public sealed record PlaceResponse(
-    string Token, string Queue, string Status, long Position, long? EtaSeconds, DateTime? ExpiresAt, long PollAfterMs);
+    string Token, string Queue, string Status, long Position, long? EtaSeconds, DateTime? ExpiresAt, long PollAfterMs)
+{
+    internal static PlaceResponse Waiting => new("AQRtYWluAAAAKgAB3yGk0b8", "main", "WAITING", 12, 40, null, 4_000);
+
+    internal static PlaceResponse Admitted => new(
+        "AQRtYWluAAAAKgAB3yHm4Xc", "main", "ACTIVE", 0, null, new DateTime(2026, 12, 1, 10, 10, 0, DateTimeKind.Utc), 10_000);
+}
 
 /// <summary>Converts a place to the response, with a new token.</summary>
 internal static class PlaceAnswer

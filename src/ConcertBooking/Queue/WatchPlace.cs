@@ -1,3 +1,4 @@
+using System.Text.Json;
 using ConcertBooking.Queue.Room;
 using ConcertBooking.Queue.Streams;
 using Microsoft.AspNetCore.Http.Features;
@@ -15,14 +16,18 @@ internal static class WatchPlace
         routes.MapGet("/v1/queue/tokens/current/events", HandleAsync)
             .WithName("WatchPlace").WithTags("Queue").WithSummary("Watch one's place")
             .WithDescription(
-                "Server-sent events: `position` whenever it changes, at most once a second; `active` once admitted, `expired` when the "
-                + "place is gone, `closed` when the same user has opened a fifth stream, and after each of these the stream ends. After "
-                + "`closed` (data `{\"code\":\"too_many_streams\"}`) do not connect again: another tab of the user does the watching. "
-                + "The data of `position` and `active` is the body of GetPlace. "
-                + "Comments keep the connection alive; `retry` states when to reconnect after a shutdown.")
+                "Server-sent events: `position` whenever it changes, at most once a second; `active` once admitted, `expired` when "
+                + "the place is gone, `closed` when the same user has opened a fifth stream, and after each of these the stream ends. "
+                + "After `closed` (data `{\"code\":\"too_many_streams\"}`) do not connect again: another tab of the user does the "
+                + "watching. The data of `position` and `active` is the body of GetPlace. Comments keep the connection alive; `retry` "
+                + "states when to reconnect after a shutdown.")
+            .WithExample(static () => Event("position", PlaceResponse.Waiting) + Event("active", PlaceResponse.Admitted))
             .WithQueueToken()
             .Produces<PlaceResponse>(StatusCodes.Status200OK, "text/event-stream")
             .WithProblems(Problems.QueueUnavailable);
+
+    private static string Event(string name, PlaceResponse place) =>
+        $"event: {name}\ndata: {JsonSerializer.Serialize(place, PlaceJson.Web.PlaceResponse)}\n\n";
 
     private static async Task<IResult> HandleAsync(
         HttpContext context, WaitingRoom room, QueuePositionBroadcaster broadcaster, QueueTokens tokens, Settings settings,

@@ -13,10 +13,12 @@ internal static class ListSoldOut
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/rankings/sold-out", HandleAsync)
-            .WithName("ListSoldOut").WithTags("Catalogue")
-            .WithSummary("Schedules that sold out fastest, counted from their first payment")
+            .WithName("ListSoldOut").WithTags("Rankings").WithSummary("List the schedules that sold out fastest")
+            .WithDescription("`soldOutSeconds` is the time from the first payment of a schedule to the payment of its last seat.")
+            .WithExample(static () => new SoldOutList([new(1, 1, "An Evening in the Round", 42)]))
+            .WithLimit()
             .Cached<SoldOutList>()
-            .WithProblems(Problems.InvalidRequest, Problems.RankingsUnavailable);
+            .WithProblems(Problems.RankingsUnavailable);
 
     private static Task<IResult> HandleAsync(MySqlDatabase database, Ranking ranking, ResponseCache cache, int? limit) =>
         Paging.Limit(limit) is { } size

@@ -12,9 +12,12 @@ internal static class ListTopConcerts
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/rankings/concerts", HandleAsync)
-            .WithName("ListTopConcerts").WithTags("Catalogue").WithSummary("Concerts that sold most in the last 24 hours, most first")
+            .WithName("ListTopConcerts").WithTags("Rankings").WithSummary("List the concerts that sold most")
+            .WithDescription("Seats paid in the last 24 hours, most first. A payment counts within seconds.")
+            .WithExample(static () => new TopConcertList([new(1, "An Evening in the Round", 412), new(2, "Second Night", 87)]))
+            .WithLimit()
             .Cached<TopConcertList>()
-            .WithProblems(Problems.InvalidRequest, Problems.RankingsUnavailable);
+            .WithProblems(Problems.RankingsUnavailable);
 
     private static Task<IResult> HandleAsync(MySqlDatabase database, Ranking ranking, ResponseCache cache, int? limit) =>
         Paging.Limit(limit) is { } size

@@ -8,6 +8,9 @@ internal static class GetReservation
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/reservations/{reservationId}", HandleAsync)
             .WithName("GetReservation").WithTags("Reservations").WithSummary("Read a reservation")
+            .WithDescription("One of the caller's reservations. A reservation of another user is 404, as one that does not exist.")
+            .WithParameter("reservationId", "A reservation of the caller.", ReservationResponse.ExampleId)
+            .WithExample(static () => ReservationResponse.Example with { Status = ReservationStatus.Confirmed })
             .WithAccessToken()
             .Produces<ReservationResponse>()
             .WithProblems(Problems.ReservationNotFound, Problems.DatabaseUnavailable);

@@ -21,6 +21,11 @@ internal static class HoldSeat
         routes.MapPost("/v1/reservations", HandleAsync)
             .WithHighPriority()
             .WithName("HoldSeat").WithTags("Reservations").WithSummary("Hold a seat")
+            .WithDescription(
+                "Holds a seat for the caller, as a booking of one seat, until `heldUntil`. Whoever already holds the seat gets the "
+                + "same reservation again (200). The queue token must be admitted (`ACTIVE`) to the queue of the concert.")
+            .WithRequestExample(static () => new HoldSeatRequest(1, 7))
+            .WithExample(static () => ReservationResponse.Example, StatusCodes.Status201Created, StatusCodes.Status200OK)
             .WithQueueToken()
             .LimitedPerUser()
             .CountedAs(static metrics => metrics.Holds, success: "held")
@@ -29,7 +34,7 @@ internal static class HoldSeat
             .WithHeader("Location", "The reservation.", status: 201)
             .WithBodyProblems()
             .WithProblems(
-                Problems.QueueTokenNotActive, Problems.ScheduleNotFound, Problems.SeatNotFound, Problems.SeatTaken,
+                Problems.QueueTokenNotActive, Problems.ScheduleNotFound, Problems.SeatNotFound, Problems.SeatTaken with { SeatNos = [7] },
                 Problems.ScheduleClosed, Problems.SalesNotOpen, Problems.SalesClosed, Problems.HoldLimitReached,
                 Problems.PurchaseLimitReached, Problems.DatabaseUnavailable);
 

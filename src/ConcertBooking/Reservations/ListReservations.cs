@@ -13,9 +13,12 @@ internal static class ListReservations
     public static void Map(IEndpointRouteBuilder routes) =>
         routes.MapGet("/v1/reservations", HandleAsync)
             .WithName("ListReservations").WithTags("Reservations").WithSummary("List one's reservations")
+            .WithDescription("The caller's reservations in any status, newest first.")
+            .WithExample(static () => new ReservationList([ReservationResponse.Example], null))
+            .WithPaging()
             .WithAccessToken()
             .Produces<ReservationList>()
-            .WithProblems(Problems.InvalidRequest, Problems.DatabaseUnavailable);
+            .WithProblems(Problems.DatabaseUnavailable);
 
     private static async Task<IResult> HandleAsync(
         HttpContext context, MySqlDatabase database, int? limit, string? cursor, CancellationToken cancellationToken)

@@ -9,6 +9,8 @@ internal static class ReleaseSeat
         routes.MapDelete("/v1/reservations/{reservationId}", HandleAsync)
             .WithHighPriority()
             .WithName("ReleaseSeat").WithTags("Reservations").WithSummary("Release a held seat")
+            .WithDescription("The seat is free at once. The other seats of the same booking stay held.")
+            .WithParameter("reservationId", "A reservation of the caller.", ReservationResponse.ExampleId)
             .WithAccessToken()
             .LimitedPerUser()
             .Produces(StatusCodes.Status204NoContent)

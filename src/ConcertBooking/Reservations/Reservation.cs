@@ -13,7 +13,13 @@ internal static class ReservationStatus
 /// <param name="Status"><c>HELD</c>, <c>CONFIRMED</c>, <c>EXPIRED</c> or <c>RELEASED</c>; an overdue hold reads EXPIRED at once.</param>
 /// <param name="Price">Whole points, as it was when the seat was held.</param>
 public sealed record ReservationResponse(
-    string ReservationId, string BookingId, long ScheduleId, int SeatNo, string Status, long Price, DateTime HeldUntil);
+    string ReservationId, string BookingId, long ScheduleId, int SeatNo, string Status, long Price, DateTime HeldUntil)
+{
+    internal const string ExampleId = "019a3c5e-7d10-7c1e-9f42-5b1d0c6a8e01";
+
+    internal static ReservationResponse Example => new(
+        ExampleId, ExampleId, 1, 7, ReservationStatus.Held, 50_000, new DateTime(2026, 12, 1, 10, 5, 0, DateTimeKind.Utc));
+}
 
 /// <summary>A row of <see cref="Sql"/>, which Dapper fills by name.</summary>
 internal sealed class ReservationRow

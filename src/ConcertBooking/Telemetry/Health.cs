@@ -176,13 +176,20 @@ internal static class HealthRoutes
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/livez", static () => TypedResults.Ok(new LiveResponse("alive")))
-            .WithName("Live").WithTags("Operations").WithSummary("Whether the process runs; touches no dependency");
+            .WithName("Live").WithTags("Operations").WithSummary("Whether the process runs")
+            .WithDescription("For a liveness probe. It touches no dependency.")
+            .WithExample(static () => new LiveResponse("alive"));
         routes.MapGet("/readyz", static (Health health) =>
             {
                 var report = health.Report();
                 return TypedResults.Json(report, HealthJson.Web.ReadyResponse, statusCode: report.Status == "unready" ? 503 : 200);
             })
             .WithName("Ready").WithTags("Operations").WithSummary("Whether to send requests here")
+            .WithDescription(
+                "For a readiness probe. `degraded` (200): Redis or Kafka cannot be reached, and requests are still served. `unready` "
+                + "(503): MySQL cannot be reached, or the instance is shutting down.")
+            .WithExample(static () => new ReadyResponse("ready", new("up", "up", "up")))
+            .WithExample(static () => new ReadyResponse("unready", new("down", "up", "up")), StatusCodes.Status503ServiceUnavailable)
             .Produces<ReadyResponse>()
             .Produces<ReadyResponse>(StatusCodes.Status503ServiceUnavailable);
     }

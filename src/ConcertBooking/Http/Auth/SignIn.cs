@@ -20,6 +20,9 @@ internal static class SignIn
         {
             routes.MapPost("/dev/sign-in", Handle)
                 .WithName("SignIn").WithTags("Development").WithSummary("Get an access token (Development only)")
+            .WithDescription("Anybody may sign in as any user. Outside Development access tokens come from the issuer.")
+            .WithRequestExample(static () => new SignInRequest(7))
+            .WithExample(static () => new SignInResponse("eyJhbGciOi…"))
                 .Produces<SignInResponse>()
                 .WithBodyProblems();
         }
