@@ -1,4 +1,6 @@
 using ConcertBooking.Bookings;
+using ConcertBooking.Concerts;
+using ConcertBooking.Concerts.SeatStreams;
 using ConcertBooking.Events.Consuming;
 using ConcertBooking.Events.Outbox;
 using ConcertBooking.Notifications;
@@ -69,6 +71,8 @@ internal static class Serve
         services.AddSingleton<QueueTokens>();
         services.AddSingleton<ProofOfWork>();
         services.AddSingleton<ResponseCache>();
+        services.AddSingleton<SeatStateCache>();
+        services.AddSingleton<SeatFeeds>();
         services.AddSingleton<Balances>();
         services.AddSingleton<UnpaidHolds>();
         services.AddSingleton<Ranking>();

@@ -1,6 +1,5 @@
 using ConcertBooking.Queue.Room;
 using ConcertBooking.Queue.Streams;
-using Microsoft.AspNetCore.Http.Features;
 
 namespace ConcertBooking.Queue;
 
@@ -21,7 +20,7 @@ internal static class WatchPlace
                 + "The data of `position` and `active` is the body of GetPlace. "
                 + "Comments keep the connection alive; `retry` states when to reconnect after a shutdown.")
             .WithQueueToken()
-            .Produces<PlaceResponse>(StatusCodes.Status200OK, "text/event-stream")
+            .Produces<PlaceResponse>(StatusCodes.Status200OK, EventStream.ContentType)
             .WithProblems(Problems.QueueUnavailable);
 
     private static async Task<IResult> HandleAsync(
@@ -35,15 +34,11 @@ internal static class WatchPlace
             return Problems.QueueTokenExpired;
         }
 
-        context.Response.ContentType = "text/event-stream";
-        context.Response.Headers.CacheControl = "no-store";
-        context.Response.Headers["X-Accel-Buffering"] = "no"; // or nginx would buffer events
-        if (HttpMethods.IsHead(context.Request.Method))
+        if (!EventStream.TryBegin(context))
         {
-            return TypedResults.Empty; // HEAD has no body
+            return TypedResults.Empty;
         }
 
-        context.Features.Get<IHttpResponseBodyFeature>()!.DisableBuffering();
         await broadcaster.FollowAsync(new PlaceStream(context, token, tokens, settings, time), place);
         return TypedResults.Empty;
     }
