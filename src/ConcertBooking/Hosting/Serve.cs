@@ -41,6 +41,7 @@ internal static class Serve
         builder.WebHost.UseUrls([.. settings.Addresses.Select(static address => address.Url)])
             .UseSetting(WebHostDefaults.HttpPortsKey, "");
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings));
+        builder.WebHost.UseSockets(static sockets => sockets.MaxWriteBufferSize = KestrelLimits.MaximumWriteBytes);
         var services = builder.Services;
         services.Configure<HostOptions>(host => host.ShutdownTimeout = Drain.ShutdownTimeout(settings));
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);

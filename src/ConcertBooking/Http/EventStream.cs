@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.IO.Pipelines;
 using System.Text;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace ConcertBooking.Http;
@@ -15,6 +16,9 @@ internal abstract class EventStream(HttpContext context, TimeProvider time)
 
     /// <summary>Written at once; of a longer message each piece after the one before has left.</summary>
     private const int PieceBytes = 16 * 1024;
+
+    /// <summary>What the system keeps for a client that does not read; by default it grows to some MB.</summary>
+    private const int SendBufferBytes = 32 * 1024;
 
     /// <summary>How long one piece may take.</summary>
     private static readonly TimeSpan WriteTimeout = TimeSpan.FromSeconds(10);
@@ -43,6 +47,11 @@ internal abstract class EventStream(HttpContext context, TimeProvider time)
         }
 
         context.Features.Get<IHttpResponseBodyFeature>()!.DisableBuffering();
+        if (context.Features.Get<IConnectionSocketFeature>() is { } connection)
+        {
+            connection.Socket.SendBufferSize = SendBufferBytes;
+        }
+
         return true;
     }
 

@@ -131,6 +131,7 @@ public sealed class WatchSeatsTests : SharedRigTests
         watcher = await watcher.ResumeAsync(Rig.A.Api, show);
         await watcher.NextAsync();
         await Assert.That(watcher.Letters).IsEqualTo("HAAAAAHH");
+        await watcher.DisposeAsync();
 
         await using var again = await watcher.ResumeAsync(Rig.A.Api, show); // with nothing to report
         await visitor.HeldAsync(show, seatNo: 2);
@@ -175,7 +176,7 @@ public sealed class WatchSeatsTests : SharedRigTests
         var show = await Rig.Catalogue.AddShowAsync(seats: 5);
         var visitor = await Rig.NewVisitorAsync(show);
         await visitor.HeldAsync(show, seatNo: 5);
-        var watcher = await SeatWatcher.OpenAsync(Rig.A.Api, show);
+        await using var watcher = await SeatWatcher.OpenAsync(Rig.A.Api, show);
         foreach (var (seatCount, letters) in ((int, string)[])[(3, "AAA"), (0, ""), (9, "AAAAH")])
         {
             await Rig.Database.ExecuteAsync(
@@ -251,9 +252,9 @@ public sealed class WatchSeatsTests : SharedRigTests
             }
 
             (await instance.Api.GetAsync(SeatWatcher.PathOf(show))).ExpectProblem(503, "too_many_streams").ExpectRetryAfter();
-            await Assert.That(await OpenStreamsAsync(instance)).IsEqualTo(Limit);
+            await Assert.That(await instance.OpenSeatStreamsAsync()).IsEqualTo(Limit);
             await watchers[0].DisposeAsync();
-            await Eventually.TrueAsync(async () => await OpenStreamsAsync(instance) == Limit - 1);
+            await Eventually.TrueAsync(async () => await instance.OpenSeatStreamsAsync() == Limit - 1);
             watchers[0] = await SeatWatcher.OpenAsync(instance.Api, show);
         }
         finally
@@ -264,12 +265,6 @@ public sealed class WatchSeatsTests : SharedRigTests
             }
         }
     }
-
-    /// <summary>The gauge of the instance.</summary>
-    private static async Task<int> OpenStreamsAsync(Instance instance) => int.Parse(
-        (await instance.Management.GetAsync("/metrics")).Text.Split('\n')
-            .Single(static line => line.StartsWith("booking_seat_streams{", StringComparison.Ordinal)).Split(' ')[1],
-        System.Globalization.CultureInfo.InvariantCulture);
 
     private static async Task ExpectClosedAsync(ServerEvents events)
     {

@@ -103,8 +103,8 @@ public sealed class OpenApiTests : SharedRigTests
 
         await Assert.That(open).IsEquivalentTo(
             ["get /v1/concerts", "get /v1/concerts/{concertId}/schedules", "get /v1/schedules/{scheduleId}/seats",
-                "get /v1/schedules/{scheduleId}/seats/events", "get /v1/schedules/{scheduleId}/plan", "get /v1/rankings/concerts", "get /v1/rankings/sold-out", "get /livez",
-                "get /readyz"]);
+                "get /v1/schedules/{scheduleId}/seats/events", "get /v1/schedules/{scheduleId}/plan", "get /v1/rankings/concerts",
+                "get /v1/rankings/sold-out", "get /livez", "get /readyz"]);
     }
 
     [Test]

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace ConcertBooking.Tests.Support;
@@ -28,12 +29,9 @@ internal sealed class SeatWatcher : IAsyncDisposable
         return watcher;
     }
 
-    /// <summary>Closes the stream and opens another that goes on from the picture.</summary>
-    public async Task<SeatWatcher> ResumeAsync(Api api, Show show)
-    {
-        await DisposeAsync();
-        return new SeatWatcher(await ServerEvents.OpenAsync(api, PathOf(show), ("Last-Event-ID", Id)), Letters) { Id = Id };
-    }
+    /// <summary>Opens another stream that goes on from the picture.</summary>
+    public async Task<SeatWatcher> ResumeAsync(Api api, Show show) =>
+        new(await ServerEvents.OpenAsync(api, PathOf(show), ("Last-Event-ID", Id)), Letters) { Id = Id };
 
     /// <summary>The next event, which must be of that kind.</summary>
     public async Task<StreamEvent> NextAsync(string name = "delta", TimeSpan? within = null)
@@ -86,4 +84,13 @@ internal sealed class SeatWatcher : IAsyncDisposable
             Assert.Fail($"The picture {Letters} has another number of free seats than {next.Text}");
         }
     }
+}
+
+internal static class SeatStreamMetrics
+{
+    /// <summary>How many streams of seats are open, by the instance's gauge.</summary>
+    public static async Task<int> OpenSeatStreamsAsync(this Instance instance) => int.Parse(
+        (await instance.Management.GetAsync("/metrics")).Text.Split('\n')
+            .Single(static line => line.StartsWith("booking_seat_streams{", StringComparison.Ordinal)).Split(' ')[1],
+        CultureInfo.InvariantCulture);
 }
