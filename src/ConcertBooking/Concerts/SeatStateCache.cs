@@ -25,6 +25,9 @@ internal sealed class SeatStateCache(MySqlDatabase database, TimeProvider time)
         public long CreatedAt => createdAt;
 
         public Task<SeatStates?> States => _states.Value;
+
+        /// <summary>Null until they are read.</summary>
+        public SeatStates? Known => _states is { IsValueCreated: true, Value: { IsCompletedSuccessfully: true } read } ? read.Result : null;
     }
 
     /// <returns>Null when there is no such schedule.</returns>
@@ -38,8 +41,10 @@ internal sealed class SeatStateCache(MySqlDatabase database, TimeProvider time)
         }
 
         DropExpired(entry is null, now);
+        var before = entry?.Known;
         var created = new Entry(now, () => database.ReadAsync(
-            (connection, cancellationToken) => SeatStates.ReadAsync(connection, scheduleId, cancellationToken), CancellationToken.None));
+            (connection, cancellationToken) => SeatStates.ReadAsync(connection, scheduleId, before, cancellationToken),
+            CancellationToken.None));
         var winner = entry is null ? _entries.GetOrAdd(scheduleId, created)
             : _entries.TryUpdate(scheduleId, created, entry) ? created
             : _entries.GetOrAdd(scheduleId, created);

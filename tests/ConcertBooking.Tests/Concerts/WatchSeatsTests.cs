@@ -98,6 +98,40 @@ public sealed class WatchSeatsTests : SharedRigTests
         await Assert.That((one.Id, other.Id)).IsEqualTo((late.Id, late.Id));
     }
 
+    /// <summary>Their seats are read in another way, in which a hold that is over and not swept counts as live.</summary>
+    [Test]
+    public async Task WatchSeats_ThousandsSold_ShowsEveryState()
+    {
+        const int Sold = 5_100, Free = 5;
+        await using var alone = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Roles"] = "api" }); // nobody sweeps
+        var show = await alone.Catalogue.AddShowAsync(seats: Sold + Free);
+        await alone.Database.SellByHandAsync(show, $"seat_no <= {Sold}");
+        await using var watcher = await SeatWatcher.OpenAsync(alone.Api, show);
+        await Assert.That(watcher.Letters).IsEqualTo(new string('S', Sold) + "AAAAA");
+        var visitor = await Rig.NewVisitor(alone).AdmittedAsync(show, points: show.Price);
+
+        var reservationId = await visitor.HeldAsync(show, Sold + 2);
+        await ShowAsync("AHAAA");
+        (await visitor.PayAsync(reservationId)).Expect(201);
+        await ShowAsync("ASAAA");
+        var other = await Rig.NewVisitor(alone).AdmittedAsync(show);
+        reservationId = await other.HeldAsync(show, Sold + 5);
+        await ShowAsync("ASAAH");
+        (await other.ReleaseAsync(reservationId)).Expect(204);
+        await ShowAsync("ASAAA");
+        reservationId = await other.HeldAsync(show, Sold + 1);
+        await ShowAsync("HSAAA");
+        await alone.Database.LetHoldPassAsync(reservationId);
+        await ShowAsync("ASAAA");
+        await Assert.That(await alone.Database.StatusAsync(reservationId)).IsEqualTo("HELD");
+
+        async Task ShowAsync(string last)
+        {
+            await watcher.NextAsync(within: Promised);
+            await Assert.That(watcher.Letters).IsEqualTo(new string('S', Sold) + last);
+        }
+    }
+
     [Test]
     public async Task WatchSeats_TwoViewers_GetTheSameBytes()
     {

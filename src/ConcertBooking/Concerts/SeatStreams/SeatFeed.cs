@@ -20,8 +20,8 @@ internal sealed class SeatFeed(long scheduleId, SeatFeeds feeds, TimeProvider ti
 
     public SeatLog Log { get; } = new(scheduleId);
 
-    /// <summary>When the last stream was opened or ended.</summary>
-    public long UsedAt { get; private set; } = time.GetTimestamp();
+    /// <summary>When somebody last asked for it, or its last stream ended.</summary>
+    public long UsedAt { get; set; } = time.GetTimestamp();
 
     public bool IsWatched
     {
@@ -132,7 +132,6 @@ internal sealed class SeatFeed(long scheduleId, SeatFeeds feeds, TimeProvider ti
     {
         lock (_lock)
         {
-            UsedAt = time.GetTimestamp();
             _streams.Add(stream);
             if (_running)
             {

@@ -45,9 +45,13 @@ internal sealed partial class SeatFeeds : IDisposable
     /// <exception cref="DatabaseUnavailableException">MySQL did not answer, and nobody watches the schedule.</exception>
     public async Task<SeatFeed?> FindAsync(long scheduleId)
     {
-        if (_feeds.TryGetValue(scheduleId, out var feed) && feed.IsWatched)
+        if (_feeds.TryGetValue(scheduleId, out var feed))
         {
-            return feed; // its loop reads the seats
+            feed.UsedAt = _time.GetTimestamp(); // so that it is not dropped now
+            if (feed.IsWatched)
+            {
+                return feed; // its loop reads the seats
+            }
         }
 
         if (await _seats.GetAsync(scheduleId) is not { } states)
