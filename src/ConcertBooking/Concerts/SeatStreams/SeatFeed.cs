@@ -9,8 +9,17 @@ internal sealed class SeatFeed(long scheduleId, SeatFeeds feeds, TimeProvider ti
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
 
-    /// <summary>Written before other work of the thread pool has its turn: half a millisecond.</summary>
+    /// <summary>Written before other work of the thread pool has its turn: most of a millisecond.</summary>
     private const int WritesAtOnce = 32;
+
+    /// <summary>
+    /// Between two such portions. Thousands of writes in a row would use up what a container may take of its processor, which then
+    /// stops for tens of milliseconds, and those who buy with it.
+    /// </summary>
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(2.5);
+
+    /// <summary>In which all must have been written to, however many they are.</summary>
+    private static readonly TimeSpan MaximumSpread = TimeSpan.FromMilliseconds(400);
 
     private readonly Lock _lock = new();
     private readonly HashSet<SeatStream> _streams = [];
@@ -103,20 +112,35 @@ internal sealed class SeatFeed(long scheduleId, SeatFeeds feeds, TimeProvider ti
             _receivers.AddRange(_streams);
         }
 
-        var writes = 0;
+        var (began, writes) = (time.GetTimestamp(), 0);
+        var portions = Math.Max(1, _receivers.Count / WritesAtOnce);
+        var pace = Pace * portions < MaximumSpread ? Pace : MaximumSpread / portions;
         foreach (var stream in _receivers)
         {
             if (stream.Send(Log))
             {
                 if (++writes % WritesAtOnce == 0)
                 {
-                    await Task.Yield();
+                    await GiveWayAsync((writes / WritesAtOnce * pace) - time.GetElapsedTime(began));
                 }
             }
             else
             {
                 stream.SendHeartbeat(Heartbeat);
             }
+        }
+    }
+
+    /// <param name="ahead">Of the pace.</param>
+    private async Task GiveWayAsync(TimeSpan ahead)
+    {
+        if (ahead >= TimeSpan.FromMilliseconds(1))
+        {
+            await Task.Delay(ahead, time);
+        }
+        else
+        {
+            await Task.Yield();
         }
     }
 
