@@ -3,7 +3,6 @@ using System.Buffers.Text;
 using System.Globalization;
 using System.Text.Json.Serialization;
 using System.Text.Unicode;
-using Dapper;
 
 namespace ConcertBooking.Concerts;
 
@@ -12,19 +11,7 @@ public sealed record SeatItem(int SeatNo, string Status);
 
 public sealed record SeatList(long ScheduleId, long Price, int AvailableSeats, IReadOnlyList<SeatItem> Seats);
 
-internal sealed class SeatPlanRow
-{
-    public long Price { get; set; }
-    public int SeatCount { get; set; }
-}
-
-internal sealed class TakenSeatRow
-{
-    public int SeatNo { get; set; }
-    public bool Sold { get; set; }
-}
-
-/// <summary>The seats of a schedule. Seats are numbered from 1, so only the taken ones are read.</summary>
+/// <summary>The seats of a schedule, which are numbered from 1.</summary>
 internal static class ListSeats
 {
     public static void Map(IEndpointRouteBuilder routes) =>
@@ -38,32 +25,10 @@ internal static class ListSeats
             .Cached<SeatList>()
             .WithProblems(Problems.ScheduleNotFound);
 
-    private const string ScheduleSql =
-        $"SELECT s.price AS Price, {Catalogue.SeatCountSql} AS SeatCount FROM concert_schedule s WHERE s.schedule_id = @scheduleId";
-
-    private const string TakenSql = """
-        SELECT seat_no AS SeatNo, status = 'CONFIRMED' AS Sold FROM reservation
-        WHERE schedule_id = @scheduleId AND live = 1 AND (status = 'CONFIRMED' OR held_expires_at > NOW(3))
-        """;
-
-    private static Task<IResult> HandleAsync(long scheduleId, MySqlDatabase database, ResponseCache cache) =>
-        cache.GetAsync($"seats/{scheduleId}", previous => database.ReadAsync(
-            async (connection, _) =>
-            {
-                var plan = await connection.QueryFirstOrDefaultAsync<SeatPlanRow>(
-                    ScheduleSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds);
-                if (plan is null)
-                {
-                    return CachedResponse.Of(Problems.ScheduleNotFound);
-                }
-
-                var taken = await connection.QueryAsync<TakenSeatRow>(
-                    TakenSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds);
-                return Build(scheduleId, plan, taken.ToList(), previous);
-            },
-            CancellationToken.None));
-
-    private const byte Available = 0, Held = 1, Sold = 2;
+    private static Task<IResult> HandleAsync(long scheduleId, SeatStateCache seats, ResponseCache cache) =>
+        cache.GetAsync($"seats/{scheduleId}", async previous => await seats.GetAsync(scheduleId) is { } states
+            ? Build(scheduleId, states, previous)
+            : CachedResponse.Of(Problems.ScheduleNotFound));
 
     /// <summary>The longest seat: <c>{"seatNo":100000,"status":"AVAILABLE"},</c>.</summary>
     private const int MaximumSeatBytes = 40;
@@ -73,53 +38,44 @@ internal static class ListSeats
     /// Writes the <see cref="SeatList"/> directly into a pooled buffer: a list of up to 100,000 seats is rebuilt twice a second
     /// while clients poll it, and is mostly unchanged.
     /// </summary>
-    private static CachedResponse Build(long scheduleId, SeatPlanRow plan, List<TakenSeatRow> taken, CachedResponse? previous)
+    private static CachedResponse Build(long scheduleId, SeatStates states, CachedResponse? previous)
     {
-        var status = ArrayPool<byte>.Shared.Rent(plan.SeatCount);
-        var buffer = ArrayPool<byte>.Shared.Rent((plan.SeatCount * MaximumSeatBytes) + MaximumOtherBytes);
+        var buffer = ArrayPool<byte>.Shared.Rent((states.Letters.Length * MaximumSeatBytes) + MaximumOtherBytes);
         try
         {
-            status.AsSpan(0, plan.SeatCount).Clear();
-            var available = plan.SeatCount;
-            foreach (var seat in taken.Where(seat => seat.SeatNo <= plan.SeatCount))
-            {
-                status[seat.SeatNo - 1] = seat.Sold ? Sold : Held;
-                available--;
-            }
-
-            var json = buffer.AsSpan(0, Write(buffer, scheduleId, plan, available, status.AsSpan(0, plan.SeatCount)));
+            var json = buffer.AsSpan(0, Write(buffer, scheduleId, states));
             return previous is { Problem: null } && previous.HasSameBytes(json) ? previous : CachedResponse.Of(json.ToArray());
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(status);
             ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 
-    private static int Write(Span<byte> target, long scheduleId, SeatPlanRow plan, int available, ReadOnlySpan<byte> status)
+    private static int Write(Span<byte> target, long scheduleId, SeatStates states)
     {
+        var letters = states.Letters;
         Utf8.TryWrite(
             target, CultureInfo.InvariantCulture,
-            $"{{\"scheduleId\":{scheduleId},\"price\":{plan.Price},\"availableSeats\":{available},\"seats\":[",
+            $"{{\"scheduleId\":{scheduleId},\"price\":{states.Price},\"availableSeats\":{states.AvailableSeats},\"seats\":[",
             out var length);
-        for (var index = 0; index < status.Length; index++)
+        for (var index = 0; index < letters.Length; index++)
         {
             "{\"seatNo\":"u8.CopyTo(target[length..]);
             length += 10;
             Utf8Formatter.TryFormat(index + 1, target[length..], out var digits);
             length += digits;
-            var rest = status[index] switch
+            var rest = letters[index] switch
             {
-                Available => ",\"status\":\"AVAILABLE\"},"u8,
-                Held => ",\"status\":\"HELD\"},"u8,
+                SeatStates.Available => ",\"status\":\"AVAILABLE\"},"u8,
+                SeatStates.Held => ",\"status\":\"HELD\"},"u8,
                 _ => ",\"status\":\"SOLD\"},"u8,
             };
             rest.CopyTo(target[length..]);
             length += rest.Length;
         }
 
-        length -= status.Length > 0 ? 1 : 0; // the last comma
+        length -= letters.Length > 0 ? 1 : 0; // the last comma
         "]}"u8.CopyTo(target[length..]);
         return length + 2;
     }

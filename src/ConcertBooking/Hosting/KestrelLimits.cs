@@ -8,6 +8,12 @@ internal static class KestrelLimits
     public const int MaximumBodyBytes = 16 * 1024;
 
     /// <summary>
+    /// What a connection may have written that its client has not taken, beyond the buffers of the system: a write of more is not
+    /// over before. By default it is four times as much, which thousands of streams that nobody reads would fill.
+    /// </summary>
+    public const int MaximumWriteBytes = 16 * 1024;
+
+    /// <summary>
     /// Requests are small and arrive in one piece; a client that sends byte by byte (slowloris) is disconnected. A body of 16 KiB
     /// has 13 s at most: the grace period and then this rate.
     /// </summary>

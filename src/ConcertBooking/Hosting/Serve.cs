@@ -1,4 +1,6 @@
 using ConcertBooking.Bookings;
+using ConcertBooking.Concerts;
+using ConcertBooking.Concerts.SeatStreams;
 using ConcertBooking.Events.Consuming;
 using ConcertBooking.Events.Outbox;
 using ConcertBooking.Notifications;
@@ -38,6 +40,7 @@ internal static class Serve
         builder.WebHost.UseUrls([.. settings.Addresses.Select(static address => address.Url)])
             .UseSetting(WebHostDefaults.HttpPortsKey, "");
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.SetLimits(settings));
+        builder.WebHost.UseSockets(static sockets => sockets.MaxWriteBufferSize = KestrelLimits.MaximumWriteBytes);
         var services = builder.Services;
         services.Configure<HostOptions>(host => host.ShutdownTimeout = Drain.ShutdownTimeout(settings));
         services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
@@ -68,6 +71,8 @@ internal static class Serve
         services.AddSingleton<QueueTokens>();
         services.AddSingleton<ProofOfWork>();
         services.AddSingleton<ResponseCache>();
+        services.AddSingleton<SeatStateCache>();
+        services.AddSingleton<SeatFeeds>();
         services.AddSingleton<Balances>();
         services.AddSingleton<PointCharges>();
         services.AddSingleton<UnpaidHolds>();

@@ -44,6 +44,7 @@ internal static class Slices
         new(ListConcerts.Map, ListConcertsJson.Default),
         new(ListSchedules.Map, ListSchedulesJson.Default),
         new(ListSeats.Map, ListSeatsJson.Default),
+        new(WatchSeats.Map, WatchSeatsJson.Default),
         new(GetPlan.Map, GetPlanJson.Default),
         new(ListTopConcerts.Map, ListTopConcertsJson.Default),
         new(ListSoldOut.Map, ListSoldOutJson.Default),

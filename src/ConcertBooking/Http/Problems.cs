@@ -65,6 +65,8 @@ internal static class Problems
         new(503, "queue_unavailable", "The waiting room cannot be reached; try again.") { RetryAfterSeconds = 2 };
     public static readonly Problem QueueFull =
         new(503, "queue_full", "The waiting room is full; try again later.") { RetryAfterSeconds = 30 };
+    public static readonly Problem TooManyStreams =
+        new(503, "too_many_streams", "This instance has as many streams as it takes; try again later.") { RetryAfterSeconds = 10 };
     public static readonly Problem RankingsUnavailable =
         new(503, "rankings_unavailable", "The rankings cannot be reached; try again.") { RetryAfterSeconds = 2 };
     public static readonly Problem IssuerUnavailable =

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using ConcertBooking.Queue.Room;
 using ConcertBooking.Queue.Streams;
-using Microsoft.AspNetCore.Http.Features;
 
 namespace ConcertBooking.Queue;
 
@@ -23,7 +22,7 @@ internal static class WatchPlace
                 + "states when to reconnect after a shutdown.")
             .WithExample(static () => Event("position", PlaceResponse.Waiting) + Event("active", PlaceResponse.Admitted))
             .WithQueueToken()
-            .Produces<PlaceResponse>(StatusCodes.Status200OK, "text/event-stream")
+            .Produces<PlaceResponse>(StatusCodes.Status200OK, EventStream.ContentType)
             .WithProblems(Problems.QueueUnavailable);
 
     private static string Event(string name, PlaceResponse place) =>
@@ -40,15 +39,11 @@ internal static class WatchPlace
             return Problems.QueueTokenExpired;
         }
 
-        context.Response.ContentType = "text/event-stream";
-        context.Response.Headers.CacheControl = "no-store";
-        context.Response.Headers["X-Accel-Buffering"] = "no"; // or nginx would buffer events
-        if (HttpMethods.IsHead(context.Request.Method))
+        if (!EventStream.TryBegin(context))
         {
-            return TypedResults.Empty; // HEAD has no body
+            return TypedResults.Empty;
         }
 
-        context.Features.Get<IHttpResponseBodyFeature>()!.DisableBuffering();
         await broadcaster.FollowAsync(new PlaceStream(context, token, tokens, settings, time), place);
         return TypedResults.Empty;
     }

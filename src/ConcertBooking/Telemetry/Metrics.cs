@@ -30,6 +30,8 @@ internal sealed class Metrics : IDisposable
         Payments = _meter.CreateCounter<long>("booking.payments", description: "Answers to pay, by result");
         BestAvailableLost = _meter.CreateCounter<long>(
             "booking.best_available.lost", description: "Best available seats that another booking took first: searched for again");
+        SeatStreams = _meter.CreateUpDownCounter<long>("booking.seat.streams", description: "Open event streams of seats");
+        SeatStreams.Add(0); // so that there is a series
         _cacheRequests = _meter.CreateCounter<long>("booking.cache.requests", description: "Reads of the catalogue cache");
         _transactions = _meter.CreateCounter<long>(
             "booking.transactions", description: "Requests by call and by whether they shared a transaction with others");
@@ -67,6 +69,8 @@ internal sealed class Metrics : IDisposable
     public Counter<long> Payments { get; }
 
     public Counter<long> BestAvailableLost { get; }
+
+    public UpDownCounter<long> SeatStreams { get; }
 
     /// <summary>The share of a queue's places that this instance admits per second; 1 is no limit.</summary>
     public double AdmissionShare { get; set; } = 1;

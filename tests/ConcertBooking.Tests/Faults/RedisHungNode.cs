@@ -25,7 +25,7 @@ public sealed class RedisHungNode : RedisFaultTests
         ];
         await using var fleet = await Fleet.StartAsync(Rig, 1, settings);
         var (node1, hung, healthy) = await QueuesAsync(fleet, redis);
-        var streams = new List<PlaceEvents>();
+        var streams = new List<ServerEvents>();
         var lines = new Dictionary<Show, Visitor[]>();
         try
         {
@@ -65,7 +65,7 @@ public sealed class RedisHungNode : RedisFaultTests
     }
 
     /// <summary>Everything that goes over all queues: streams, the sweep, the reading of settings; and those who enter.</summary>
-    private static async Task ExpectHealthyAsync(Fleet fleet, List<Show> healthy, Visitor first, PlaceEvents second, PlaceEvents third)
+    private static async Task ExpectHealthyAsync(Fleet fleet, List<Show> healthy, Visitor first, ServerEvents second, ServerEvents third)
     {
         (await first.LeaveAsync()).Expect(204);
         await second.NextAsync("active");

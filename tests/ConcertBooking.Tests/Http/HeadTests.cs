@@ -6,6 +6,7 @@ namespace ConcertBooking.Tests.Http;
 public sealed class HeadTests : SharedRigTests
 {
     private const string Stream = "/v1/queue/tokens/current/events";
+    private const string SeatStream = "/v1/schedules/{scheduleId}/seats/events";
 
     /// <summary>What differs between any two answers, or is of the body's way alone.</summary>
     private static readonly string[] OfOneAnswer = ["Date", "Transfer-Encoding", "Cache-Status", "Connection"];
@@ -29,7 +30,7 @@ public sealed class HeadTests : SharedRigTests
         };
         var document = (await Rig.A.Api.GetAsync("/openapi/v1.json")).Expect(200).Json;
         var paths = document.GetProperty("paths").EnumerateObject()
-            .Where(static path => path.Value.TryGetProperty("get", out _) && path.Name != Stream)
+            .Where(static path => path.Value.TryGetProperty("get", out _) && path.Name is not (Stream or SeatStream))
             .Select(
                 path => values.Aggregate(
                     path.Name, static (name, value) => name.Replace(value.Key, value.Value, StringComparison.Ordinal)));
@@ -89,6 +90,20 @@ public sealed class HeadTests : SharedRigTests
     }
 
     /// <summary>Every path of the document, with every verb that it does not name.</summary>
+    [Test]
+    public async Task Head_OfASeatStream_OpensNone()
+    {
+        var show = await Rig.Catalogue.AddShowAsync();
+        var path = SeatStream.Replace("{scheduleId}", $"{show.ScheduleId}", StringComparison.Ordinal);
+
+        var head = await Rig.A.Api.SendAsync(HttpMethod.Head, path);
+
+        await Assert.That((head.Status, head.ContentType, head.Header("Cache-Control")))
+            .IsEqualTo((200, "text/event-stream", "no-store"));
+        var unknown = SeatStream.Replace("{scheduleId}", "0", StringComparison.Ordinal);
+        await ExpectSameAsync(Rig.A.Api, unknown);
+    }
+
     [Test]
     public async Task Verb_NotOfThePath_Returns405WithAllThatAre()
     {

@@ -21,6 +21,7 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("get", "/v1/concerts", "200, 304", "400 invalid_request")]
     [Arguments("get", "/v1/concerts/{concertId}/schedules", "200, 304", "404 concert_not_found")]
     [Arguments("get", "/v1/schedules/{scheduleId}/seats", "200, 304", "404 schedule_not_found")]
+    [Arguments("get", "/v1/schedules/{scheduleId}/seats/events", "200", "404 schedule_not_found, 503 too_many_streams")]
     [Arguments("get", "/v1/schedules/{scheduleId}/plan", "200, 304", "404 schedule_not_found")]
     [Arguments("get", "/v1/rankings/concerts", "200, 304", "400 invalid_request")]
     [Arguments("get", "/v1/rankings/sold-out", "200, 304", "400 invalid_request")]
@@ -102,8 +103,8 @@ public sealed class OpenApiTests : SharedRigTests
 
         await Assert.That(open).IsEquivalentTo(
             ["get /v1/concerts", "get /v1/concerts/{concertId}/schedules", "get /v1/schedules/{scheduleId}/seats",
-                "get /v1/schedules/{scheduleId}/plan", "get /v1/rankings/concerts", "get /v1/rankings/sold-out", "get /livez",
-                "get /readyz"]);
+                "get /v1/schedules/{scheduleId}/seats/events", "get /v1/schedules/{scheduleId}/plan", "get /v1/rankings/concerts",
+                "get /v1/rankings/sold-out", "get /livez", "get /readyz"]);
     }
 
     [Test]
@@ -125,6 +126,7 @@ public sealed class OpenApiTests : SharedRigTests
     [Arguments("/v1/concerts", "cursor")]
     [Arguments("/v1/concerts/{concertId}/schedules", "If-None-Match")]
     [Arguments("/v1/schedules/{scheduleId}/seats", "If-None-Match")]
+    [Arguments("/v1/schedules/{scheduleId}/seats/events", "Last-Event-ID")]
     [Arguments("/v1/schedules/{scheduleId}/plan", "If-None-Match")]
     [Arguments("/v1/admin/halls", "limit")]
     [Arguments("/v1/admin/halls", "cursor")]

@@ -29,7 +29,7 @@ public sealed class BestAvailableMeasurements : SharedRigTests
         await MeasureAsync(alone, show, "seats by number, with pauses", NamedAgainAsync, Pause);
         await MeasureAsync(alone, show, "best available, hall nearly empty", BestAsync);
         await MeasureAsync(alone, show, "best available, hall nearly empty, with pauses", BestAsync, Pause);
-        await SellAsync(alone.Database, show);
+        await alone.Database.SellByHandAsync(show, "CRC32(seat_no) % 10 < 7");
         await MeasureAsync(alone, show, "best available, 70 % sold at random", BestAsync);
         await MeasureAsync(alone, show, "best available, 70 % sold at random, with pauses", BestAsync, Pause);
 
@@ -90,22 +90,4 @@ public sealed class BestAvailableMeasurements : SharedRigTests
     /// <summary>What MySQL has read along indexes since it started: a plan by statistics of an empty table reads far too much.</summary>
     private static Task<long> RowsReadAsync(Database database) => database.ScalarAsync<long>(
         "SELECT CAST(VARIABLE_VALUE AS SIGNED) FROM performance_schema.global_status WHERE VARIABLE_NAME = 'Handler_read_next'");
-
-    private static async Task SellAsync(Database database, Show show)
-    {
-        await database.ExecuteAsync(
-            """
-            INSERT INTO reservation (reservation_id, booking_id, payment_id, user_id, schedule_id, seat_no, status, price, held_expires_at)
-            SELECT id, id, id, 1, schedule_id, seat_no, 'CONFIRMED', 10, NOW(3)
-            FROM (SELECT UNHEX(LEFT(SHA2(CONCAT(schedule_id, ' ', seat_no), 256), 32)) AS id, schedule_id, seat_no FROM seat
-                  WHERE schedule_id = @schedule AND reservation_id IS NULL AND CRC32(seat_no) % 10 < 7) sold
-            """,
-            ("@schedule", show.ScheduleId));
-        await database.ExecuteAsync(
-            """
-            UPDATE seat s JOIN reservation r ON r.schedule_id = s.schedule_id AND r.seat_no = s.seat_no AND r.live = 1
-            SET s.reservation_id = r.reservation_id WHERE s.schedule_id = @schedule
-            """,
-            ("@schedule", show.ScheduleId));
-    }
 }

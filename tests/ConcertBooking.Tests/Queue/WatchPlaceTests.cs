@@ -181,9 +181,9 @@ public sealed class WatchPlaceTests : SharedRigTests
 
     private sealed class Streams : IAsyncDisposable
     {
-        private readonly List<PlaceEvents> _streams = [];
+        private readonly List<ServerEvents> _streams = [];
 
-        public PlaceEvents this[int index] => _streams[index];
+        public ServerEvents this[int index] => _streams[index];
 
         public async Task OpenAsync(Visitor visitor) => _streams.Add(await PlaceEvents.OpenAsync(visitor));
 

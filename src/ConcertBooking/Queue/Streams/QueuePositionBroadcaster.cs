@@ -34,7 +34,7 @@ internal sealed partial class QueuePositionBroadcaster(
             stream.SendPlace(place);
             if (lifetime.ApplicationStopping.IsCancellationRequested)
             {
-                CloseWithRetry(stream);
+                stream.CloseWithRetry();
             }
 
             await stream.CompletionAsync();
@@ -188,12 +188,9 @@ internal sealed partial class QueuePositionBroadcaster(
     {
         foreach (var stream in All())
         {
-            CloseWithRetry(stream);
+            stream.CloseWithRetry();
         }
     }
-
-    /// <summary>Clients reconnect after a random time, when this instance no longer accepts connections.</summary>
-    private static void CloseWithRetry(PlaceStream stream) => stream.CloseWithRetry(Random.Shared.Next(2_000, 7_000));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The streams could not be sent their places, trying again: {Reason}")]
     private partial void LogFailed(string reason);

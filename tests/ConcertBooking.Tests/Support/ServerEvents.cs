@@ -4,10 +4,12 @@ using System.Threading.Channels;
 namespace ConcertBooking.Tests.Support;
 
 /// <summary>One event of a stream, and when it came.</summary>
-public sealed record StreamEvent(string Name, JsonElement Data, DateTimeOffset At);
+/// <param name="Id">Empty when it has none.</param>
+/// <param name="Text">All of its lines.</param>
+public sealed record StreamEvent(string Name, JsonElement Data, DateTimeOffset At, string Id, string Text);
 
 /// <summary>An open stream of server-sent events, read in the background.</summary>
-public sealed class PlaceEvents : IAsyncDisposable
+public sealed class ServerEvents : IAsyncDisposable
 {
     private static readonly HttpClient Http = new(
         new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null })
@@ -19,7 +21,7 @@ public sealed class PlaceEvents : IAsyncDisposable
     private readonly Task _reading;
     private int _comments;
 
-    private PlaceEvents(HttpResponseMessage response)
+    private ServerEvents(HttpResponseMessage response)
     {
         _response = response;
         _reading = ReadAsync();
@@ -36,14 +38,17 @@ public sealed class PlaceEvents : IAsyncDisposable
     /// <summary>Ends with the stream; fails when it was cut off.</summary>
     public Task Ended => _reading;
 
-    /// <summary>Opens the stream of the visitor's place.</summary>
-    public static async Task<PlaceEvents> OpenAsync(Visitor visitor)
+    public static async Task<ServerEvents> OpenAsync(Api api, string path, params (string Name, string Value)[] headers)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(visitor.Api.Address, "/v1/queue/tokens/current/events"));
-        request.Headers.Add("Queue-Token", visitor.QueueToken);
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(api.Address, path));
+        foreach (var (name, value) in headers)
+        {
+            request.Headers.Add(name, value);
+        }
+
         var response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         return (int)response.StatusCode == 200
-            ? new PlaceEvents(response)
+            ? new ServerEvents(response)
             : throw new InvalidOperationException(
                 $"The stream was refused: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync()}");
     }
@@ -91,9 +96,10 @@ public sealed class PlaceEvents : IAsyncDisposable
         try
         {
             using var reader = new StreamReader(await _response.Content.ReadAsStreamAsync(_stop.Token));
-            var name = "";
+            var (name, id, text) = ("", "", "");
             while (await reader.ReadLineAsync(_stop.Token) is { } line)
             {
+                text = line.Length == 0 ? "" : $"{text}{line}\n";
                 if (line.StartsWith(':'))
                 {
                     Interlocked.Increment(ref _comments);
@@ -102,13 +108,17 @@ public sealed class PlaceEvents : IAsyncDisposable
                 {
                     Retry = int.Parse(line.AsSpan(7), System.Globalization.CultureInfo.InvariantCulture);
                 }
+                else if (line.StartsWith("id: ", StringComparison.Ordinal))
+                {
+                    id = line[4..];
+                }
                 else if (line.StartsWith("event: ", StringComparison.Ordinal))
                 {
                     name = line[7..];
                 }
                 else if (line.StartsWith("data: ", StringComparison.Ordinal))
                 {
-                    _events.Writer.TryWrite(new StreamEvent(name, JsonElement.Parse(line[6..]), TimeProvider.System.GetUtcNow()));
+                    _events.Writer.TryWrite(new StreamEvent(name, JsonElement.Parse(line[6..]), TimeProvider.System.GetUtcNow(), id, text));
                 }
             }
         }
@@ -117,4 +127,11 @@ public sealed class PlaceEvents : IAsyncDisposable
             _events.Writer.TryComplete();
         }
     }
+}
+
+/// <summary>The stream of a visitor's place.</summary>
+internal static class PlaceEvents
+{
+    public static Task<ServerEvents> OpenAsync(Visitor visitor) =>
+        ServerEvents.OpenAsync(visitor.Api, "/v1/queue/tokens/current/events", visitor.InQueue());
 }
