@@ -10,6 +10,7 @@ using ConcertBooking.Queue.Tokens;
 using ConcertBooking.Rankings;
 using ConcertBooking.Reservations;
 using ConcertBooking.Sales;
+using ConcertBooking.Web;
 using Scalar.AspNetCore;
 
 namespace ConcertBooking.Hosting;
@@ -152,6 +153,11 @@ internal static class Serve
         }
 
         Slices.Map(routes);
+        if (settings.Web.Enabled)
+        {
+            Pages.Map(routes, settings);
+        }
+
         routes.MapOpenApi();
         routes.MapScalarApiReference("/scalar", static scalar => scalar.DisableDefaultFonts()) // they would come from elsewhere
             .WithMetadata(new SecurityHeadersMiddleware.OwnScripts());

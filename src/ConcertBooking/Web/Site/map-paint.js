@@ -1,0 +1,132 @@
+// Draws the seat map: all seats once into a bitmap, afterwards only those that changed, so that moving it is one copy.
+import { h } from './dom.js';
+import { t } from './i18n.js';
+import { palette, sprite } from './map-look.js';
+
+const bitmapLimit = 4096; // pixels a side; what is larger is drawn directly, only the part in view
+
+export class Painter {
+  #bitmap = null;
+
+  /** @param map its `hall`, `feed`, `selection`, `canvas`, `grid`, and what is in view: `scale`, `x`, `y`, `width`, `height`, `ratio` */
+  constructor(map) {
+    this.map = map;
+  }
+
+  /** Seats that changed; null: all. */
+  update(seatNos) {
+    if (!seatNos) {
+      this.#bitmap = null;
+    } else if (this.#bitmap) {
+      seatNos.forEach(seatNo => this.map.hall.seat(seatNo) && this.#redraw(this.map.hall.seat(seatNo)));
+    }
+  }
+
+  paint(cursor) {
+    const context = this.map.canvas.getContext('2d');
+    const colours = palette(this.map.grid);
+    const { hall, scale, ratio } = this.map;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, this.map.width, this.map.height);
+    this.#paintStage(context, colours);
+    const size = [hall.right - hall.left + 1, hall.bottom - hall.top + 1].map(length => Math.ceil(length * scale * ratio));
+    if (Math.max(...size) <= bitmapLimit) {
+      if (!this.#bitmap) {
+        this.#bitmap = h('canvas', { width: size[0], height: size[1] });
+        const target = this.#bitmap.getContext('2d');
+        hall.seats.forEach(seat => this.#stamp(target, seat, ...this.#onBitmap(seat)));
+      }
+
+      const [left, top] = [(hall.left - 0.5) * scale + this.map.x, (hall.top - 0.5) * scale + this.map.y];
+      context.drawImage(this.#bitmap, left, top, size[0] / ratio, size[1] / ratio);
+    } else {
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      const [left, top] = [-this.map.x / scale, -this.map.y / scale];
+      for (const seat of hall.near(left - 1, top - 1, left + this.map.width / scale + 1, top + this.map.height / scale + 1)) {
+        this.#stamp(context, seat, (seat.x * scale + this.map.x) * ratio, (seat.y * scale + this.map.y) * ratio);
+      }
+    }
+
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.#paintNames(context, colours);
+    this.#paintCursor(context, colours, cursor);
+  }
+
+  #stamp(context, seat, x, y) {
+    const image = sprite(this.map.grid, this.#lookOf(seat), this.map.scale * 0.5 * this.map.ratio);
+    context.drawImage(image, Math.round(x - image.width / 2), Math.round(y - image.height / 2));
+  }
+
+  #lookOf(seat) {
+    const state = this.map.feed.ready ? this.map.feed.state(seat.seatNo) : 'B';
+    const grade = this.map.hall.plan.grades.findIndex(item => item.grade === seat.section.grade);
+    return this.map.selection.has(seat.seatNo) ? 'chosen' : state === 'A' ? `A${Math.max(0, grade) % 6}` : state;
+  }
+
+  #onBitmap(seat) {
+    const { hall, scale, ratio } = this.map;
+    return [(seat.x - hall.left + 0.5) * scale * ratio, (seat.y - hall.top + 0.5) * scale * ratio];
+  }
+
+  #redraw(seat) {
+    const { scale, ratio } = this.map;
+    const target = this.#bitmap.getContext('2d');
+    const [x, y] = this.#onBitmap(seat);
+    const side = sprite(this.map.grid, 'A0', scale * 0.5 * ratio).width;
+    target.clearRect(Math.round(x - side / 2), Math.round(y - side / 2), side, side);
+    this.#stamp(target, seat, x, y);
+  }
+
+  #paintStage(context, colours) {
+    const { x, y, width } = this.map.hall.stage;
+    const [left, top] = [(x - width / 2) * this.map.scale + this.map.x, y * this.map.scale + this.map.y];
+    context.fillStyle = colours.stage;
+    context.beginPath();
+    context.roundRect(left, top, width * this.map.scale, Math.max(16, 1.2 * this.map.scale), 6);
+    context.fill();
+    context.fillStyle = colours.stageText;
+    context.font = '600 11px system-ui, sans-serif';
+    context.textAlign = 'center';
+    context.textBaseline = 'middle';
+    context.fillText(t('map.stage'), left + width * this.map.scale / 2, top + Math.max(16, 1.2 * this.map.scale) / 2);
+  }
+
+  #paintNames(context, colours) {
+    context.font = '600 12px system-ui, sans-serif';
+    context.fillStyle = colours.text;
+    for (const section of this.map.hall.sections.filter(item => item.name)) {
+      context.fillText(section.name, section.top.x * this.map.scale + this.map.x, section.top.y * this.map.scale + this.map.y);
+    }
+
+    if (this.map.scale * 0.5 >= 22) {
+      this.#paintLabels(context, colours);
+    }
+  }
+
+  #paintLabels(context, colours) {
+    const [left, top] = [-this.map.x / this.map.scale, -this.map.y / this.map.scale];
+    context.font = `${Math.min(13, this.map.scale * 0.17)}px system-ui, sans-serif`;
+    for (const seat of this.map.hall.near(left, top, left + this.map.width / this.map.scale, top + this.map.height / this.map.scale)) {
+      if (this.map.feed.state(seat.seatNo) === 'A' && !this.map.selection.has(seat.seatNo)) {
+        context.fillStyle = colours.onSeat;
+        context.fillText(seat.label, seat.x * this.map.scale + this.map.x, seat.y * this.map.scale + this.map.y);
+      }
+
+      if (seat === seat.row.seats[0] && seat.row.name) {
+        context.fillStyle = colours.text;
+        context.fillText(seat.row.name, (seat.x - 0.6) * this.map.scale + this.map.x, seat.y * this.map.scale + this.map.y);
+      }
+    }
+  }
+
+  #paintCursor(context, colours, cursor) {
+    if (cursor) {
+      const { scale, x, y } = this.map;
+      context.strokeStyle = colours.text;
+      context.lineWidth = 2.5;
+      context.beginPath();
+      context.arc(cursor.x * scale + x, cursor.y * scale + y, Math.max(7, scale * 0.32), 0, 7);
+      context.stroke();
+    }
+  }
+}
