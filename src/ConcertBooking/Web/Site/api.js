@@ -44,6 +44,7 @@ function readClock(response) {
 }
 
 const timeLimit = 10_000;
+const silenceLimit = 45_000; // of a stream, which sends a comment every few seconds
 const busyRepeats = 6;
 
 /** A key that no other request has. */
@@ -127,6 +128,14 @@ function problemOf(text) {
   }
 }
 
+// A connection that a sleeping phone has lost reports no error: it is only silent.
+function withinTime(promise, milliseconds) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new TypeError('The stream is silent.')), milliseconds);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
 /** Server-sent events of a request that needs a header, which EventSource cannot send. Ends when the stream does. */
 export async function* events(path, headers, signal) {
   const response = await fetch(path, { headers: { Accept: 'text/event-stream', ...headers }, cache: 'no-store', signal });
@@ -138,7 +147,7 @@ export async function* events(path, headers, signal) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await withinTime(reader.read(), silenceLimit);
     if (done) {
       return;
     }

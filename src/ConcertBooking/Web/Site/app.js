@@ -35,7 +35,7 @@ function drawFrame() {
       h('a', { href: '#/', 'aria-current': location.hash.length < 3 ? 'page' : null }, t('nav.shows')),
       h('a', { href: '#/bookings', 'aria-current': location.hash === '#/bookings' ? 'page' : null }, t('nav.bookings'))),
     h('div', { class: 'who' },
-      known ? h('span', { class: 'user' }, signInWay === 'dev' ? t('user.number', { user: known }) : known) : null,
+      known ? h('span', { class: 'user' }, signInWay === 'dev' ? t('user.number', { n: known }) : known) : null,
       known ? h('button', { type: 'button', class: 'link', onclick: leave }, t('sign-out')) : null,
       h('div', { class: 'languages', role: 'group', 'aria-label': t('language') }, languages)));
   replace(footer, h('p', null, t('footer')));
@@ -103,11 +103,9 @@ function failed(error) {
     console.error(error);
   }
 
-  return {
-    title: t('error.title'),
-    element: h('section', { class: 'card narrow' }, h('h1', null, t('error.title')),
-      errorBox(words(error), h('button', { type: 'button', onclick: show }, t('try-again')), h('a', { class: 'button quiet', href: '#/' }, t('nav.shows')))),
-  };
+  const again = h('button', { type: 'button', onclick: show }, t('try-again'));
+  const box = errorBox(words(error), again, h('a', { class: 'button quiet', href: '#/' }, t('nav.shows')));
+  return { title: t('error.title'), element: h('section', { class: 'card narrow' }, h('h1', null, t('error.title')), box) };
 }
 
 connection.addEventListener('change', () => {

@@ -53,7 +53,8 @@ export const release = bookingId => asUser('DELETE', `/v1/bookings/${bookingId}`
 
 /** The key is the booking's own: from whichever tab and however often, it is one payment. */
 export async function pay(queueName, bookingId) {
-  const payment = await inQueue(queueName, token => call('POST', '/v1/payments', { queue: token, key: `pay-${bookingId}`, body: { bookingId } }));
+  const payment = await inQueue(queueName, token =>
+    call('POST', '/v1/payments', { queue: token, key: `pay-${bookingId}`, body: { bookingId } }));
   queue.forget(queueName); // used up; who holds more enters again
   return payment;
 }

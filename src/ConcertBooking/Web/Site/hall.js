@@ -92,7 +92,9 @@ export class Hall {
     const angle = (layout.angle ?? 0) * Math.PI / 180;
     const [cosine, sine] = [Math.cos(angle), Math.sin(angle)];
     const [frontX, frontY] = [layout.x + half, layout.y];
-    const section = { name: source.section, grade: source.grade, price: this.prices.get(source.grade) ?? 0, rows: [] };
+    const section = {
+      name: source.section, grade: source.grade, price: this.prices.get(source.grade) ?? 0, look: this.#look(source.grade), rows: [],
+    };
     let deepest = layout.y;
     const byName = new Map();
     rows.forEach((line, depth) => {
@@ -122,6 +124,10 @@ export class Hall {
     return deepest;
   }
 
+  #look(grade) {
+    return `A${Math.max(0, this.plan.grades.findIndex(item => item.grade === grade)) % 6}`;
+  }
+
   #measure() {
     this.left = this.top = Infinity;
     this.right = this.bottom = -Infinity;
@@ -132,7 +138,8 @@ export class Hall {
       this.bottom = Math.max(this.bottom, y);
     }
 
-    this.stage = { width: Math.max(4, (this.right - this.left) * 0.4), x: (this.left + this.right) / 2, y: this.top - 3 };
+    const depth = Math.max(1.2, (this.bottom - this.top) / 25);
+    this.stage = { width: Math.max(4, (this.right - this.left) * 0.4), depth, x: (this.left + this.right) / 2, y: this.top - 1.8 - depth };
   }
 
   #index() {

@@ -1,6 +1,9 @@
 // How a seat looks on the map: a small picture for each state and size. States differ in shape, not only in colour.
 
-const names = { text: '--text', stage: '--stage', stageText: '--stage-text', onSeat: '--on-seat', quiet: '--seat-quiet', chosen: '--chosen' };
+const names = {
+  text: '--text', stage: '--stage', stageText: '--stage-text', onSeat: '--on-seat', quiet: '--seat-quiet', chosen: '--chosen',
+  label: '--card',
+};
 const sprites = new Map();
 let colours = null;
 let scheme = null;
@@ -22,7 +25,7 @@ export function palette(element) {
 
 /** @param look `A0` to `A5` by grade, `H` held, `S` sold, `B` blocked or unknown, `chosen` */
 export function sprite(element, look, pitch) {
-  const palette0 = palette(element);
+  palette(element);
   const side = Math.max(2, Math.round(pitch));
   const key = `${look} ${side}`;
   if (!sprites.has(key)) {
@@ -30,7 +33,7 @@ export function sprite(element, look, pitch) {
       sprites.clear();
     }
 
-    sprites.set(key, draw(look, side, palette0));
+    sprites.set(key, draw(look, side, colours));
   }
 
   return sprites.get(key);
@@ -49,7 +52,7 @@ function draw(look, side, { grades, quiet, chosen, onSeat }) {
   };
   const stroke = (...points) => {
     context.beginPath();
-    points.forEach(([x, y], index) => index ? context.lineTo(middle + x * side, middle + y * side) : context.moveTo(middle + x * side, middle + y * side));
+    points.forEach(([x, y]) => context.lineTo(middle + x * side, middle + y * side));
     context.stroke();
   };
   if (look === 'chosen') { // a disc with a tick

@@ -7,6 +7,7 @@ const bitmapLimit = 4096; // pixels a side; what is larger is drawn directly, on
 
 export class Painter {
   #bitmap = null;
+  #images = new Map(); // of this scale: one for each look
 
   /** @param map its `hall`, `feed`, `selection`, `canvas`, `grid`, and what is in view: `scale`, `x`, `y`, `width`, `height`, `ratio` */
   constructor(map) {
@@ -17,6 +18,7 @@ export class Painter {
   update(seatNos) {
     if (!seatNos) {
       this.#bitmap = null;
+      this.#images.clear();
     } else if (this.#bitmap) {
       seatNos.forEach(seatNo => this.map.hall.seat(seatNo) && this.#redraw(this.map.hall.seat(seatNo)));
     }
@@ -53,14 +55,23 @@ export class Painter {
   }
 
   #stamp(context, seat, x, y) {
-    const image = sprite(this.map.grid, this.#lookOf(seat), this.map.scale * 0.5 * this.map.ratio);
+    const image = this.#image(this.#lookOf(seat));
     context.drawImage(image, Math.round(x - image.width / 2), Math.round(y - image.height / 2));
+  }
+
+  #image(look) {
+    let image = this.#images.get(look);
+    if (!image) {
+      image = sprite(this.map.grid, look, this.map.scale * 0.5 * this.map.ratio);
+      this.#images.set(look, image);
+    }
+
+    return image;
   }
 
   #lookOf(seat) {
     const state = this.map.feed.ready ? this.map.feed.state(seat.seatNo) : 'B';
-    const grade = this.map.hall.plan.grades.findIndex(item => item.grade === seat.section.grade);
-    return this.map.selection.has(seat.seatNo) ? 'chosen' : state === 'A' ? `A${Math.max(0, grade) % 6}` : state;
+    return this.map.selection.has(seat.seatNo) ? 'chosen' : state === 'A' ? seat.section.look : state;
   }
 
   #onBitmap(seat) {
@@ -69,33 +80,43 @@ export class Painter {
   }
 
   #redraw(seat) {
-    const { scale, ratio } = this.map;
     const target = this.#bitmap.getContext('2d');
     const [x, y] = this.#onBitmap(seat);
-    const side = sprite(this.map.grid, 'A0', scale * 0.5 * ratio).width;
+    const side = this.#image('A0').width;
     target.clearRect(Math.round(x - side / 2), Math.round(y - side / 2), side, side);
     this.#stamp(target, seat, x, y);
   }
 
   #paintStage(context, colours) {
-    const { x, y, width } = this.map.hall.stage;
+    const { x, y, width, depth } = this.map.hall.stage;
     const [left, top] = [(x - width / 2) * this.map.scale + this.map.x, y * this.map.scale + this.map.y];
     context.fillStyle = colours.stage;
     context.beginPath();
-    context.roundRect(left, top, width * this.map.scale, Math.max(16, 1.2 * this.map.scale), 6);
+    context.roundRect(left, top, width * this.map.scale, depth * this.map.scale, 6);
     context.fill();
     context.fillStyle = colours.stageText;
     context.font = '600 11px system-ui, sans-serif';
     context.textAlign = 'center';
     context.textBaseline = 'middle';
-    context.fillText(t('map.stage'), left + width * this.map.scale / 2, top + Math.max(16, 1.2 * this.map.scale) / 2);
+    context.fillText(t('map.stage'), left + width * this.map.scale / 2, top + depth * this.map.scale / 2);
   }
 
   #paintNames(context, colours) {
     context.font = '600 12px system-ui, sans-serif';
-    context.fillStyle = colours.text;
+    const small = this.map.scale * 0.5 < 6; // then there is no room before the first row, and the name lies on its section
     for (const section of this.map.hall.sections.filter(item => item.name)) {
-      context.fillText(section.name, section.top.x * this.map.scale + this.map.x, section.top.y * this.map.scale + this.map.y);
+      const at = small ? section : section.top;
+      const [x, y] = [at.x * this.map.scale + this.map.x, at.y * this.map.scale + this.map.y];
+      if (small) {
+        const width = context.measureText(section.name).width + 14;
+        context.fillStyle = colours.label;
+        context.beginPath();
+        context.roundRect(x - width / 2, y - 11, width, 22, 11);
+        context.fill();
+      }
+
+      context.fillStyle = colours.text;
+      context.fillText(section.name, x, y);
     }
 
     if (this.map.scale * 0.5 >= 22) {

@@ -1,4 +1,4 @@
-// The seat map: what is in view, and what pointer and keyboard do. It is a grid of which screen readers hear the cell under the cursor.
+// The seat map: what is in view, and what pointer and keyboard do. Screen readers get a grid of which they hear the cell under the cursor.
 import { h, setText } from './dom.js';
 import { t } from './i18n.js';
 import { Painter } from './map-paint.js';
@@ -22,7 +22,7 @@ export class SeatMap {
     this.cells = [0, 1].map(index => h('div', { role: 'gridcell', id: `map-cell-${index}` }));
     this.grid = h('div', {
       class: 'map-surface', role: 'grid', tabIndex: 0, 'aria-label': t('map.label'), 'aria-describedby': 'map-help',
-      onkeydown: event => this.#key(event), onfocus: () => this.#focus(), onblur: () => this.#draw(),
+      onkeydown: event => this.#key(event), onfocus: () => this.#moveCursor(this.#cursor ?? this.#firstFree()), onblur: () => this.#draw(),
     }, this.canvas, h('div', { class: 'visually-hidden', role: 'row' }, this.cells), this.tip);
     const button = (text, key, factor) => h('button', {
       type: 'button', class: 'icon', 'aria-label': t(key), title: t(key), onclick: () => this.#zoom(factor),
@@ -50,7 +50,6 @@ export class SeatMap {
     this.signal.addEventListener('abort', () => {
       resize.disconnect();
       scheme.removeEventListener('change', repaint);
-      cancelAnimationFrame(this.#frame);
     });
     const surface = this.grid;
     surface.addEventListener('pointerdown', event => this.#down(event));
@@ -115,10 +114,7 @@ export class SeatMap {
 
   #clamp() {
     const { hall } = this;
-    const within = (offset, from, to, size) => {
-      const [least, most] = [size * 0.6 - to * this.scale, size * 0.4 - from * this.scale];
-      return Math.min(Math.max(offset, least), most);
-    };
+    const within = (offset, from, to, size) => Math.min(Math.max(offset, size * 0.6 - to * this.scale), size * 0.4 - from * this.scale);
     if (this.scale === this.fitScale) {
       this.#fit();
     } else {
@@ -194,17 +190,9 @@ export class SeatMap {
     }
   }
 
-  #focus() {
-    this.#cursor ??= this.hall.seats.find(seat => this.feed.state(seat.seatNo) === 'A') ?? this.hall.seats[0];
-    this.#sayCursor(true);
-    this.#draw();
-  }
-
   #key(event) {
     if (event.key in steps) {
-      this.#cursor = this.hall.neighbour(this.#cursor, ...steps[event.key]);
-      this.#reveal();
-      this.#sayCursor(true);
+      this.#moveCursor(this.hall.neighbour(this.#cursor, ...steps[event.key]));
     } else if (event.key === 'Enter' || event.key === ' ') {
       this.onToggle(this.#cursor);
       this.#sayCursor(true);
@@ -218,11 +206,18 @@ export class SeatMap {
     this.#draw();
   }
 
-  /** Moves the hall so that the seat under the cursor is in view. */
-  #reveal() {
+  #firstFree() {
+    return this.hall.seats.find(seat => this.feed.state(seat.seatNo) === 'A') ?? this.hall.seats[0];
+  }
+
+  /** Moves the hall as well, so that the seat under the cursor is in view. */
+  #moveCursor(seat) {
+    this.#cursor = seat;
+    this.#sayCursor(true);
     const [x, y] = [this.#cursor.x * this.scale + this.x, this.#cursor.y * this.scale + this.y];
     this.x += Math.max(0, 40 - x) - Math.max(0, x - this.width + 40);
     this.y += Math.max(0, 40 - y) - Math.max(0, y - this.height + 40);
+    this.#draw();
   }
 
   /** Two cells take turns: a screen reader speaks the active one when it changes to another. */

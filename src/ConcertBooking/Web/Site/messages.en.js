@@ -76,8 +76,14 @@ export default {
   'choose.remove': 'Remove {seat}',
   'choose.not-free': '{seat} is not free. Please choose another.',
   'choose.too-many': { one: 'You can take one seat at a time.', other: 'You can take up to {n} seats at a time.' },
-  'choose.lost': { one: 'Somebody was faster: {seats} is gone. Please choose another.', other: 'Somebody was faster: {seats} are gone. Please choose others.' },
-  'choose.own-hold': { one: 'You have reserved {n} seat for this date and not paid yet.', other: 'You have reserved {n} seats for this date and not paid yet.' },
+  'choose.lost': {
+    one: 'Somebody was faster: {seats} is gone. Please choose another.',
+    other: 'Somebody was faster: {seats} are gone. Please choose others.',
+  },
+  'choose.own-hold': {
+    one: 'You have reserved {n} seat for this date and not paid yet.',
+    other: 'You have reserved {n} seats for this date and not paid yet.',
+  },
   'choose.to-payment': 'Go to payment',
   'choose.again': 'Choose again',
   'tab.label': 'How to show the seats',
@@ -118,7 +124,10 @@ export default {
   'hold.extend': 'I need more time',
   'hold.extended': 'You have {time} minutes again.',
   'hold.warning': { one: '{n} second left to pay.', other: '{n} seconds left to pay.' },
-  'hold.warning-extend': { one: '{n} second left to pay. You can ask for more time.', other: '{n} seconds left to pay. You can ask for more time.' },
+  'hold.warning-extend': {
+    one: '{n} second left to pay. You can ask for more time.',
+    other: '{n} seconds left to pay. You can ask for more time.',
+  },
   'hold.ended': 'The time to pay is over. The seats are free again.',
   'pay.title': 'Payment',
   'pay.total': 'Total',

@@ -63,6 +63,20 @@ export async function token(queue, signal) {
   return tokenOf(queue) ?? (await enter(queue, signal)).token;
 }
 
+/** Aborts with the other signal, and when the page is shown again after a while: a stream of before may be dead without a word. */
+function untilWoken(signal) {
+  const woken = new AbortController();
+  let hiddenAt = null;
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'hidden') {
+      hiddenAt = Date.now();
+    } else if (hiddenAt && Date.now() - hiddenAt > 5000) {
+      woken.abort();
+    }
+  }, { signal: AbortSignal.any([signal, woken.signal]) });
+  return AbortSignal.any([signal, woken.signal]);
+}
+
 /** Calls back with every new place until admitted or, with null, ended. */
 export async function watch(queue, onPlace, signal) {
   let streams = true;
@@ -74,8 +88,9 @@ export async function watch(queue, onPlace, signal) {
     }
 
     if (streams && document.visibilityState === 'visible') {
+      const awake = untilWoken(signal);
       try {
-        for await (const event of events('/v1/queue/tokens/current/events', { 'Queue-Token': place.token }, signal)) {
+        for await (const event of events('/v1/queue/tokens/current/events', { 'Queue-Token': place.token }, awake)) {
           if (event.name === 'position' || event.name === 'active') {
             onPlace(keep(event.data));
           }

@@ -20,7 +20,7 @@ export class SeatList {
         : grades.map(({ grade, price }) => {
           const own = sections.filter(section => section.grade === grade);
           return own.length === 0 ? null : this.#fold(
-            [grade, money(price)].filter(Boolean).join(' · '), own.flatMap(section => seatsOf(section)), 3, () => this.#sections(own));
+            [grade, money(price)].filter(Boolean).join(' · '), own.flatMap(section => seatsOf(section)), () => this.#sections(own));
         }));
   }
 
@@ -33,17 +33,17 @@ export class SeatList {
   #sections(sections) {
     return sections.length === 1 && !sections[0].name
       ? this.#blocks(sections[0])
-      : sections.map(section => this.#fold(section.name, seatsOf(section), 4, () => this.#blocks(section)));
+      : sections.map(section => this.#fold(section.name, seatsOf(section), () => this.#blocks(section)));
   }
 
   /** A part that is built when it is first opened. */
-  #fold(title, seats, level, build) {
+  #fold(title, seats, build) {
     const count = h('span', { class: 'count' });
     const tell = () => setText(count, t('list.free', { n: seats.filter(seat => this.feed.state(seat.seatNo) === 'A').length }));
     this.#counts.push(tell);
     tell();
-    const details = h('details', { class: `level-${level}` }, h('summary', null, h('span', { class: 'fold-title' }, title), ' ', count));
-    details.addEventListener('toggle', () => details.open && details.childElementCount === 1 && details.append(...build()), { once: true });
+    const details = h('details', null, h('summary', null, h('span', null, title), ' ', count));
+    details.addEventListener('toggle', () => details.append(...build()), { once: true });
     return details;
   }
 
@@ -57,14 +57,15 @@ export class SeatList {
       const [first, last] = [part[0].seats[0], part.at(-1).seats.at(-1)];
       const title = first.row.name && first.row !== last.row
         ? t('list.rows', { from: first.row.name, to: last.row.name }) : t('list.seats', { from: first.label, to: last.label });
-      return this.#fold(title, part.flatMap(line => line.seats), 5, () => [this.#grid(section, part)]);
+      return this.#fold(title, part.flatMap(line => line.seats), () => [this.#grid(section, part)]);
     });
   }
 
   /** One stop for the Tab key; arrow keys lead from seat to seat. */
   #grid(section, lines) {
     const rows = lines.map(line => line.seats.map(seat => this.#cell(seat)));
-    const grid = h('div', { class: 'seat-grid', role: 'grid', 'aria-label': section.name || t('list.label'), 'aria-multiselectable': 'true' },
+    const name = section.name || t('list.label');
+    const grid = h('div', { class: 'seat-grid', role: 'grid', 'aria-label': name, 'aria-multiselectable': 'true' },
       lines.map((line, index) => h('div', { role: 'row', class: 'seat-row' },
         line.row.name ? h('span', { role: 'rowheader', class: 'row-name' }, t('seat.row', { row: line.row.name })) : null, rows[index])));
     const free = rows.flat().find(cell => this.feed.state(cell.seat.seatNo) === 'A') ?? rows[0][0];
@@ -134,4 +135,6 @@ export class SeatList {
 
 const seatsOf = section => section.rows.flatMap(row => row.seats);
 
-const chunk = (items, size) => Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size));
+function chunk(items, size) {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size));
+}

@@ -1,10 +1,11 @@
 // One booking: while it is held, the time left, points and payment; afterwards what became of it.
 import { now, service, Problem } from './api.js';
 import { h, replace, repeat, announce, errorBox, setText } from './dom.js';
-import { dateTime, digits, money, t } from './i18n.js';
+import { digits, money, t } from './i18n.js';
 import * as bookings from './bookings.js';
 import * as catalogue from './catalogue.js';
 import { place } from './seat-words.js';
+import { showHead } from './show-head.js';
 import { words } from './problems.js';
 
 const warnings = [60, 30, 10]; // seconds left at which the time is spoken
@@ -13,10 +14,7 @@ export async function bookingView(bookingId, signal) {
   const booking = await bookings.get(bookingId, signal);
   const plan = await catalogue.plan(booking.scheduleId, signal);
   const body = h('div');
-  const element = h('div', { class: 'booking' }, h('div', { class: 'show-head' },
-    h('a', { class: 'back', href: `#/show/${booking.scheduleId}` }, t('back.seats')),
-    h('h1', null, plan.title),
-    h('p', { class: 'facts' }, h('time', { datetime: plan.startsAt }, dateTime(plan.startsAt)), plan.hall ? h('span', null, plan.hall) : null)), body);
+  const element = h('div', null, showHead(plan, `#/show/${booking.scheduleId}`, t('back.seats')), body);
   const view = new BookingView(plan, body, signal);
   await view.show(booking);
   // Another tab may pay or release it, and a phone may have slept.
@@ -72,7 +70,8 @@ class BookingView {
     return [
       this.#clock(signal, message),
       h('div', { class: 'two' },
-        h('section', { class: 'card', 'aria-labelledby': 'seats-title' }, h('h2', { id: 'seats-title' }, t('booking.seats')), seatTable(booking),
+        h('section', { class: 'card', 'aria-labelledby': 'seats-title' },
+          h('h2', { id: 'seats-title' }, t('booking.seats')), seatTable(booking),
           h('button', { type: 'button', class: 'quiet', onclick: event => this.#release(event.target, message) }, t('booking.release'))),
         h('section', { class: 'card', 'aria-labelledby': 'pay-title' }, h('h2', { id: 'pay-title' }, t('pay.title')),
           h('dl', { class: 'sums' },
@@ -187,7 +186,10 @@ class BookingView {
       return h('p', { class: 'notice' }, t('charge.elsewhere'));
     }
 
-    const amount = h('input', { id: 'charge', type: 'number', inputMode: 'numeric', min: '1', max: '10000000', step: '1', required: true, value: String(missing) });
+    const amount = h('input', {
+      id: 'charge', type: 'number', inputMode: 'numeric', min: '1', max: '10000000', step: '1', required: true,
+      value: String(Math.min(missing, 10_000_000)),
+    });
     const button = h('button', { type: 'submit' }, t('charge.go'));
     return h('form', {
       class: 'charge', onsubmit: event => {
@@ -199,15 +201,17 @@ class BookingView {
           this.body.querySelector('.primary:not([disabled])')?.focus();
         });
       },
-    }, h('label', { for: 'charge' }, t('charge.label')), h('div', { class: 'field' }, amount, button), h('p', { class: 'hint' }, t('charge.hint')));
+    },
+    h('label', { for: 'charge' }, t('charge.label')), h('div', { class: 'field' }, amount, button),
+    h('p', { class: 'hint' }, t('charge.hint')));
   }
 
   #settled() {
     const { booking } = this;
     const status = booking.status === 'HELD' ? 'EXPIRED' : booking.status;
-    const words0 = { CONFIRMED: 'paid', RELEASED: 'released', CANCELLED: 'cancelled' }[status] ?? 'expired';
-    return h('section', { class: `card narrow result ${words0}` },
-      h('h2', { tabIndex: -1 }, t(`${words0}.title`)), h('p', null, t(`${words0}.text`)), seatTable(booking),
+    const outcome = { CONFIRMED: 'paid', RELEASED: 'released', CANCELLED: 'cancelled' }[status] ?? 'expired';
+    return h('section', { class: `card narrow result ${outcome}` },
+      h('h2', { tabIndex: -1 }, t(`${outcome}.title`)), h('p', null, t(`${outcome}.text`)), seatTable(booking),
       status === 'CONFIRMED' ? h('p', { class: 'reference' }, t('paid.reference'), ' ', h('code', null, booking.bookingId)) : null,
       h('div', { class: 'actions' },
         status === 'CONFIRMED' ? h('a', { class: 'button primary', href: '#/bookings' }, t('nav.bookings'))

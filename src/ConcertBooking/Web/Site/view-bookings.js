@@ -1,9 +1,10 @@
 // One's bookings, newest first.
 import { h, replace, errorBox } from './dom.js';
-import { dateTime, t, time } from './i18n.js';
+import { t, time } from './i18n.js';
 import * as bookings from './bookings.js';
 import * as catalogue from './catalogue.js';
 import { now } from './api.js';
+import { facts } from './show-head.js';
 import { seatTable } from './view-booking.js';
 import { words } from './problems.js';
 
@@ -46,11 +47,13 @@ async function card(booking, signal) {
     fresh.querySelector('h2').focus();
   };
   const element = h('li', { class: 'card' },
-    h('div', { class: 'hall-head' }, h('h2', { tabIndex: -1 }, plan.title), h('span', { class: `badge ${status.toLowerCase()}` }, t(`status.${status}`))),
-    h('p', { class: 'facts' }, h('time', { datetime: plan.startsAt }, dateTime(plan.startsAt)), plan.hall ? h('span', null, plan.hall) : null),
+    h('div', { class: 'hall-head' }, h('h2', { tabIndex: -1 }, plan.title),
+      h('span', { class: `badge ${status.toLowerCase()}` }, t(`status.${status}`))),
+    facts(plan),
     seatTable(booking),
     held ? h('p', { class: 'hint' }, t('bookings.until', { time: time(booking.heldUntil) })) : null,
-    held ? h('div', { class: 'actions' }, h('a', { class: 'button primary', href: `#/booking/${booking.bookingId}` }, t('choose.to-payment')),
+    held ? h('div', { class: 'actions' },
+      h('a', { class: 'button primary', href: `#/booking/${booking.bookingId}` }, t('choose.to-payment')),
       h('button', { type: 'button', class: 'quiet', onclick: release }, t('booking.release'))) : null,
     message);
   return element;

@@ -113,7 +113,8 @@ async function ownHold(plan, signal) {
 
 function tabs(map, list) {
   const slot = 'cb.tab';
-  const panels = { map: h('div', { role: 'tabpanel', id: 'panel-map' }, map.element), list: h('div', { role: 'tabpanel', id: 'panel-list' }, list.element) };
+  const panel = (name, content) => h('div', { role: 'tabpanel', id: `panel-${name}` }, content.element);
+  const panels = { map: panel('map', map), list: panel('list', list) };
   const buttons = Object.keys(panels).map(name => h('button', {
     type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `panel-${name}`, onclick: () => open(name),
   }, t(`tab.${name}`)));
@@ -154,7 +155,8 @@ function summaryPanel(selection, onToggle, onHold) {
     h('h2', { id: 'summary-title' }, t('choose.yours')), items, total, button, h('p', { class: 'hint' }, t('choose.hold-hint')));
   panel.draw = () => {
     const had = panel.contains(document.activeElement) && document.activeElement !== button;
-    replace(items, selection.size === 0 ? h('li', { class: 'placeholder' }, t('choose.none', { n: selection.limit })) : selection.seats.map(seat =>
+    const none = h('li', { class: 'placeholder' }, t('choose.none', { n: selection.limit }));
+    replace(items, selection.size === 0 ? none : selection.seats.map(seat =>
       h('li', null, h('span', null, place(seat), ' ', h('small', null, money(seat.section.price))), h('button', {
         type: 'button', class: 'icon', 'aria-label': t('choose.remove', { seat: place(seat) }), onclick: () => onToggle(seat),
       }, '×'))));
@@ -168,7 +170,8 @@ function summaryPanel(selection, onToggle, onHold) {
 }
 
 function bestPanel(plan, limit, onWish) {
-  const count = h('select', { id: 'best-count' }, Array.from({ length: limit }, (_, index) => h('option', { value: index + 1 }, t('best.seats', { n: index + 1 }))));
+  const count = h('select', { id: 'best-count' }, Array.from({ length: limit }, (_, index) =>
+    h('option', { value: index + 1 }, t('best.seats', { n: index + 1 }))));
   count.value = String(Math.min(2, limit));
   const grades = plan.grades.filter(item => item.grade);
   const grade = h('select', { id: 'best-grade' }, h('option', { value: '' }, t('best.any')),

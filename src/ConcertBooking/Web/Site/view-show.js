@@ -6,6 +6,7 @@ import * as catalogue from './catalogue.js';
 import * as queue from './queue.js';
 import { signInPanel } from './sign-in.js';
 import { SignInNeeded, user } from './session.js';
+import { showHead } from './show-head.js';
 import { words } from './problems.js';
 import { chooseView } from './view-choose.js';
 
@@ -13,12 +14,7 @@ export async function showView(scheduleId, signal) {
   const plan = await catalogue.plan(scheduleId, signal);
   const queueName = await catalogue.queueOf(plan.concertId, signal);
   const stage = h('div', { class: 'stage' });
-  const element = h('div', null,
-    h('div', { class: 'show-head' },
-      h('a', { class: 'back', href: '#/' }, t('back.shows')),
-      h('h1', null, plan.title),
-      h('p', { class: 'facts' }, h('time', { datetime: plan.startsAt }, dateTime(plan.startsAt)), plan.hall ? h('span', null, plan.hall) : null)),
-    stage);
+  const element = h('div', null, showHead(plan, '#/', t('back.shows')), stage);
   const visit = new Visit(plan, queueName, stage, signal);
   // Not awaited: the view is shown first, and then moves on by itself.
   queueMicrotask(() => visit.start());
@@ -95,7 +91,8 @@ class Visit {
   }
 
   #invite() {
-    const prices = this.plan.grades.map(({ grade, price }) => h('li', null, h('span', null, grade || t('grade.one')), h('strong', null, money(price))));
+    const prices = this.plan.grades.map(({ grade, price }) =>
+      h('li', null, h('span', null, grade || t('grade.one')), h('strong', null, money(price))));
     this.#show(h('section', { class: 'card narrow' },
       h('h2', null, t('enter.title')), h('p', null, t('enter.text')), h('ul', { class: 'prices' }, prices),
       this.plan.maxPerUser ? h('p', { class: 'hint' }, t('enter.limit', { n: this.plan.maxPerUser })) : null,
