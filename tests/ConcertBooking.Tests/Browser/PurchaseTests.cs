@@ -71,7 +71,7 @@ public sealed class PurchaseTests : BrowserTests
         await guest.Text("30 seats left").WaitForAsync();
         await TabToAsync(guest, "Map");
         await keys.PressAsync("ArrowRight");
-        await TabToAsync(guest, "seat 1, available");
+        await TabToAsync(guest, "1, available");
         await keys.PressAsync("ArrowRight");
         await keys.PressAsync(" ");
         await keys.PressAsync("ArrowRight");

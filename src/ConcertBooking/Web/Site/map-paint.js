@@ -89,16 +89,18 @@ export class Painter {
 
   #paintStage(context, colours) {
     const { x, y, width, depth } = this.map.hall.stage;
-    const [left, top] = [(x - width / 2) * this.map.scale + this.map.x, y * this.map.scale + this.map.y];
+    const height = Math.max(14, depth * this.map.scale); // room for its name
+    const left = (x - width / 2) * this.map.scale + this.map.x;
+    const top = (y + depth) * this.map.scale + this.map.y - height;
     context.fillStyle = colours.stage;
     context.beginPath();
-    context.roundRect(left, top, width * this.map.scale, depth * this.map.scale, 6);
+    context.roundRect(left, top, width * this.map.scale, height, 6);
     context.fill();
     context.fillStyle = colours.stageText;
-    context.font = '600 11px system-ui, sans-serif';
+    context.font = `600 ${height < 18 ? 9 : 11}px system-ui, sans-serif`;
     context.textAlign = 'center';
     context.textBaseline = 'middle';
-    context.fillText(t('map.stage'), left + width * this.map.scale / 2, top + depth * this.map.scale / 2);
+    context.fillText(t('map.stage'), left + width * this.map.scale / 2, top + height / 2);
   }
 
   #paintNames(context, colours) {

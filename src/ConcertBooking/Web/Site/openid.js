@@ -37,7 +37,10 @@ export async function begin() {
   await new Promise(() => {}); // nothing goes on here: the page is being left
 }
 
-/** When the address has an answer of the issuer: checks it against what was asked, and exchanges the code for tokens. */
+/**
+ * When the address has an answer of the issuer: checks it against what was asked, and exchanges the code for tokens.
+ * @returns null when there is none, false when it is not good
+ */
 export async function complete() {
   const answer = new URLSearchParams(location.search);
   if (!answer.has('state')) {
@@ -47,15 +50,15 @@ export async function complete() {
   const asked = JSON.parse(sessionStorage.getItem(kept) ?? 'null');
   sessionStorage.removeItem(kept);
   // The code must not stay in the address or its history.
-  history.replaceState(null, '', `/${asked?.place ?? ''}`);
+  history.replaceState(null, '', `/${asked?.place ?? location.hash}`);
   if (!asked || answer.get('state') !== asked.state || !answer.has('code')) {
-    return null;
+    return false;
   }
 
   const tokens = await exchange({
     grant_type: 'authorization_code', code: answer.get('code'), redirect_uri: redirectUri(), code_verifier: asked.verifier,
   });
-  return tokens && claims(tokens.idToken)?.nonce === asked.nonce ? tokens : null;
+  return tokens && claims(tokens.idToken)?.nonce === asked.nonce ? tokens : false;
 }
 
 /** New tokens without leaving the page, where the issuer gave a refresh token; null where it did not. */

@@ -1,7 +1,7 @@
 // The seats as a list: grade, section, row, seat. It alone is enough to buy, by keyboard or with a screen reader.
 import { h, setText } from './dom.js';
 import { money, t } from './i18n.js';
-import { place, stateWords } from './seat-words.js';
+import { stateWords } from './seat-words.js';
 
 const seatsOfLine = 25, linesOfBlock = 40;
 
@@ -100,7 +100,10 @@ export class SeatList {
     cell.dataset.state = chosen ? 'chosen' : letter;
     cell.setAttribute('aria-selected', String(chosen));
     cell.setAttribute('aria-disabled', String(!chosen && letter !== 'A'));
-    cell.setAttribute('aria-label', `${place(cell.seat)}, ${chosen ? t('seat.chosen') : stateWords(letter)}`);
+    // The section is the grid's name. What is seen comes first, so that it can be said to a voice control.
+    const { label, row } = cell.seat;
+    const name = [label, row.name && t('seat.row', { row: row.name }), chosen ? t('seat.chosen') : stateWords(letter)];
+    cell.setAttribute('aria-label', name.filter(Boolean).join(', '));
   }
 
   #key(event, rows) {

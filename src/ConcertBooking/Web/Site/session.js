@@ -20,6 +20,8 @@ export async function start() {
     const tokens = await openid.complete();
     if (tokens) {
       keep(tokens);
+    } else if (tokens === false) {
+      sessionStorage.removeItem('cb.signed-in'); // or the page would leave for the issuer again, and again
     }
   }
 }

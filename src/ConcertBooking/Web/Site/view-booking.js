@@ -39,7 +39,11 @@ class BookingView {
     const parts = booking.status === 'HELD' && Date.parse(booking.heldUntil) > now()
       ? await this.#held(signal) : this.#settled();
     if (!this.signal.aborted) {
+      const had = this.body.contains(document.activeElement);
       replace(this.body, notices, parts);
+      if (had) {
+        (this.body.querySelector('.result h2') ?? this.body.querySelector('.primary:not([disabled])'))?.focus();
+      }
     }
   }
 
@@ -143,7 +147,7 @@ class BookingView {
       await bookings.pay(queueName, this.booking.bookingId);
       await this.show(await bookings.get(this.booking.bookingId, this.signal));
       announce(t('paid.title'), true);
-      this.#focusResult();
+      this.body.querySelector('.result h2')?.focus();
     });
   }
 
@@ -163,7 +167,6 @@ class BookingView {
 
       await this.show(booking);
       announce(t('hold.extended', { time: digits(Date.parse(booking.heldUntil) - now()) }));
-      this.body.querySelector('.primary')?.focus();
     });
   }
 
@@ -198,7 +201,6 @@ class BookingView {
           const balance = await bookings.charge(Number(amount.value));
           announce(t('charge.done', { balance: money(balance) }));
           await this.show(this.booking);
-          this.body.querySelector('.primary:not([disabled])')?.focus();
         });
       },
     },
@@ -217,10 +219,6 @@ class BookingView {
         status === 'CONFIRMED' ? h('a', { class: 'button primary', href: '#/bookings' }, t('nav.bookings'))
           : h('a', { class: 'button primary', href: `#/show/${booking.scheduleId}` }, t('choose.again')),
         h('a', { class: 'button quiet', href: '#/' }, t('nav.shows'))));
-  }
-
-  #focusResult() {
-    this.body.querySelector('.result h2')?.focus();
   }
 }
 

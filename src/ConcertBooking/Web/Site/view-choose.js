@@ -162,6 +162,7 @@ function summaryPanel(selection, onToggle, onHold) {
       }, '×'))));
     setText(total, selection.size ? t('choose.total', { n: selection.size, total: money(selection.total) }) : '');
     button.disabled = selection.size === 0;
+    panel.classList.toggle('some', selection.size > 0);
     if (had) {
       (items.querySelector('button') ?? panel.querySelector('h2')).focus();
     }

@@ -71,8 +71,15 @@ class Visit {
     }
   }
 
+  /** A focus that would be lost with what was shown goes to the heading of what is shown now. */
   #show(...content) {
+    const had = this.stage.contains(document.activeElement);
     replace(this.stage, ...content);
+    const heading = this.stage.querySelector('h2');
+    if (had && heading) {
+      heading.tabIndex = -1;
+      heading.focus();
+    }
   }
 
   #countDown(signal) {
