@@ -24,15 +24,17 @@ internal sealed class Site
     private const string Prefix = "web/";
     private const string ForGood = "public, max-age=31536000, immutable";
     private const string Revalidated = "no-cache";
+    private const string NotKept = "no-store";
 
     private readonly FrozenDictionary<string, SiteFile> _assets;
+    private readonly FrozenDictionary<string, SiteFile> _ofOtherBuilds;
     private readonly string _hash;
 
     private Site(IReadOnlyDictionary<string, byte[]> files, Settings settings)
     {
         _hash = Hash(files);
-        _assets = files.Where(static file => !IsPage(file.Key)).ToFrozenDictionary(
-            static file => file.Key, static file => new SiteFile(file.Key, file.Value, ForGood));
+        _assets = Assets(files, ForGood);
+        _ofOtherBuilds = Assets(files, NotKept);
         Index = Page(files, "index.html", settings);
     }
 
@@ -54,8 +56,15 @@ internal sealed class Site
         return new Site(files, settings);
     }
 
-    /// <summary>Null for a file that is not there, or of another build: during an update an instance may be asked for either.</summary>
-    public SiteFile? Find(string hash, string name) => hash == _hash ? _assets.GetValueOrDefault(name) : null;
+    /// <summary>
+    /// Null for a file that is not there. During an update a page of another build may ask here: the file of this build serves it
+    /// nearly always, where none would leave it broken, but it must not be kept under that name.
+    /// </summary>
+    public SiteFile? Find(string hash, string name) => (hash == _hash ? _assets : _ofOtherBuilds).GetValueOrDefault(name);
+
+    private static FrozenDictionary<string, SiteFile> Assets(IReadOnlyDictionary<string, byte[]> files, string cacheControl) =>
+        files.Where(static file => !IsPage(file.Key)).ToFrozenDictionary(
+            static file => file.Key, file => new SiteFile(file.Key, file.Value, cacheControl));
 
     private SiteFile Page(IReadOnlyDictionary<string, byte[]> files, string name, Settings settings)
     {

@@ -84,7 +84,8 @@ public sealed class Guest : IAsyncDisposable
 
     public ILocator Heading(string name) => Page.GetByRole(AriaRole.Heading, new() { Name = name, Exact = true });
 
-    public ILocator Text(string text) => Page.GetByText(text);
+    /// <summary>In what is shown; the live regions, which say much of it too, are outside.</summary>
+    public ILocator Text(string text) => Page.Locator("main").GetByText(text);
 
     /// <summary>Signs in as a user whom nobody else is, where the page asks for it.</summary>
     public async Task SignInAsync(string button = "Sign in")

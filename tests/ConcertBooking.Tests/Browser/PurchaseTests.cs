@@ -29,7 +29,7 @@ public sealed class PurchaseTests : BrowserTests
 
         await guest.Heading("Choose your seats").WaitForAsync();
         var map = page.GetByRole(AriaRole.Grid, new() { Name = "Seat map" });
-        await page.GetByText($"{show.SeatCount} seats left").WaitForAsync();
+        await guest.Text($"{show.SeatCount} seats left").WaitForAsync();
         await ClickSeatAsync(map, 0.5f, 0.4f);
         await page.Locator(".chosen button").WaitForAsync();
         await guest.ExpectAccessibleAsync("map");

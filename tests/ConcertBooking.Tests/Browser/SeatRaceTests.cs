@@ -64,7 +64,7 @@ public sealed class SeatRaceTests : BrowserTests
         await guest.Button("Reserve these seats").ClickAsync();
         await guest.Heading("Payment").WaitForAsync();
         await guest.Page.GoBackAsync();
-        await guest.Page.GetByText("You have reserved 1 seat").WaitForAsync();
+        await guest.Text("You have reserved 1 seat").WaitForAsync();
         await guest.Page.GetByRole(AriaRole.Link, new() { Name = "Go to payment" }).ClickAsync();
         await guest.Heading("Payment").WaitForAsync();
         await guest.Page.ReloadAsync();

@@ -19,7 +19,7 @@ public sealed class SignInTests : BrowserTests
         await guest.GoAsync($"show/{show.ScheduleId}");
         await guest.Button("Get in line").ClickAsync();
         await guest.Button("Sign in").ClickAsync(); // to the issuer and back, to the same show
-        await guest.Text("Kim Min-ji").WaitForAsync();
+        await guest.Page.GetByText("Kim Min-ji").WaitForAsync();
         await Assert.That(guest.Page.Url).EndsWith($"/#/show/{show.ScheduleId}");
         await guest.Button("Get in line").ClickAsync();
         await guest.Page.GetByRole(AriaRole.Tab, new() { Name = "List" }).ClickAsync();

@@ -36,7 +36,7 @@ public sealed class WaitingTests : BrowserTests
         var tab = await guest.Context.NewPageAsync();
         await tab.GotoAsync(guest.Page.Url);
         await tab.GetByRole(AriaRole.Button, new() { Name = "Get in line" }).ClickAsync();
-        await tab.GetByText("No. 1").WaitForAsync();
+        await tab.Locator("main").GetByText("No. 1").WaitForAsync();
         await Assert.That((await Rig.Catalogue.GetQueueAsync(show.Queue)).Number("waiting")).IsEqualTo(1);
     }
 

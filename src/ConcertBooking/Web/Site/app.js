@@ -119,6 +119,7 @@ await i18n.useLanguage();
 root.append(
   h('a', { class: 'skip', href: '#main', onclick: event => { event.preventDefault(); main.focus(); } }, t('skip')),
   header, offline, main, footer, ...liveRegions());
+replace(main, h('p', { class: 'placeholder' }, t('loading')));
 drawFrame();
 await start().catch(error => console.warn(error));
 await show();

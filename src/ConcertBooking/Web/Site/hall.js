@@ -1,6 +1,6 @@
 // A plan as places on a plane: every seat with its name, price and coordinates, and a grid to find the seat at a point.
 
-const seatPitch = 0.5, rowPitch = 1; // in the units of layouts, metres
+const seatPitch = 0.5, rowPitch = 1, plainRowPitch = 0.7; // in the units of layouts, metres
 
 /** All seats of a plan in the order of their numbers, so that a seat's index is its number less one. */
 export class Hall {
@@ -80,12 +80,12 @@ export class Hall {
     // Those without a place of their own follow, one behind the other.
     for (const section of sections.filter(other => !drawn.includes(other))) {
       const width = Math.max(...rowsOf(section).map(row => row.labels.length)) * seatPitch;
-      bottom = this.#add(section, { x: -width / 2, y: bottom + 1.5, angle: 0, curve: 0 });
+      bottom = this.#add(section, { x: -width / 2, y: bottom + 1.5, angle: 0, curve: 0 }, plainRowPitch);
     }
   }
 
   /** @returns where it ends, from the stage */
-  #add(source, layout) {
+  #add(source, layout, pitch = rowPitch) {
     const rows = rowsOf(source);
     const widest = Math.max(...rows.map(row => row.labels.length));
     const half = widest * seatPitch / 2;
@@ -107,7 +107,7 @@ export class Hall {
       line.labels.forEach((label, index) => {
         const u = (index - (line.labels.length - 1) / 2) * seatPitch;
         // The ends of a row bend towards the stage.
-        const v = depth * rowPitch - (layout.curve ?? 0) * half * (u / (half || 1)) ** 2;
+        const v = depth * pitch - (layout.curve ?? 0) * half * (u / (half || 1)) ** 2;
         const seat = {
           seatNo: line.firstSeatNo + index, label, row, section,
           x: frontX + u * cosine - v * sine, y: frontY + u * sine + v * cosine,
@@ -117,8 +117,8 @@ export class Hall {
         deepest = Math.max(deepest, seat.y);
       });
     });
-    section.x = frontX - rows.length / 2 * rowPitch * sine;
-    section.y = frontY + rows.length / 2 * rowPitch * cosine;
+    section.x = frontX - rows.length / 2 * pitch * sine;
+    section.y = frontY + rows.length / 2 * pitch * cosine;
     section.top = { x: frontX + 1.1 * sine, y: frontY - 1.1 * cosine };
     this.sections.push(section);
     return deepest;
@@ -138,8 +138,9 @@ export class Hall {
       this.bottom = Math.max(this.bottom, y);
     }
 
-    const depth = Math.max(1.2, (this.bottom - this.top) / 25);
-    this.stage = { width: Math.max(4, (this.right - this.left) * 0.4), depth, x: (this.left + this.right) / 2, y: this.top - 1.8 - depth };
+    const height = this.bottom - this.top;
+    const [depth, gap] = [Math.max(0.5, height / 25), Math.max(0.8, Math.min(1.8, height / 12))];
+    this.stage = { width: Math.max(4, (this.right - this.left) * 0.4), depth, x: (this.left + this.right) / 2, y: this.top - gap - depth };
   }
 
   #index() {

@@ -22,7 +22,7 @@ export class SeatMap {
     this.cells = [0, 1].map(index => h('div', { role: 'gridcell', id: `map-cell-${index}` }));
     this.grid = h('div', {
       class: 'map-surface', role: 'grid', tabIndex: 0, 'aria-label': t('map.label'), 'aria-describedby': 'map-help',
-      onkeydown: event => this.#key(event), onfocus: () => this.#moveCursor(this.#cursor ?? this.#firstFree()), onblur: () => this.#draw(),
+      onkeydown: event => this.#key(event), onfocus: () => this.#focus(), onblur: () => this.#draw(),
     }, this.canvas, h('div', { class: 'visually-hidden', role: 'row' }, this.cells), this.tip);
     const button = (text, key, factor) => h('button', {
       type: 'button', class: 'icon', 'aria-label': t(key), title: t(key), onclick: () => this.#zoom(factor),
@@ -43,15 +43,10 @@ export class SeatMap {
 
   #listen() {
     const resize = new ResizeObserver(() => this.#resize());
-    resize.observe(this.grid);
-    const scheme = matchMedia('(prefers-color-scheme: dark)');
-    const repaint = () => this.update(null);
-    scheme.addEventListener('change', repaint);
-    this.signal.addEventListener('abort', () => {
-      resize.disconnect();
-      scheme.removeEventListener('change', repaint);
-    });
     const surface = this.grid;
+    resize.observe(surface);
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.update(null), { signal: this.signal });
+    this.signal.addEventListener('abort', () => resize.disconnect());
     surface.addEventListener('pointerdown', event => this.#down(event));
     surface.addEventListener('pointermove', event => this.#move(event));
     surface.addEventListener('pointerup', event => this.#up(event));
@@ -73,10 +68,7 @@ export class SeatMap {
     [this.width, this.height] = [width, height];
     [this.canvas.width, this.canvas.height] = [Math.round(width * this.ratio), Math.round(height * this.ratio)];
     this.fitScale = this.#scaleToFit();
-    if (wasFit) {
-      this.#fit();
-    }
-
+    wasFit && this.#fit();
     this.#draw();
   }
 
@@ -129,7 +121,7 @@ export class SeatMap {
   }
 
   #seatAt([x, y]) {
-    return this.hall.at((x - this.x) / this.scale, (y - this.y) / this.scale, Math.max(0.45, 10 / this.scale));
+    return this.hall.at((x - this.x) / this.scale, (y - this.y) / this.scale, Math.max(0.6, 10 / this.scale));
   }
 
   #down(event) {
@@ -190,7 +182,15 @@ export class SeatMap {
     }
   }
 
+  /** Only the keyboard's focus shows the cursor: a click must not move the hall under the pointer. */
+  #focus() {
+    if (this.grid.matches(':focus-visible')) {
+      this.#moveCursor(this.#cursor ?? this.#firstFree());
+    }
+  }
+
   #key(event) {
+    this.#cursor ??= this.#firstFree();
     if (event.key in steps) {
       this.#moveCursor(this.hall.neighbour(this.#cursor, ...steps[event.key]));
     } else if (event.key === 'Enter' || event.key === ' ') {

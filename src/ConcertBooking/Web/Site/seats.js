@@ -30,7 +30,7 @@ export class SeatFeed extends EventTarget {
 
   async run() {
     let streams = true;
-    while (!this.#signal.aborted) {
+    for (let polls = 1; !this.#signal.aborted; polls++) {
       if (document.visibilityState === 'hidden') {
         await pause(60_000, this.#signal, [[document, 'visibilitychange']]);
         continue;
@@ -41,6 +41,7 @@ export class SeatFeed extends EventTarget {
       } else {
         await this.#poll();
         await pause(pollMilliseconds, this.#signal);
+        streams = polls % 60 === 0; // it may have been refused for a while only
       }
     }
   }
