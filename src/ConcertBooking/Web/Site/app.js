@@ -113,6 +113,7 @@ connection.addEventListener('change', () => {
   announce(t(isReachable() ? 'online-again' : 'offline'));
 });
 session.addEventListener('change', drawFrame);
+session.addEventListener('other-user', show);
 window.addEventListener('hashchange', show);
 
 await i18n.useLanguage();

@@ -102,7 +102,7 @@ window.addEventListener('storage', event => {
   if (event.key === 'cb.user') {
     accessToken = null;
     forgetPlaces();
-    changed();
+    session.dispatchEvent(new Event('other-user'));
   }
 });
 

@@ -5,6 +5,7 @@ import { digits, money, t } from './i18n.js';
 import * as bookings from './bookings.js';
 import * as catalogue from './catalogue.js';
 import { place } from './seat-words.js';
+import { SignInNeeded } from './session.js';
 import { showHead } from './show-head.js';
 import { words } from './problems.js';
 
@@ -58,7 +59,8 @@ class BookingView {
         await this.show(booking, ...notices);
       }
     } catch (error) {
-      if (!this.signal.aborted && !(error instanceof Problem)) {
+      // What stands here is still true, or the next button says what is wrong.
+      if (!this.signal.aborted && !(error instanceof Problem || error instanceof SignInNeeded)) {
         throw error;
       }
     }

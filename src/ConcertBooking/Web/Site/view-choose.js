@@ -76,11 +76,18 @@ export async function chooseView({ plan, queueName, maxSeats, signal, onLost }) 
   const summary = summaryPanel(selection, onToggle, () => held(() =>
     bookings.hold(queueName, plan.scheduleId, selection.seats.map(seat => seat.seatNo))));
   const best = bestPanel(plan, selection.limit, wish => held(() => bookings.holdBest(queueName, plan.scheduleId, wish)));
-  const busy = value => [summary, best].forEach(panel => panel.querySelectorAll('button').forEach(button => { button.disabled = value; }));
+  let working = false;
+  const busy = value => {
+    working = value;
+    [summary, best].forEach(panel => panel.querySelectorAll('button').forEach(button => { button.disabled = value; }));
+    if (!value) {
+      summary.draw();
+    }
+  };
 
   feed.addEventListener('change', ({ detail }) => {
     const gone = selection.seats.filter(seat => feed.state(seat.seatNo) !== 'A').map(seat => seat.seatNo);
-    if (gone.length > 0 && !summary.querySelector('button.primary').disabled) {
+    if (gone.length > 0 && !working) {
       lose(gone);
     }
 
@@ -152,7 +159,7 @@ function summaryPanel(selection, onToggle, onHold) {
   const total = h('p', { class: 'total' });
   const button = h('button', { type: 'button', class: 'primary wide', onclick: onHold }, t('choose.hold'));
   const panel = h('section', { class: 'card summary', 'aria-labelledby': 'summary-title' },
-    h('h2', { id: 'summary-title' }, t('choose.yours')), items, total, button, h('p', { class: 'hint' }, t('choose.hold-hint')));
+    h('h2', { id: 'summary-title', tabIndex: -1 }, t('choose.yours')), items, total, button, h('p', { class: 'hint' }, t('choose.hold-hint')));
   panel.draw = () => {
     const had = panel.contains(document.activeElement) && document.activeElement !== button;
     const none = h('li', { class: 'placeholder' }, t('choose.none', { n: selection.limit }));
