@@ -9,7 +9,7 @@ public sealed class Chromium : IAsyncInitializer, IAsyncDisposable
     /// <summary>Names the program, where it is none of <see cref="Usual"/>.</summary>
     public const string Setting = "CONCERT_BOOKING_CHROMIUM";
 
-    private static readonly string[] Usual = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    private static readonly string[] Usual = ["/usr/bin/chromium", "/usr/bin/google-chrome"];
 
     private IPlaywright? _playwright;
     private IBrowser? _browser;

@@ -19,7 +19,10 @@ export async function chooseView({ plan, queueName, maxSeats, signal, onLost }) 
   const feed = new SeatFeed(plan.scheduleId, signal);
   const selection = new Selection(hall, plan.maxPerUser > 0 ? Math.min(maxSeats, plan.maxPerUser) : maxSeats);
   const message = h('div', { class: 'messages' });
-  const say = (text, ...actions) => replace(message, errorBox(text, ...actions));
+  const say = text => {
+    replace(message, errorBox(text));
+    message.scrollIntoView({ block: 'nearest' });
+  };
 
   const onToggle = seat => {
     replace(message);
@@ -158,8 +161,8 @@ function summaryPanel(selection, onToggle, onHold) {
   const items = h('ul', { class: 'chosen' });
   const total = h('p', { class: 'total' });
   const button = h('button', { type: 'button', class: 'primary wide', onclick: onHold }, t('choose.hold'));
-  const panel = h('section', { class: 'card summary', 'aria-labelledby': 'summary-title' },
-    h('h2', { id: 'summary-title', tabIndex: -1 }, t('choose.yours')), items, total, button, h('p', { class: 'hint' }, t('choose.hold-hint')));
+  const panel = h('section', { class: 'card summary', 'aria-label': t('choose.yours') },
+    h('h2', { tabIndex: -1 }, t('choose.yours')), items, total, button, h('p', { class: 'hint' }, t('choose.hold-hint')));
   panel.draw = () => {
     const had = panel.contains(document.activeElement) && document.activeElement !== button;
     const none = h('li', { class: 'placeholder' }, t('choose.none', { n: selection.limit }));
