@@ -152,12 +152,12 @@ internal static class Serve
             return;
         }
 
-        Slices.Map(routes);
         if (settings.Web.Enabled)
         {
             Pages.Map(routes, settings);
         }
 
+        Slices.Map(routes);
         routes.MapOpenApi();
         routes.MapScalarApiReference("/scalar", static scalar => scalar.DisableDefaultFonts()) // they would come from elsewhere
             .WithMetadata(new SecurityHeadersMiddleware.OwnScripts());

@@ -21,9 +21,6 @@ internal sealed class SecurityHeadersMiddleware(RequestDelegate next)
     /// <summary>Endpoint metadata: a page that runs scripts of its own.</summary>
     public sealed class OwnScripts;
 
-    /// <summary>Endpoint metadata: the Content-Security-Policy of a page.</summary>
-    public sealed record ContentPolicy(StringValues Value);
-
     public Task InvokeAsync(HttpContext context)
     {
         var headers = context.Response.Headers;
@@ -31,9 +28,7 @@ internal sealed class SecurityHeadersMiddleware(RequestDelegate next)
         headers.XFrameOptions = Deny;
         headers["Referrer-Policy"] = NoReferrer;
         headers["Cross-Origin-Resource-Policy"] = SameOrigin;
-        var endpoint = context.GetEndpoint()?.Metadata;
-        headers.ContentSecurityPolicy = endpoint?.GetMetadata<ContentPolicy>() is { } policy ? policy.Value
-            : endpoint?.GetMetadata<OwnScripts>() is null ? NoContent : OwnPage;
+        headers.ContentSecurityPolicy = context.GetEndpoint()?.Metadata.GetMetadata<OwnScripts>() is null ? NoContent : OwnPage;
         return next(context);
     }
 }
