@@ -41,6 +41,17 @@ public sealed class WaitingTests : BrowserTests
     }
 
     [Test]
+    public async Task Line_ThatAsksForProofOfWork_IsEnteredWithIt()
+    {
+        await using var service = await Rig.StartAloneAsync(Development(("Queue__ProofOfWorkBits", "10")));
+        var show = await service.Catalogue.AddShowAsync();
+        var guest = await OpenAsync(at: service);
+        guest.Expect(403, "/v1/queue/tokens");
+        await guest.EnterAsync(show);
+        await guest.Heading("Choose your seats").WaitForAsync();
+    }
+
+    [Test]
     public async Task Sale_NotOpenYet_IsCountedDownAndOpensByItself()
     {
         var opens = TimeProvider.System.GetUtcNow().AddSeconds(20).UtcDateTime;
