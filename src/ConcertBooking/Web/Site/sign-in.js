@@ -19,7 +19,7 @@ export function signInPanel(then, level = 'h2') {
   const panel = h('section', { class: 'card narrow sign-in' }, h(level, null, t('sign-in.title')));
   if (signInWay === 'dev') {
     const field = h('input', {
-      id: 'user-id', type: 'number', inputMode: 'numeric', min: '1', max: '999999999', required: true,
+      id: 'user-id', type: 'number', inputMode: 'numeric', min: '1', max: String(Number.MAX_SAFE_INTEGER), required: true,
       value: user() ?? String(1000 + Math.floor(Math.random() * 9000)),
     });
     panel.append(
