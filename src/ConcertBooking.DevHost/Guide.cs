@@ -5,6 +5,7 @@ internal static class Guide
 {
     public static string Text(int port, int managementPort, Seat? seat) => $$"""
 
+        Page         http://localhost:{{port}}/
         API          http://localhost:{{port}}
         Reference    http://localhost:{{port}}/scalar   (http://localhost:{{port}}/openapi/v1.json)
         Readiness    http://localhost:{{port}}/readyz

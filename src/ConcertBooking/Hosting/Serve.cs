@@ -12,6 +12,7 @@ using ConcertBooking.Queue.Tokens;
 using ConcertBooking.Rankings;
 using ConcertBooking.Reservations;
 using ConcertBooking.Sales;
+using ConcertBooking.Web;
 
 namespace ConcertBooking.Hosting;
 
@@ -156,6 +157,11 @@ internal static class Serve
         if (!settings.Api)
         {
             return;
+        }
+
+        if (settings.Web.Enabled)
+        {
+            Pages.Map(routes, settings);
         }
 
         Slices.Map(routes);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using ConcertBooking.Concerts;
+using ConcertBooking.Web;
 using MySqlConnector;
 
 namespace ConcertBooking.Hosting;
@@ -75,6 +76,7 @@ internal sealed class Settings
     public required bool Development { get; init; }
 
     public required SecuritySettings Security { get; init; }
+    public required WebSettings Web { get; init; }
 
     /// <summary>Reads and checks all settings that serving needs.</summary>
     /// <exception cref="SettingException">The first setting that is missing or malformed.</exception>
@@ -119,6 +121,7 @@ internal sealed class Settings
             Worker = roles.Contains("worker"),
             Development = development,
             Security = SecuritySettings.Load(read),
+            Web = WebSettings.Load(read),
         };
     }
 

@@ -11,6 +11,7 @@ public sealed class SecurityHeaderTests : SharedRigTests
     [Arguments("/v1/concerts")]
     [Arguments("/v1/points")]
     [Arguments("/nothing")]
+    [Arguments("/")]
     [Arguments("/openapi/v1.json")]
     [Arguments("/v1/concerts?limit=x")]
     public async Task Answer_Any_CarriesTheSecurityHeaders(string path)

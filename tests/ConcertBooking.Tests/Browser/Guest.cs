@@ -1,0 +1,157 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using ConcertBooking.Tests.Support;
+using Deque.AxeCore.Commons;
+using Deque.AxeCore.Playwright;
+using Microsoft.Playwright;
+
+namespace ConcertBooking.Tests.Browser;
+
+/// <summary>
+/// One person with a browser. What it logs as an error, what its content policy blocks and answers that nobody expected are kept, and
+/// fail the test in <see cref="ExpectNoFaultsAsync"/>.
+/// </summary>
+public sealed class Guest : IAsyncDisposable
+{
+    /// <summary>WCAG 2.2 at level AA, and what axe knows of good practice beyond it.</summary>
+    private static readonly AxeRunOptions Rules = new()
+    {
+        RunOnly = new() { Type = "tag", Values = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] },
+    };
+
+    private readonly ConcurrentQueue<string> _faults = new();
+    private readonly ConcurrentBag<string> _expected = ["404 seats/events"];
+    private readonly string _site;
+
+    private Guest(IBrowserContext context, IPage page, string site, long userId)
+    {
+        (Context, Page, _site, UserId) = (context, page, site, userId);
+        page.Console += (_, message) =>
+        {
+            // Chromium reports a refused request as an error of its own; answers are checked below.
+            if (message.Type is "error" && !message.Text.StartsWith("Failed to load resource", StringComparison.Ordinal))
+            {
+                _faults.Enqueue($"console: {message.Text}");
+            }
+        };
+        page.PageError += (_, error) => _faults.Enqueue($"exception: {error}");
+        page.Response += (_, response) =>
+        {
+            var answer = $"{response.Status} {new Uri(response.Url).AbsolutePath}";
+            if (response.Status >= 400 && !_expected.Any(expected => IsLike(answer, expected)))
+            {
+                _faults.Enqueue($"answer: {response.Request.Method} {answer}");
+            }
+        };
+    }
+
+    public IBrowserContext Context { get; }
+
+    public IPage Page { get; }
+
+    public long UserId { get; }
+
+    /// <summary>How many states of the pages axe has looked at in this run.</summary>
+    public static int StatesChecked => Checked.Count;
+
+    private static readonly ConcurrentDictionary<string, bool> Checked = new();
+
+    public static async Task<Guest> OpenAsync(Chromium chromium, Uri service, GuestOptions? options = null)
+    {
+        var wanted = options ?? new();
+        var context = await chromium.Browser.NewContextAsync(new()
+        {
+            ViewportSize = new() { Width = wanted.Width, Height = wanted.Height },
+            Locale = wanted.Language,
+            TimezoneId = "Asia/Seoul",
+            ColorScheme = wanted.Dark ? ColorScheme.Dark : ColorScheme.Light,
+            ReducedMotion = ReducedMotion.Reduce,
+        });
+        await context.AddInitScriptAsync(
+            "addEventListener('securitypolicyviolation', event => console.error(`blocked: ${event.violatedDirective} ${event.blockedURI}`))");
+        var page = await context.NewPageAsync();
+        page.SetDefaultTimeout((float)Eventually.Patience.TotalMilliseconds);
+        return new Guest(context, page, service.GetLeftPart(UriPartial.Authority), UserIds.Next());
+    }
+
+    /// <summary>An answer that this test brings about: its status, and a part of its path.</summary>
+    public void Expect(int status, string path) => _expected.Add($"{status} {path}");
+
+    /// <param name="place">The part of the address behind <c>#/</c>.</param>
+    public Task GoAsync(string place = "") => Page.GotoAsync($"{_site}/#/{place}");
+
+    public ILocator Button(string name) => Page.GetByRole(AriaRole.Button, new() { Name = name, Exact = true });
+
+    public ILocator Heading(string name) => Page.GetByRole(AriaRole.Heading, new() { Name = name, Exact = true });
+
+    /// <summary>In what is shown; the live regions, which say much of it too, are outside.</summary>
+    public ILocator Text(string text) => Page.Locator("main").GetByText(text);
+
+    /// <summary>Signs in as a user whom nobody else is, where the page asks for it.</summary>
+    public async Task SignInAsync(string button = "Sign in")
+    {
+        await Page.Locator("#user-id").FillAsync(UserId.ToString(CultureInfo.InvariantCulture));
+        await Button(button).ClickAsync();
+    }
+
+    /// <summary>Goes to the show, gets in line and signs in.</summary>
+    public async Task EnterAsync(Show show)
+    {
+        await GoAsync($"show/{show.ScheduleId}");
+        await Button("Get in line").ClickAsync();
+        await SignInAsync();
+    }
+
+    /// <summary>The same, and waits for the seats, as a list.</summary>
+    public async Task ChooseFromListAsync(Show show)
+    {
+        await EnterAsync(show);
+        await Page.GetByRole(AriaRole.Tab, new() { Name = "List" }).ClickAsync();
+    }
+
+    /// <summary>The cell of a seat in the list; a schedule without a hall has its seats there at once.</summary>
+    public ILocator Seat(int label) =>
+        Page.GetByRole(AriaRole.Gridcell).Filter(new() { HasTextRegex = new($"^{label}$") });
+
+    /// <summary>Reserves one seat of a schedule without a hall.</summary>
+    public async Task HoldAsync(Show show, int seat = 1)
+    {
+        await ChooseFromListAsync(show);
+        await Seat(seat).ClickAsync();
+        await Button("Reserve these seats").ClickAsync();
+        await Heading("Payment").WaitForAsync();
+    }
+
+    /// <summary>Keeps a picture of the state under artifacts/browser, and lets axe look at it.</summary>
+    public async Task ExpectAccessibleAsync(string state)
+    {
+        Directory.CreateDirectory(Repository.PathOf("artifacts/browser"));
+        await Page.ScreenshotAsync(new() { Path = Repository.PathOf($"artifacts/browser/{state}.png"), FullPage = true });
+        var result = await Page.RunAxe(Rules);
+        Checked[state] = true;
+        foreach (var violation in result.Violations)
+        {
+            var nodes = string.Join("\n  ", violation.Nodes.Take(5).Select(static node => node.Html));
+            Assert.Fail($"{state}: {violation.Id}: {violation.Help}\n  {nodes}");
+        }
+    }
+
+    /// <summary>No state may be wider than the window.</summary>
+    public async Task ExpectNoSidewaysScrollAsync(string state)
+    {
+        var (content, window) = (await WidthAsync("scrollWidth"), await WidthAsync("clientWidth"));
+        await Assert.That(content).IsLessThanOrEqualTo(window).Because(state);
+    }
+
+    private Task<int> WidthAsync(string property) => Page.EvaluateAsync<int>($"document.documentElement.{property}");
+
+    public async Task ExpectNoFaultsAsync() => await Assert.That(string.Join("\n", _faults)).IsEmpty();
+
+    public async ValueTask DisposeAsync() => await Context.DisposeAsync();
+
+    private static bool IsLike(string answer, string expected) =>
+        answer[..3] == expected[..3] && answer.Contains(expected[4..], StringComparison.Ordinal);
+}
+
+/// <summary>What differs between people: language, window, light or dark.</summary>
+public sealed record GuestOptions(string Language = "en-US", int Width = 1280, int Height = 900, bool Dark = false);
