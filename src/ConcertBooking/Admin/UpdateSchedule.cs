@@ -61,7 +61,7 @@ internal static class UpdateSchedule
                 + "Members that do not exist are refused by name.")
             .WithParameter("scheduleId", "A schedule of a concert.", 1)
             .WithRequestExample(static () => new UpdateScheduleRequest(
-                Price: 50_000, SalesOpenAt: new(2026, 12, 1, 10, 0, 0, TimeSpan.Zero)))
+                Price: 50_000) { SalesOpenAt = new(2026, 12, 1, 10, 0, 0, TimeSpan.Zero) })
             .WithExample(static () => ScheduleItem.Example)
             .WithAdmin()
             .Produces<ScheduleItem>()

@@ -1,8 +1,10 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
+using ConcertBooking.Bookings;
 using ConcertBooking.Events.Outbox;
 using ConcertBooking.Queue;
 using ConcertBooking.Queue.Room;
+using ConcertBooking.Reservations;
 
 namespace ConcertBooking.Payments;
 
