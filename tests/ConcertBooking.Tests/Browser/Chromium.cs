@@ -1,3 +1,4 @@
+using ConcertBooking.Tests.Support;
 using Microsoft.Playwright;
 using TUnit.Core.Interfaces;
 
@@ -20,6 +21,7 @@ public sealed class Chromium : IAsyncInitializer, IAsyncDisposable
     {
         var program = Environment.GetEnvironmentVariable(Setting) is { Length: > 0 } named ? named : Array.Find(Usual, File.Exists)
             ?? throw new FileNotFoundException($"The browser tests need Chromium: apt-get install chromium, or name one in {Setting}.");
+        Assertions.SetDefaultExpectTimeout((float)Eventually.Patience.TotalMilliseconds);
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new()
         {

@@ -30,7 +30,7 @@ public sealed class PurchaseTests : BrowserTests
         await guest.Heading("Choose your seats").WaitForAsync();
         var map = page.GetByRole(AriaRole.Grid, new() { Name = "Seat map" });
         await guest.Text($"{show.SeatCount} seats left").WaitForAsync();
-        await ClickSeatAsync(map, 0.5f, 0.4f);
+        await ClickSeatAsync(map, 0.5f, 0.55f);
         await page.Locator(".chosen button").WaitForAsync();
         await guest.ExpectAccessibleAsync("map");
         await guest.Button("Reserve these seats").ClickAsync();

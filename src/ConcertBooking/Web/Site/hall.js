@@ -139,7 +139,8 @@ export class Hall {
     }
 
     const height = this.bottom - this.top;
-    const [depth, gap] = [Math.max(0.5, height / 25), Math.max(0.8, Math.min(1.8, height / 12))];
+    const least = this.sections.some(section => section.name) ? 1.6 : 0.8; // room for the names before the first rows
+    const [depth, gap] = [Math.max(0.5, height / 25), Math.max(least, Math.min(1.8, height / 12))];
     this.stage = { width: Math.max(4, (this.right - this.left) * 0.4), depth, x: (this.left + this.right) / 2, y: this.top - gap - depth };
   }
 
