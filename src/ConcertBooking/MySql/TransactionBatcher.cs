@@ -20,7 +20,7 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
     /// <summary>Chosen with <see cref="MaximumInFlight"/> from the table in docs/decisions/0012-shared-transactions.md.</summary>
     private const int MaximumBatchSize = 16;
 
-    private const int MaximumInFlight = 4;
+    private const int MaximumInFlight = 2;
 
     private readonly Lock _lock = new();
     private readonly Queue<Waiter> _waiting = [];
