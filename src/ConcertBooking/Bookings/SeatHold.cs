@@ -12,7 +12,7 @@ internal sealed record SeatHold(QueueToken Token, long ScheduleId, IReadOnlyList
     /// <summary>Of the request: a shared transaction runs in no request's trace.</summary>
     public string? TraceParent { get; } = Instrumentation.TraceParent;
 
-    /// <summary>The rows that no other member of a shared transaction may want: its user, as seat 0 of no schedule, and its seats.</summary>
+    /// <summary>The rows that no other member of a shared transaction may want: its user, written as a seat 0, and its seats.</summary>
     public IEnumerable<(long, long)> Keys => SeatNos.Select(seatNo => (ScheduleId, (long)seatNo)).Prepend((Token.UserId, 0));
 
     /// <summary>

@@ -52,7 +52,8 @@ internal sealed class SeatHolds(
             try
             {
                 (remembered, seats) = await database.RunAsync(
-                    (connection, cancellationToken) => TryAsync(connection, hold, dead, cancellationToken), CancellationToken.None, deadline);
+                    (connection, cancellationToken) => TryAsync(connection, hold, dead, cancellationToken),
+                    CancellationToken.None, deadline);
             }
             catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.DuplicateKeyEntry)
             {

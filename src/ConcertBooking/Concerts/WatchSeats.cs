@@ -22,6 +22,10 @@ internal static class WatchSeats
                 + "gets the changes since then only. After `closed` (data `{\"code\":\"schedule_closed\"}`: the concert has started) "
                 + "the stream ends: do not connect again. Comments keep the connection alive; `retry` states when to reconnect after a "
                 + "shutdown. 503 `too_many_streams`: poll the list of seats, or try again later.")
+            .WithParameter("scheduleId", "A schedule of a concert.", 1)
+            .WithExample(static () =>
+                "id: 5f2c9a\nevent: snapshot\ndata: {\"scheduleId\":1,\"availableSeats\":2,\"states\":\"AASH\"}\n\n"
+                + "id: 83b01d\nevent: delta\ndata: {\"seats\":[[2,\"H\"]],\"availableSeats\":1}\n\n")
             .WithHeader("Last-Event-ID", "The id of the last event that the client has.")
             .Produces<SeatSnapshot>(StatusCodes.Status200OK, EventStream.ContentType)
             .WithProblems(Problems.ScheduleNotFound, Problems.TooManyRequests, Problems.TooManyStreams, Problems.DatabaseUnavailable);

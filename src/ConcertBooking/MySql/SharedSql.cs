@@ -11,7 +11,12 @@ internal static class SharedSql
     /// Ends a locking read of <c>k</c> beside JSON_TABLE. MySQL wants the table named, since it cannot lock the JSON; MariaDB
     /// does not know OF, and takes comments with these numbers for comments.
     /// </summary>
-    public const string SkipLocked = "FOR UPDATE /*!50799 OF k */ SKIP LOCKED";
+    public const string SkipLocked = $"FOR UPDATE {OfLocked} SKIP LOCKED";
+
+    private const string OfLocked = "/*!50799 OF k */";
+
+    /// <summary>What NOWAIT fails with: on MariaDB a timeout, on MySQL an error of its own.</summary>
+    private const string LockedErrors = "1205, 3572";
 
     /// <summary>The members as rows of <c>w</c>, with just the columns that a statement reads.</summary>
     /// <param name="columns">Each as in COLUMNS of JSON_TABLE.</param>
@@ -45,13 +50,21 @@ internal static class SharedSql
 
     /// <summary>
     /// Locks the rows of the members' users, first as in every transaction that touches a user's points or holds, and puts the ids
-    /// of those that it got into @users. A user without a row, new here, gets one.
+    /// of those that it got into @users. A user without a row, new here, gets one; unless another transaction is just giving a row to
+    /// one of the new users: an INSERT would wait for its end, so then all of them drop out.
     /// </summary>
     public static string LockUsers { get; } = LockKnownUsers + $"""
         IF @locked < JSON_LENGTH(@members) THEN
+          SELECT COALESCE(GROUP_CONCAT(w.user_id), '') INTO @users
+            FROM {Members(User)} LEFT JOIN user_point_balance k ON k.user_id = w.user_id WHERE k.user_id IS NULL;
+          BEGIN
+            DECLARE CONTINUE HANDLER FOR {LockedErrors} SET @users = '';
+            SELECT COUNT(*) INTO @locked
+              FROM {Members(User)} STRAIGHT_JOIN user_point_balance k ON k.user_id = w.user_id
+              WHERE FIND_IN_SET(w.user_id, @users) FOR UPDATE {OfLocked} NOWAIT;
+          END;
           INSERT IGNORE INTO user_point_balance (user_id, balance)
-            SELECT w.user_id, 0 FROM {Members(User)} LEFT JOIN user_point_balance k ON k.user_id = w.user_id
-            WHERE k.user_id IS NULL ORDER BY w.user_id;
+            SELECT w.user_id, 0 FROM {Members(User)} WHERE FIND_IN_SET(w.user_id, @users) ORDER BY w.user_id;
           {LockKnownUsers}
         END IF;
 

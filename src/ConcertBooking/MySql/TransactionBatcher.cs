@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace ConcertBooking.MySql;
 
 /// <summary>
@@ -12,6 +10,7 @@ namespace ConcertBooking.MySql;
 /// anything but the plain success. Called at most once for a request, which must be safe to repeat after an unknown outcome.
 /// </param>
 /// <param name="keys">The rows that two requests of one transaction must not both want.</param>
+/// <param name="count">Called with how requests ran, <c>alone</c>, <c>shared</c> or <c>repeated</c>, and how many.</param>
 internal sealed class TransactionBatcher<TRequest, TOutcome>(
     Func<IReadOnlyList<TRequest>, Task<IReadOnlyList<TOutcome?>>> transaction, Func<TRequest, IEnumerable<(long, long)>> keys,
     Action<string, int> count)
@@ -24,7 +23,7 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
 
     private readonly Lock _lock = new();
     private readonly Queue<Waiter> _waiting = [];
-    private int _alone;
+    private bool _isAlone;
     private int _inFlight;
 
     private sealed class Waiter(TRequest request, Deadline deadline)
@@ -49,7 +48,10 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
             }
             finally
             {
-                Interlocked.Decrement(ref _alone);
+                lock (_lock)
+                {
+                    _isAlone = false;
+                }
             }
         }
 
@@ -67,12 +69,12 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
     {
         lock (_lock)
         {
-            if (_alone + _inFlight > 0)
+            if (_isAlone || _inFlight > 0)
             {
                 return false;
             }
 
-            _alone++;
+            _isAlone = true;
             return true;
         }
     }
@@ -105,10 +107,9 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
             {
                 outcomes = await transaction(waiters.ConvertAll(static waiter => waiter.Request));
             }
-            catch (Exception exception)
+            catch (Exception)
             {
-                // Undone, or of unknown outcome: each member finds out alone. What is wrong with the database, it is told then.
-                Activity.Current?.AddException(exception);
+                // Undone, or of unknown outcome: each member finds out alone, and is refused there if MySQL is the reason.
             }
 
             for (var index = 0; index < waiters.Count; index++)
@@ -120,7 +121,9 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
         }
     }
 
-    /// <summary>The next members in the order of their arrival, or null when nobody waits. Of two that want the same row one runs alone.</summary>
+    /// <summary>
+    /// The next members in the order of their arrival, or null when nobody waits. Of two that want the same row one runs alone.
+    /// </summary>
     private List<Waiter>? Next()
     {
         lock (_lock)

@@ -4,7 +4,9 @@ using TUnit.Core.Interfaces;
 
 namespace ConcertBooking.Tests.Browser;
 
-/// <summary>The system's Chromium, without a window; one for the session. Without one every test of the category fails and says so.</summary>
+/// <summary>
+/// The system's Chromium, without a window; one for the session. Without one every test of the category fails and says so.
+/// </summary>
 public sealed class Chromium : IAsyncInitializer, IAsyncDisposable
 {
     /// <summary>Names the program, where it is none of <see cref="Usual"/>.</summary>

@@ -68,7 +68,8 @@ public sealed class Guest : IAsyncDisposable
             ReducedMotion = ReducedMotion.Reduce,
         });
         await context.AddInitScriptAsync(
-            "addEventListener('securitypolicyviolation', event => console.error(`blocked: ${event.violatedDirective} ${event.blockedURI}`))");
+            "addEventListener('securitypolicyviolation', "
+            + "event => console.error(`blocked: ${event.violatedDirective} ${event.blockedURI}`))");
         var page = await context.NewPageAsync();
         page.SetDefaultTimeout((float)Eventually.Patience.TotalMilliseconds);
         return new Guest(context, page, service.GetLeftPart(UriPartial.Authority), UserIds.Next());

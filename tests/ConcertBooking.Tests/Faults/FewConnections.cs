@@ -66,9 +66,16 @@ public sealed class FewConnections : FaultTests
 
         await ChargeAllAsync(instance, 100);
         var signals = OutageTable.ExpectAsync("MySQL out of connections", instance);
+        var users = Enumerable.Range(0, 100).Select(_ => Rig.NewVisitor(instance)).ToList();
+        await Rush.AllAnsweredAsync(users, static user => user.ChargeAsync(1));
+        await using (var locks = new MySqlCommand("START TRANSACTION; UPDATE user_point_balance SET balance = balance", others.Peek()))
+        {
+            await locks.ExecuteNonQueryAsync(); // so that they wait, each with a connection, and do not share a transaction
+        }
+
         while (!signals.IsCompleted)
         {
-            await Rush.AllAtOnceAsync(100, _ => Rig.NewVisitor(instance).ChargeAsync(1));
+            await Rush.AllAtOnceAsync(users, static user => user.ChargeAsync(1));
         }
 
         await signals;

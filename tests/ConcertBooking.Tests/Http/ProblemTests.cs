@@ -10,7 +10,6 @@ public sealed class ProblemTests : SharedRigTests
     private static readonly string Over16KiB = $$"""{"amount":1,"padding":"{{new string('x', 17 * 1024)}}"}""";
 
     [Test]
-    [Arguments("/")]
     [Arguments("/v1")]
     [Arguments("/v1/nothing")]
     [Arguments("/v2/concerts")]

@@ -17,7 +17,8 @@ public sealed class SharedHoldTests : SharedRigTests
         var hall = await alone.Catalogue.AddHallShowAsync();
         var closed = await alone.Catalogue.AddShowAsync();
         await alone.Database.ExecuteAsync(
-            "UPDATE concert_schedule SET sales_close_at = TIMESTAMPADD(HOUR, -1, NOW()) WHERE schedule_id = @id", ("@id", closed.ScheduleId));
+            "UPDATE concert_schedule SET sales_close_at = TIMESTAMPADD(HOUR, -1, NOW()) WHERE schedule_id = @id",
+            ("@id", closed.ScheduleId));
         var calls = new List<Func<Task>>();
 
         for (var seat = 1; seat <= 12; seat++)
@@ -29,7 +30,8 @@ public sealed class SharedHoldTests : SharedRigTests
         for (var first = 13; first <= 40; first += 3)
         {
             var (user, mine) = (await NewVisitorAsync(alone, show), (int[])[first, first + 1, first + 2]);
-            calls.Add(async () => await ExpectOwnAsync(user, (await AnsweredAsync(() => user.HoldTogetherAsync(show, mine))).Expect(201), mine));
+            calls.Add(async () => await ExpectOwnAsync(
+                user, (await AnsweredAsync(() => user.HoldTogetherAsync(show, mine))).Expect(201), mine));
         }
 
         for (var number = 0; number < 4; number++)
@@ -47,8 +49,11 @@ public sealed class SharedHoldTests : SharedRigTests
         var owner = await NewVisitorAsync(alone, show);
         var taken = await owner.HeldTogetherAsync(show, 60, 61);
         await owner.HeldTogetherAsync(show, 62, 63);
-        calls.Add(async () => await Assert.That((await AnsweredAsync(() => owner.HoldTogetherAsync(show, 60, 61))).Expect(200).Value("bookingId"))
-            .IsEqualTo(taken));
+        calls.Add(async () =>
+        {
+            var again = (await AnsweredAsync(() => owner.HoldTogetherAsync(show, 60, 61))).Expect(200);
+            await Assert.That(again.Value("bookingId")).IsEqualTo(taken);
+        });
         await AddAsync(show, user => user.HoldTogetherAsync(show, 70, 61), 409, "seat_taken");
         await AddAsync(show, user => user.HoldAsync(show, 101), 404, "seat_not_found");
         await AddAsync(show, user => user.HoldAsync(long.MaxValue, 1), 404, "schedule_not_found");

@@ -70,7 +70,8 @@ public sealed class SharedReleaseTests : SharedRigTests
             (await users[2].ChargeAsync(10_000_000)).Expect(201); // as much as a balance may be
         }
 
-        var replies = await Rush.AllAnsweredAsync(users.Length, number => users[number].ChargeAsync(number == 0 ? 500 : 1_000 + number, keys[number]));
+        var replies = await Rush.AllAnsweredAsync(
+            users.Length, number => users[number].ChargeAsync(number == 0 ? 500 : 1_000 + number, keys[number]));
 
         await Assert.That(replies[0].Body).IsEquivalentTo(first.Body);
         replies[1].ExpectProblem(422, "idempotency_key_reused");

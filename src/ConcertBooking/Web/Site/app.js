@@ -19,7 +19,7 @@ const routes = [
 const root = document.getElementById('app');
 const main = h('main', { id: 'main', tabIndex: -1 });
 const header = h('header', { class: 'top' });
-const offline = h('div', { class: 'offline', hidden: true });
+const offline = h('section', { class: 'offline', hidden: true, 'aria-labelledby': 'offline' });
 const footer = h('footer', { class: 'bottom' });
 let leaving = new AbortController();
 let shown = null;
@@ -44,7 +44,7 @@ function drawFrame() {
 
 function drawConnection() {
   offline.hidden = isReachable();
-  replace(offline, h('p', null, t('offline')));
+  replace(offline, h('p', { id: 'offline' }, t('offline')));
 }
 
 function leave() {
