@@ -50,7 +50,7 @@ internal static class SharedHoldSql
         + $"""
         SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @seats
           FROM {SharedSql.Members(SharedSql.N, Schedule, Seats)}
-          STRAIGHT_JOIN seat k ON k.schedule_id = w.schedule_id AND k.seat_no = w.seat_no
+          STRAIGHT_JOIN seat k FORCE INDEX (PRIMARY) ON k.schedule_id = w.schedule_id AND k.seat_no = w.seat_no
           WHERE FIND_IN_SET(w.n, @open) AND k.reservation_id IS NULL {SharedSql.SkipLocked};
         SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @won
           FROM {SharedSql.Members(SharedSql.N, Count)} WHERE w.seats = {SharedSql.CountIn("@seats", "w.n")};
@@ -59,7 +59,7 @@ internal static class SharedHoldSql
         ELSE
           SET @until = TIMESTAMPADD(SECOND, @holdSeconds, NOW(3));
           UPDATE {SharedSql.Members(SharedSql.N, Schedule, Seats)}
-            STRAIGHT_JOIN seat k ON k.schedule_id = w.schedule_id AND k.seat_no = w.seat_no
+            STRAIGHT_JOIN seat k FORCE INDEX (PRIMARY) ON k.schedule_id = w.schedule_id AND k.seat_no = w.seat_no
             SET k.reservation_id = UNHEX(w.reservation) WHERE {Won};
           INSERT INTO booking (booking_id, user_id, schedule_id, status, held_expires_at, max_per_user)
             SELECT UNHEX(w.booking), w.user_id, w.schedule_id, 'HELD', @until, COALESCE(s.max_per_user, @purchasesPerUser)
@@ -77,7 +77,7 @@ internal static class SharedHoldSql
             INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id, answer)
               SELECT w.user_id, 'hold', w.k, UNHEX(w.body_hash), UNHEX(w.attempt), {SeatHoldSql.AnswerSql}
               FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Booking, SharedSql.Key, SharedSql.Hash, SharedSql.Attempt)}
-              STRAIGHT_JOIN booking b ON b.booking_id = UNHEX(w.booking)
+              STRAIGHT_JOIN booking b FORCE INDEX (PRIMARY) ON b.booking_id = UNHEX(w.booking)
               STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = b.booking_id
               STRAIGHT_JOIN concert_schedule s ON s.schedule_id = b.schedule_id {BookingEvents.PlacesSql}
               WHERE w.k IS NOT NULL AND {Won} GROUP BY w.n, w.user_id, w.k, w.body_hash, w.attempt, b.booking_id;
@@ -92,7 +92,7 @@ internal static class SharedHoldSql
             IF(w.k IS NULL, NULL, (SELECT i.answer FROM idempotency i WHERE i.user_id = w.user_id AND i.call_name = 'hold'
                                      AND i.idempotency_key = {SharedSql.KeySql}))
           FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Key, Seats)}
-          STRAIGHT_JOIN reservation r ON r.reservation_id = UNHEX(w.reservation)
+          STRAIGHT_JOIN reservation r FORCE INDEX (PRIMARY) ON r.reservation_id = UNHEX(w.reservation)
           STRAIGHT_JOIN concert_schedule s ON s.schedule_id = r.schedule_id {BookingEvents.PlacesSql}
           WHERE {Won} ORDER BY w.n, r.seat_no;
         """);

@@ -28,7 +28,7 @@ internal static class SharedReleaseSql
             SELECT w.n, r.schedule_id, r.seat_no FROM {SharedSql.Members(SharedSql.N, SharedSql.Booking)}
             STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = UNHEX(w.booking) AND r.status = 'HELD'
             WHERE FIND_IN_SET(w.n, @reserved) ORDER BY r.schedule_id, r.seat_no LIMIT 1000) w
-          STRAIGHT_JOIN seat k ON k.schedule_id = w.schedule_id AND k.seat_no = w.seat_no {SharedSql.SkipLocked};
+          STRAIGHT_JOIN seat k FORCE INDEX (PRIMARY) ON k.schedule_id = w.schedule_id AND k.seat_no = w.seat_no {SharedSql.SkipLocked};
 
         """
         // All seats that the booking holds must be locked here, also one that somebody is about to pay.
@@ -48,10 +48,12 @@ internal static class SharedReleaseSql
           UPDATE {SharedSql.Members(SharedSql.N, SharedSql.Booking, SharedSql.Event)}
             STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking)
               ON r.booking_id = UNHEX(w.booking) AND r.change_id = UNHEX(w.event)
-            STRAIGHT_JOIN seat t ON t.schedule_id = r.schedule_id AND t.seat_no = r.seat_no AND t.reservation_id = r.reservation_id
+            STRAIGHT_JOIN seat t FORCE INDEX (PRIMARY)
+              ON t.schedule_id = r.schedule_id AND t.seat_no = r.seat_no AND t.reservation_id = r.reservation_id
             SET t.reservation_id = NULL WHERE {Won};
           UPDATE {SharedSql.Members(SharedSql.N, SharedSql.Booking)}
-            STRAIGHT_JOIN booking b ON b.booking_id = UNHEX(w.booking) SET b.status = {BookingSql.StatusSql} WHERE {Won};
+            STRAIGHT_JOIN booking b FORCE INDEX (PRIMARY) ON b.booking_id = UNHEX(w.booking)
+            SET b.status = {BookingSql.StatusSql} WHERE {Won};
           COMMIT;
         END IF;
 

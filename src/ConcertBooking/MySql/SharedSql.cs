@@ -11,11 +11,14 @@ internal static class SharedSql
     /// Ends a locking read of <c>k</c> beside JSON_TABLE. MySQL wants the table named, since it cannot lock the JSON; MariaDB
     /// does not know OF, and takes comments with these numbers for comments.
     /// </summary>
-    public const string SkipLocked = $"FOR UPDATE {OfLocked} SKIP LOCKED";
+    public const string SkipLocked = "FOR UPDATE /*!50799 OF k */ SKIP LOCKED";
 
-    private const string OfLocked = "/*!50799 OF k */";
+    /// <summary>MariaDB has NOWAIT too, but not in procedures.</summary>
+    private const string NoWaitOnMySql = "/*!50799 OF k NOWAIT */";
 
-    /// <summary>What NOWAIT fails with: on MariaDB a timeout, on MySQL an error of its own.</summary>
+    private const string NoWaitOnMariaDb = "/*M!100100 SET STATEMENT innodb_lock_wait_timeout = 0 FOR */";
+
+    /// <summary>What a lock that somebody else has fails with at once: on MariaDB a timeout, on MySQL an error of its own.</summary>
     private const string LockedErrors = "1205, 3572";
 
     /// <summary>The members as rows of <c>w</c>, with just the columns that a statement reads.</summary>
@@ -55,16 +58,14 @@ internal static class SharedSql
     /// </summary>
     public static string LockUsers { get; } = LockKnownUsers + $"""
         IF @locked < JSON_LENGTH(@members) THEN
-          SELECT COALESCE(GROUP_CONCAT(w.user_id), '') INTO @users
+          SELECT COALESCE(JSON_ARRAYAGG(w.user_id), '[]') INTO @new
             FROM {Members(User)} LEFT JOIN user_point_balance k ON k.user_id = w.user_id WHERE k.user_id IS NULL;
           BEGIN
-            DECLARE CONTINUE HANDLER FOR {LockedErrors} SET @users = '';
-            SELECT COUNT(*) INTO @locked
-              FROM {Members(User)} STRAIGHT_JOIN user_point_balance k ON k.user_id = w.user_id
-              WHERE FIND_IN_SET(w.user_id, @users) FOR UPDATE {OfLocked} NOWAIT;
+            DECLARE CONTINUE HANDLER FOR {LockedErrors} SET @new = '[]';
+            {NoWaitOnMariaDb} SELECT COUNT(*) INTO @locked
+              FROM {NewUsers} STRAIGHT_JOIN user_point_balance k FORCE INDEX (PRIMARY) ON k.user_id = w.user_id FOR UPDATE {NoWaitOnMySql};
           END;
-          INSERT IGNORE INTO user_point_balance (user_id, balance)
-            SELECT w.user_id, 0 FROM {Members(User)} WHERE FIND_IN_SET(w.user_id, @users) ORDER BY w.user_id;
+          INSERT IGNORE INTO user_point_balance (user_id, balance) SELECT w.user_id, 0 FROM {NewUsers} ORDER BY w.user_id;
           {LockKnownUsers}
         END IF;
 
@@ -73,12 +74,14 @@ internal static class SharedSql
     /// <summary>The same for users who have a row, or have nothing.</summary>
     public static string LockKnownUsers => $"""
         SELECT COUNT(*), COALESCE(GROUP_CONCAT(k.user_id), '') INTO @locked, @users
-          FROM {Members(User)} STRAIGHT_JOIN user_point_balance k ON k.user_id = w.user_id {SkipLocked};
+          FROM {Members(User)} STRAIGHT_JOIN user_point_balance k FORCE INDEX (PRIMARY) ON k.user_id = w.user_id {SkipLocked};
 
         """;
 
+    private const string NewUsers = "JSON_TABLE(@new, '$[*]' COLUMNS (user_id BIGINT PATH '$')) w";
+
     /// <summary>The variables of <see cref="LockUsers"/>.</summary>
-    public const string Variables = "DECLARE @locked INT DEFAULT 0;\nDECLARE @users TEXT DEFAULT '';\n";
+    public const string Variables = "DECLARE @locked INT DEFAULT 0;\nDECLARE @users TEXT DEFAULT '';\nDECLARE @new JSON DEFAULT '[]';\n";
 
     /// <summary>How many times a number is in a list of them, such as a member's in one with a number for each locked row.</summary>
     public static string CountIn(string list, string number) =>

@@ -38,7 +38,7 @@ internal static class SharedPaySql
             WHERE FIND_IN_SET(w.n, @seats) AND c.queue_name = w.queue_name AND NOT EXISTS (SELECT 1 FROM idempotency i
               WHERE i.user_id = w.user_id AND i.call_name = 'pay' AND i.idempotency_key = {SharedSql.KeySql})
             GROUP BY w.n, w.user_id) d
-          STRAIGHT_JOIN user_point_balance b ON b.user_id = d.user_id
+          STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = d.user_id
           WHERE b.balance >= d.total AND d.seats = {SharedSql.CountIn("@seats", "d.n")};
         IF @won = '' THEN
           ROLLBACK;
@@ -54,21 +54,21 @@ internal static class SharedPaySql
               ON r.booking_id = UNHEX(w.booking) AND r.change_id = UNHEX(w.attempt)
             WHERE {Won} GROUP BY w.n, w.attempt, w.booking, w.user_id;
           UPDATE {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Attempt)}
-            STRAIGHT_JOIN payment p ON p.payment_id = UNHEX(w.attempt)
-            STRAIGHT_JOIN user_point_balance b ON b.user_id = w.user_id
+            STRAIGHT_JOIN payment p FORCE INDEX (PRIMARY) ON p.payment_id = UNHEX(w.attempt)
+            STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = w.user_id
             SET b.balance = b.balance - p.amount WHERE {Won};
           INSERT INTO point_tx (point_tx_id, user_id, type, amount, balance_after, reference)
             SELECT p.payment_id, p.user_id, 'USE', p.amount, b.balance, p.payment_id
             FROM {SharedSql.Members(SharedSql.N, SharedSql.Attempt)}
-            STRAIGHT_JOIN payment p ON p.payment_id = UNHEX(w.attempt)
-            STRAIGHT_JOIN user_point_balance b ON b.user_id = p.user_id WHERE {Won};
+            STRAIGHT_JOIN payment p FORCE INDEX (PRIMARY) ON p.payment_id = UNHEX(w.attempt)
+            STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = p.user_id WHERE {Won};
           UPDATE {SharedSql.Members(SharedSql.N, SharedSql.Booking)}
-            STRAIGHT_JOIN booking b ON b.booking_id = UNHEX(w.booking) SET b.status = 'CONFIRMED' WHERE {Won};
+            STRAIGHT_JOIN booking b FORCE INDEX (PRIMARY) ON b.booking_id = UNHEX(w.booking) SET b.status = 'CONFIRMED' WHERE {Won};
           INSERT INTO outbox (event_id, topic, event_type, event_key, payload, traceparent)
             SELECT UNHEX(w.event), 'concert-booking.payments', '{OutboxEvents.PaymentCompleted}', p.booking_id,
               {PaySql.EventSql}, w.traceparent
             FROM {SharedSql.Members(SharedSql.N, SharedSql.Attempt, SharedSql.Event, SharedSql.TraceParent)}
-            STRAIGHT_JOIN payment p ON p.payment_id = UNHEX(w.attempt)
+            STRAIGHT_JOIN payment p FORCE INDEX (PRIMARY) ON p.payment_id = UNHEX(w.attempt)
             STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking)
               ON r.booking_id = p.booking_id AND r.payment_id = p.payment_id
             STRAIGHT_JOIN concert_schedule s ON s.schedule_id = r.schedule_id {BookingEvents.PlacesSql}
@@ -76,8 +76,8 @@ internal static class SharedPaySql
           INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id, answer)
             SELECT w.user_id, 'pay', w.k, UNHEX(w.body_hash), p.payment_id, {PaySql.AnswerSql("b.balance")}
             FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Key, SharedSql.Hash, SharedSql.Attempt)}
-            STRAIGHT_JOIN payment p ON p.payment_id = UNHEX(w.attempt)
-            STRAIGHT_JOIN user_point_balance b ON b.user_id = w.user_id WHERE {Won};
+            STRAIGHT_JOIN payment p FORCE INDEX (PRIMARY) ON p.payment_id = UNHEX(w.attempt)
+            STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = w.user_id WHERE {Won};
           COMMIT;
         END IF;
 

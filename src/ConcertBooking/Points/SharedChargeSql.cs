@@ -22,22 +22,23 @@ internal static class SharedChargeSql
         + $"""
         SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @won
           FROM {SharedSql.Members(SharedSql.N, SharedSql.User, Caller, Amount, SharedSql.Key)}
-          STRAIGHT_JOIN user_point_balance b ON b.user_id = w.user_id
+          STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = w.user_id
           WHERE FIND_IN_SET(w.user_id, @users) AND b.balance + w.amount <= @limit AND NOT EXISTS (SELECT 1 FROM idempotency i
             WHERE i.user_id = w.caller AND i.call_name = 'charge' AND i.idempotency_key = {SharedSql.KeySql});
         IF @won = '' THEN
           ROLLBACK;
         ELSE
           UPDATE {SharedSql.Members(SharedSql.N, SharedSql.User, Amount)}
-            STRAIGHT_JOIN user_point_balance b ON b.user_id = w.user_id SET b.balance = b.balance + w.amount WHERE {Won};
+            STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = w.user_id
+            SET b.balance = b.balance + w.amount WHERE {Won};
           INSERT INTO point_tx (point_tx_id, user_id, type, amount, balance_after, reference)
             SELECT UNHEX(w.attempt), w.user_id, 'CHARGE', w.amount, b.balance, UNHEX(w.attempt)
             FROM {SharedSql.Members(SharedSql.N, SharedSql.User, Amount, SharedSql.Attempt)}
-            STRAIGHT_JOIN user_point_balance b ON b.user_id = w.user_id WHERE {Won};
+            STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = w.user_id WHERE {Won};
           INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id, answer)
             SELECT w.caller, 'charge', w.k, UNHEX(w.body_hash), t.point_tx_id, {ChargePoints.AnswerSql}
             FROM {SharedSql.Members(SharedSql.N, Caller, SharedSql.Key, SharedSql.Hash, SharedSql.Attempt)}
-            STRAIGHT_JOIN point_tx t ON t.point_tx_id = UNHEX(w.attempt) WHERE {Won};
+            STRAIGHT_JOIN point_tx t FORCE INDEX (PRIMARY) ON t.point_tx_id = UNHEX(w.attempt) WHERE {Won};
           COMMIT;
         END IF;
 

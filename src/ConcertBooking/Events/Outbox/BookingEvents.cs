@@ -39,7 +39,7 @@ internal static class BookingEvents
         type, "UNHEX(w.event)", "w.traceparent",
         $"""
         {SharedSql.Members(SharedSql.N, SharedSql.Booking, SharedSql.Event, SharedSql.TraceParent)}
-          STRAIGHT_JOIN booking b ON b.booking_id = UNHEX(w.booking)
+          STRAIGHT_JOIN booking b FORCE INDEX (PRIMARY) ON b.booking_id = UNHEX(w.booking)
           STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = b.booking_id AND r.change_id = UNHEX(w.event)
           STRAIGHT_JOIN concert_schedule s ON s.schedule_id = b.schedule_id
         """,
