@@ -60,8 +60,7 @@ internal static class UpdateSchedule
                 "Members that are left out keep their value, and so do the seats; holds keep the price at which they were made. "
                 + "Members that do not exist are refused by name.")
             .WithParameter("scheduleId", "A schedule of a concert.", 1)
-            .WithRequestExample(static () => new UpdateScheduleRequest(
-                Price: 50_000) { SalesOpenAt = new(2026, 12, 1, 10, 0, 0, TimeSpan.Zero) })
+            .WithRequestExample(static () => new UpdateScheduleRequest(Price: 50_000) { SalesOpenAt = new(2026, 12, 1, 10, 0, 0, default) })
             .WithExample(static () => ScheduleItem.Example)
             .WithAdmin()
             .Produces<ScheduleItem>()

@@ -35,7 +35,7 @@ internal static class HoldBooking
             .WithName("HoldBooking").WithTags("Bookings").WithSummary("Hold several seats, all or none")
             .WithDescription(
                 "Holds either the seats in `seatNos` or the best that are available: nearest to the front and the middle, side by "
-                + "side unless `together` is false. Whoever already holds exactly these seats in one booking gets it again (200). The "
+                + "side unless `together` is false. A caller who holds exactly these seats in one booking gets it again (200). The "
                 + "queue token must be admitted (`ACTIVE`) to the queue of the concert.")
             .WithRequestExample(static () => new HoldBookingRequest(1, [8, 9]), "seats")
             .WithRequestExample(static () => new HoldBookingRequest(1, BestAvailable: new(2)), "best available")

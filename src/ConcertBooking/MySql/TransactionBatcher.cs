@@ -3,7 +3,7 @@ namespace ConcertBooking.MySql;
 /// <summary>
 /// Group commit: requests that arrive while others are in the database share a transaction, so a crowd pays for few commits. A
 /// request that finds nobody there runs alone at once. One member never delays, spoils or swaps the answer of another: the
-/// transaction skips what is locked instead of waiting, and whoever it does not serve runs alone after it.
+/// transaction skips what is locked instead of waiting, and a request that it does not serve runs alone after it.
 /// </summary>
 /// <param name="transaction">
 /// Returns the outcomes in the order of the requests; null for one that it left alone, because a row was locked or the answer is

@@ -22,7 +22,7 @@ internal static class HoldSeat
             .WithHighPriority()
             .WithName("HoldSeat").WithTags("Reservations").WithSummary("Hold a seat")
             .WithDescription(
-                "Holds a seat for the caller, as a booking of one seat, until `heldUntil`. Whoever already holds the seat gets the "
+                "Holds a seat for the caller, as a booking of one seat, until `heldUntil`. A caller who already holds it gets the "
                 + "same reservation again (200). The queue token must be admitted (`ACTIVE`) to the queue of the concert.")
             .WithRequestExample(static () => new HoldSeatRequest(1, 7))
             .WithExample(static () => ReservationResponse.Example, StatusCodes.Status201Created, StatusCodes.Status200OK)

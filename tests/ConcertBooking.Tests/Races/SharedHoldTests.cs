@@ -134,7 +134,8 @@ public sealed class SharedHoldTests : SharedRigTests
 
     private Task<LoneInstance> StartAsync() => Rig.StartAloneAsync(new Dictionary<string, string?>
     {
-        ["Holds__MaxPerUser"] = $"{Limit}", ["Purchases__MaxPerUser"] = "0",
+        ["Holds__MaxPerUser"] = $"{Limit}",
+        ["Purchases__MaxPerUser"] = "0",
     });
 
     private Task<Visitor> NewVisitorAsync(LoneInstance at, Show show) => Rig.NewVisitor(at).AdmittedAsync(show);

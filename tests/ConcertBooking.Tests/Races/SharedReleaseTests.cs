@@ -86,4 +86,34 @@ public sealed class SharedReleaseTests : SharedRigTests
         await Assert.That(await SharedHoldTests.SharedAsync(alone, "charge")).IsGreaterThan(0);
         await Rig.VerifyAsync(alone.Database.Settings);
     }
+
+    /// <summary>
+    /// A user's first call may wait for another row and have added the user's. An INSERT cannot skip that as a SELECT can, and the
+    /// members of a shared transaction would wait for both. Called past the service, which would hide a wait by calling alone.
+    /// </summary>
+    [Test]
+    public async Task Charge_OfAUserWhoIsBeingAdded_OtherMemberDoesNotWait()
+    {
+        await using var alone = await Rig.StartAloneAsync();
+        var known = Rig.NewVisitor(alone);
+        (await known.ChargeAsync(1)).Expect(201);
+        var added = UserIds.Next();
+        var procedure = await alone.Database.ScalarAsync<string>(
+            """
+            SELECT routine_name FROM information_schema.routines
+            WHERE routine_schema = DATABASE() AND routine_name LIKE 'charge\_points\_shared%'
+            """);
+        await using var adding = await alone.Database.AddBalanceAsync(added);
+
+        var served = await alone.Database.ColumnAsync<int>( // fails when MySQL has let it wait for as long as it may
+            $"CALL {procedure}(@members, 1000)", ("@members", $"[{Member(0, added)},{Member(1, known.UserId)}]"));
+
+        await Assert.That(served).IsEquivalentTo([1]);
+        await Assert.That(await known.BalanceAsync()).IsEqualTo(6);
+
+        static string Member(int number, long user) => $$"""
+            {"n":{{number}},"user":{{user}},"caller":{{user}},"amount":5,"key":"a","hash":"{{new string('0', 64)}}",
+             "attempt":"{{Guid.CreateVersion7():N}}"}
+            """;
+    }
 }

@@ -55,6 +55,10 @@ public sealed class Database(string connectionString)
     public Task<MySqlConnection> LockBalanceAsync(long userId) => LockAsync(
         "UPDATE user_point_balance SET balance = balance WHERE user_id = @user", ("@user", userId));
 
+    /// <summary>The same for a user who has no row yet: it is being added.</summary>
+    public Task<MySqlConnection> AddBalanceAsync(long userId) => LockAsync(
+        "INSERT INTO user_point_balance (user_id, balance) VALUES (@user, 0)", ("@user", userId));
+
     /// <summary>The same for whoever wants to hold a seat.</summary>
     public Task<MySqlConnection> LockSeatAsync(Show show, int seatNo) => LockAsync(
         "SELECT seat_no FROM seat WHERE schedule_id = @schedule AND seat_no = @seat FOR UPDATE",

@@ -19,7 +19,7 @@ export default {
   points: { one: '{n} point', other: '{n} points' },
 
   'sign-in.title': 'Sign in',
-  'sign-in.dev': 'This is a development service: be whoever you like. Another number is another person.',
+  'sign-in.dev': 'This is a development service: sign in with any number. Another number is another person.',
   'sign-in.issuer': 'You sign in on a page of your account provider, and come straight back here.',
   'sign-in.none': 'Signing in is not set up on this service.',
   'sign-in.user': 'User number',
