@@ -27,6 +27,9 @@ internal static class BestAvailable
     /// <summary>Two starts of a run at most leave a single seat, so a better one is no farther from the best than this.</summary>
     private const int Window = 3;
 
+    /// <summary>What is known before a search: no place is better than this.</summary>
+    private readonly record struct Bound(bool LeavesSingle, long Distance);
+
     /// <summary>
     /// The best place: one that leaves no single seat if there is any, of those the nearest to the front and the middle, of those the
     /// one with the lowest seat numbers.
@@ -35,44 +38,96 @@ internal static class BestAvailable
     /// <param name="isFree">By seat number minus 1.</param>
     /// <param name="count">Seats of the place, 1 or more.</param>
     /// <returns>Null when no row has as many free seats side by side.</returns>
-    public static Place? Find(IReadOnlyList<HallRow> rows, ReadOnlySpan<bool> isFree, int count)
+    public static Place? Find(IReadOnlyList<HallRow> rows, ReadOnlySpan<bool> isFree, int count) =>
+        Find(rows, isFree, count, default)?.Place;
+
+    /// <summary>
+    /// The best place, the best once that is taken, and so on. Each search begins where the one before it ended: only what is left
+    /// of the run that it took from can be better.
+    /// </summary>
+    /// <param name="rows">As of <see cref="Find(IReadOnlyList{HallRow}, ReadOnlySpan{bool}, int)"/>.</param>
+    /// <param name="isFree">The same; changed during the search, and restored.</param>
+    /// <param name="count">The same.</param>
+    /// <param name="most">How many places are enough.</param>
+    public static IReadOnlyList<Place> FindSeveral(IReadOnlyList<HallRow> rows, Span<bool> isFree, int count, int most)
+    {
+        var (places, bound) = (new List<Place>(most), default(Bound));
+        while (places.Count < most && Find(rows, isFree, count, bound) is var (place, row))
+        {
+            places.Add(place);
+            Set(isFree, place, value: false);
+            var seats = isFree.Slice(row.FirstSeatNo - 1, row.SeatCount);
+            var first = place.FirstSeatNo - row.FirstSeatNo;
+            var rest = Better(null, row, StartOfRun(seats, first), first, count);
+            rest = Better(rest, row, first + count, EndOfRun(seats, first + count), count);
+            var best = rest is { } left && left.CompareTo(place) < 0 ? left : place;
+            bound = new(best.LeavesSingle, best.Distance);
+        }
+
+        foreach (var place in places)
+        {
+            Set(isFree, place, value: true);
+        }
+
+        return places;
+    }
+
+    private static (Place Place, HallRow Row)? Find(IReadOnlyList<HallRow> rows, ReadOnlySpan<bool> isFree, int count, Bound bound)
     {
         Place? best = null;
+        HallRow bestRow = default;
         foreach (var row in rows)
         {
-            if (best is { LeavesSingle: false, Distance: var found } && found < 4L * row.Depth * row.Depth)
+            if (IsBeyond(best, bound, OfDepth(row)))
             {
                 break; // not even the middle of this row, or of one behind it, is as near
             }
 
-            // From the middle to the right, then to the left, each until no place can be as near as the best.
-            var middle = (row.SeatCount - count) / 2;
-            if (row.SeatCount < count || IsBeyond(best, row, middle, count))
+            if (row.SeatCount < count || Distance(row, 0, count) < bound.Distance)
             {
-                continue;
+                continue; // not even its ends are as far
             }
 
-            var seats = isFree.Slice(row.FirstSeatNo - 1, row.SeatCount);
-            var start = seats[..middle].LastIndexOf(false) + 1; // of the run around the middle
-            for (var (from, to) = NextRun(seats, start); from < to; (from, to) = NextRun(seats, to))
-            {
-                if (IsBeyond(best, row, Math.Max(from, middle), count))
-                {
-                    break;
-                }
+            var found = FindIn(row, isFree.Slice(row.FirstSeatNo - 1, row.SeatCount), count, bound, best);
+            (best, bestRow) = found == best ? (best, bestRow) : (found, row);
+        }
 
-                best = Better(best, row, from, to, count);
+        // Nearer than the bound there may be places that leave a single seat: second to any that do not.
+        return best is not { LeavesSingle: false } && bound is { LeavesSingle: false, Distance: > 0 }
+            ? Find(rows, isFree, count, new(LeavesSingle: true, 0))
+            : best is { } place ? (place, bestRow) : null;
+    }
+
+    /// <summary>
+    /// The better of the best so far and the best of a row. From the middle to the right, then to the left, beginning at the bound,
+    /// each until no place can be as near as the best.
+    /// </summary>
+    private static Place? FindIn(HallRow row, ReadOnlySpan<bool> seats, int count, Bound bound, Place? best)
+    {
+        var (middle, all) = ((row.SeatCount - count) / 2, row.SeatCount - count);
+        var aside = (int)Math.Ceiling(Math.Sqrt(Math.Max(0, bound.Distance - OfDepth(row))));
+        var right = Math.Min((all + aside + 1) / 2, row.SeatCount);
+        var start = StartOfRun(seats, right);
+        for (var (from, to) = NextRun(seats, start); from < to; (from, to) = NextRun(seats, to))
+        {
+            if (IsBeyond(best, bound, Distance(row, Math.Max(from, middle), count)))
+            {
+                break;
             }
 
-            for (var (from, to) = PreviousRun(seats, start); from < to; (from, to) = PreviousRun(seats, from))
-            {
-                if (IsBeyond(best, row, Math.Min(to - count, middle), count))
-                {
-                    break;
-                }
+            best = Better(best, row, from, to, count);
+        }
 
-                best = Better(best, row, from, to, count);
+        var left = aside > all ? 0 : (all - aside) / 2;
+        var end = left < start ? EndOfRun(seats, left) : start;
+        for (var (from, to) = PreviousRun(seats, end); from < to; (from, to) = PreviousRun(seats, from))
+        {
+            if (IsBeyond(best, bound, Distance(row, Math.Min(to - count, middle), count)))
+            {
+                break;
             }
+
+            best = Better(best, row, from, to, count);
         }
 
         return best;
@@ -92,13 +147,13 @@ internal static class BestAvailable
         while (count > 0 && Find(rows, isFree, Math.Min(count, LongestRun(rows, isFree, count))) is { } block)
         {
             blocks.Add(block);
-            isFree.Slice(block.FirstSeatNo - 1, block.SeatCount).Clear();
+            Set(isFree, block, value: false);
             count -= block.SeatCount;
         }
 
         foreach (var block in blocks)
         {
-            isFree.Slice(block.FirstSeatNo - 1, block.SeatCount).Fill(true);
+            Set(isFree, block, value: true);
         }
 
         return count == 0 ? blocks : [];
@@ -128,20 +183,29 @@ internal static class BestAvailable
     private static (int From, int To) NextRun(ReadOnlySpan<bool> seats, int start)
     {
         var from = seats[start..].IndexOf(true) is >= 0 and var skipped ? start + skipped : seats.Length;
-        var to = seats[from..].IndexOf(false) is >= 0 and var length ? from + length : seats.Length;
-        return (from, to);
+        return (from, EndOfRun(seats, from));
     }
 
     /// <summary>The last free run before a seat that is not free; empty when there is none.</summary>
     private static (int From, int To) PreviousRun(ReadOnlySpan<bool> seats, int end)
     {
         var to = seats[..end].LastIndexOf(true) + 1;
-        return (seats[..to].LastIndexOf(false) + 1, to);
+        return (StartOfRun(seats, to), to);
     }
 
-    /// <summary>Whether a place there, or farther from the middle, is worse than the best even if it leaves no single seat.</summary>
-    private static bool IsBeyond(Place? best, HallRow row, int first, int count) =>
-        best is { LeavesSingle: false, Distance: var distance } && distance < Distance(row, first, count);
+    /// <summary>Where the free run begins that ends before a seat.</summary>
+    private static int StartOfRun(ReadOnlySpan<bool> seats, int end) => seats[..end].LastIndexOf(false) + 1;
+
+    /// <summary>Where the free run ends that begins with a seat: the one after its last.</summary>
+    private static int EndOfRun(ReadOnlySpan<bool> seats, int start) =>
+        seats[start..].IndexOf(false) is >= 0 and var length ? start + length : seats.Length;
+
+    private static void Set(Span<bool> isFree, Place place, bool value) =>
+        isFree.Slice(place.FirstSeatNo - 1, place.SeatCount).Fill(value);
+
+    /// <summary>Whether the best is better than any place at that distance, or farther.</summary>
+    private static bool IsBeyond(Place? best, Bound bound, long distance) =>
+        best is { } found && (!found.LeavesSingle || bound.LeavesSingle) && found.Distance < distance;
 
     /// <summary>The better of the best so far and the best of a free run.</summary>
     private static Place? Better(Place? best, HallRow row, int from, int to, int count)
@@ -168,7 +232,10 @@ internal static class BestAvailable
 
     private static long Distance(HallRow row, int first, int count)
     {
-        var (aside, depth) = ((2L * first) + count - row.SeatCount, 2L * row.Depth);
-        return (aside * aside) + (depth * depth);
+        var aside = (2L * first) + count - row.SeatCount;
+        return (aside * aside) + OfDepth(row);
     }
+
+    /// <summary>The distance of a place in the middle of a row.</summary>
+    private static long OfDepth(HallRow row) => 4L * row.Depth * row.Depth;
 }

@@ -87,7 +87,7 @@ internal sealed class SeatPicture
     {
         lock (_lock)
         {
-            var rows = Plan?.Rows.Where(wish.Matches).ToList() ?? [];
+            var rows = wish is { Section: null, Grade: null } ? Plan?.Rows ?? [] : Plan?.Rows.Where(wish.Matches).ToList() ?? [];
             var free = asReported ? _reported : _free;
             var places = Candidates(rows, free, wish, Random.Shared.Next(CandidatesFor(losses)) + 1);
             if (places.Count == 0)
@@ -133,29 +133,11 @@ internal sealed class SeatPicture
         _searches == 0 && losses == 0 ? 1 : Math.Min(MaximumCandidates, Math.Max(1, _searches) * 2 << losses);
 
     /// <summary>The n-th best place, where each is the best once those before it are taken; a random one where there are fewer.</summary>
-    private static IReadOnlyList<Place> Candidates(IReadOnlyList<HallRow> rows, bool[] free, SeatWish wish, int n)
-    {
-        var found = new List<IReadOnlyList<Place>>(n);
-        while (found.Count < n && Search(rows, free, wish) is { Count: > 0 } places)
+    private static IReadOnlyList<Place> Candidates(IReadOnlyList<HallRow> rows, bool[] free, SeatWish wish, int n) =>
+        BestAvailable.FindSeveral(rows, free, wish.Count, n) switch
         {
-            found.Add(places);
-            Set(free, places, isFree: false);
-        }
-
-        found.ForEach(places => Set(free, places, isFree: true));
-        return found.Count == n ? found[^1] : found.Count > 0 ? found[Random.Shared.Next(found.Count)] : [];
-    }
-
-    private static IReadOnlyList<Place> Search(IReadOnlyList<HallRow> rows, bool[] free, SeatWish wish) =>
-        !wish.Together ? BestAvailable.FindBlocks(rows, free, wish.Count)
-        : BestAvailable.Find(rows, free, wish.Count) is { } place ? [place]
-        : [];
-
-    private static void Set(bool[] free, IReadOnlyList<Place> places, bool isFree)
-    {
-        foreach (var place in places)
-        {
-            free.AsSpan(place.FirstSeatNo - 1, place.SeatCount).Fill(isFree);
-        }
-    }
+            { Count: > 0 } places => [places.Count == n ? places[^1] : places[Random.Shared.Next(places.Count)]],
+            _ when wish.Together => [],
+            _ => BestAvailable.FindBlocks(rows, free, wish.Count),
+        };
 }

@@ -9,14 +9,13 @@ namespace ConcertBooking.Tests.Bookings;
 /// </summary>
 public sealed class BestAvailableOracle
 {
-    private const int Rows = 4, Seats = 8, Halls = 20_000;
+    private const int Rows = 4, Seats = 8, LongRow = 40, HallCount = 20_000;
 
     private sealed record Candidate(int First, int Count, bool LeavesSingle, double Distance);
 
-    /// <summary>Rows as seats and depth; a number a seat, which is free when it is below the density.</summary>
-    private static readonly Gen<((int Seats, int Depth)[] Rows, int Density, int[] Seats, int Count)> Hall = Gen.Select(
-        Gen.Select(Gen.Int[1, Seats], Gen.Int[0, Rows - 1]).Array[1, Rows], Gen.Int[1, 10], Gen.Int[0, 9].Array[Rows * Seats],
-        Gen.Int[1, 5]);
+    private static readonly Gen<((int Seats, int Depth)[] Rows, int Density, int[] Seats, int Count)> Hall = Halls(Seats);
+
+    private static readonly Gen<((int Seats, int Depth)[] Rows, int Density, int[] Seats, int Count)> LongRows = Halls(LongRow);
 
     [Test]
     public void Find_AnyHall_IsNoWorseThanTheOracle() => Hall.Sample(
@@ -28,7 +27,33 @@ public sealed class BestAvailableOracle
 
             ExpectSame(best, found, hall, free, count);
         },
-        iter: Halls);
+        iter: HallCount);
+
+    [Test]
+    public void FindSeveral_LongRows_AreTheOraclesOneAfterTheOther() => LongRows.Sample(
+        (rows, density, seats, count) =>
+        {
+            var (hall, free) = Build(rows, density, seats);
+            var before = free.ToArray();
+            var found = BestAvailable.FindSeveral(hall, free, count, most: 10);
+            if (!before.SequenceEqual(free))
+            {
+                Assert.Fail("The search changed which seats are free.");
+            }
+
+            for (var index = 0; index < 10; index++)
+            {
+                var best = Best(hall, free, count);
+                ExpectSame(best, index < found.Count ? found[index] : null, hall, free, count);
+                if (best is null)
+                {
+                    break;
+                }
+
+                free.AsSpan(best.First - 1, count).Clear();
+            }
+        },
+        iter: HallCount / 4);
 
     [Test]
     public void FindBlocks_AnyHall_AreThoseOfTheOracle() => Hall.Sample(
@@ -63,7 +88,7 @@ public sealed class BestAvailableOracle
                 count -= block.SeatCount;
             }
         },
-        iter: Halls);
+        iter: HallCount);
 
     [Test]
     [Arguments("..........", 3, 4)] // the middle, and of two the lower numbers
@@ -79,6 +104,11 @@ public sealed class BestAvailableOracle
 
         await Assert.That(found?.FirstSeatNo ?? 0).IsEqualTo(firstSeatNo);
     }
+
+    /// <summary>Rows as seats and depth; a number a seat, which is free when it is below the density.</summary>
+    private static Gen<((int Seats, int Depth)[] Rows, int Density, int[] Seats, int Count)> Halls(int seats) => Gen.Select(
+        Gen.Select(Gen.Int[1, seats], Gen.Int[0, Rows - 1]).Array[1, Rows], Gen.Int[1, 10], Gen.Int[0, 9].Array[Rows * seats],
+        Gen.Int[1, 5]);
 
     private static (HallRow[] Hall, bool[] Free) Build((int Seats, int Depth)[] rows, int density, int[] seats)
     {
