@@ -58,7 +58,7 @@ internal sealed class SeatHolds(
             catch (MySqlException exception) when (exception.ErrorCode == MySqlErrorCode.DuplicateKeyEntry)
             {
                 // A live reservation was written without the seat row; the schema's unique column refused a second one.
-                return new(Problems.SeatTaken, []);
+                return new(Problems.SeatTaken with { SeatNos = hold.SeatNos }, []);
             }
 
             if (seats is [var only])
@@ -101,11 +101,13 @@ internal sealed class SeatHolds(
         (seats.Count == 1 || seats.Count == seats[0].Reservation!.SeatsHeld)
         && seats.All(seat => seat.Reservation is { IsHeld: true } reservation && reservation.BookingId == bookingId);
 
-    /// <summary>Names the taken seats.</summary>
-    public static Problem Taken(IReadOnlyList<SeatRow> seats) => Problems.SeatTaken with
+    /// <summary>Names the taken seats: those of a live reservation, or those that others have claimed and lost time after time.</summary>
+    public static Problem Taken(IReadOnlyList<SeatRow> seats)
     {
-        SeatNos = [.. seats.Where(static seat => seat.Reservation is { IsLive: true }).Select(static seat => seat.SeatNo)],
-    };
+        var taken = seats.Where(static seat => seat.Reservation is { IsLive: true }).ToList();
+        taken = taken.Count > 0 ? taken : [.. seats.Where(static seat => seat.Claim is not null)];
+        return Problems.SeatTaken with { SeatNos = [.. taken.Select(static seat => seat.SeatNo)] };
+    }
 
     /// <summary>
     /// Expires overdue holds, which frees their seats, unless a payment that was under way came first: then the claim is alive. Other

@@ -51,7 +51,7 @@ internal static class HoldSeat
             case PassStatus.NotActive:
                 return Problems.QueueTokenNotActive;
             case PassStatus.SeatBusy:
-                return Problems.SeatTaken;
+                return Problems.SeatTaken with { SeatNos = [request.SeatNo] };
         }
 
         long? owner = null;

@@ -81,7 +81,7 @@ internal sealed class Metrics : IDisposable
     /// <summary>HELD reservations past their end, over all instances.</summary>
     public long HoldsOverdue { get; set; }
 
-    /// <summary>Events not yet acknowledged by Kafka, dead ones included.</summary>
+    /// <summary>Events not yet acknowledged by Kafka, dead ones included; 100,000 stands for any more.</summary>
     public long OutboxPending { get; set; }
 
     /// <summary>Events that Kafka refused for good.</summary>

@@ -15,6 +15,11 @@ public sealed class OneSeat : SharedRigTests
         var replies = await Rush.AllAnsweredAsync(users, user => user.HoldAsync(show));
 
         var won = replies.ExpectOneWinner(409, "seat_taken");
+        foreach (var loser in replies.Where(static reply => reply.Status == 409))
+        {
+            await loser.ExpectTakenAsync(1);
+        }
+
         await Rig.Database.ExpectOneOwnerAsync(show, 1, won.Value("reservationId"));
         await ExpectSeatAsync(show, "HELD");
         await Rig.VerifyAsync();

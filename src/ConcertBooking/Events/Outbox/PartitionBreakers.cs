@@ -1,4 +1,4 @@
-namespace ConcertBooking.Events.Consuming;
+namespace ConcertBooking.Events.Outbox;
 
 /// <summary>
 /// A circuit breaker for each partition, so that an unavailable one (no leader, or too few replicas) does not hold up the
