@@ -70,17 +70,17 @@ broken all-or-none "a booking is kept although only some of its seats were taken
   '/*/*/(GroupRaces|LockOrder)/*[Category!=Long]' $hold_sql 's/IF \@taken < \@seatCount THEN/IF \@taken = 0 THEN/' \
   $migration "$drop_unique_seat"
 broken purchase-limit "a hold does not ask how many seats its user has already" \
-  '/*/*/PurchaseLimitRaces/*[Category!=Long]' $hold_sql 's/ AND NOT(\n +""" \+ )" " \+ SeatRow\.HasAllPurchasesSql \+ /$1/'
+  '/*/*/PurchaseLimitRaces/*[Category!=Long]' $hold_sql 's/\n +AND NOT \{PurchaseLimit\.IsExceededSql\([^\n]*\)\}(?=;)//'
 broken extension "an extension does not ask whether the hold is over" \
   '/*/*/ExtensionRaces/*[Category!=Long]' Bookings/ExtendBooking.cs 's/ AND r\.held_expires_at > NOW\(3\)//'
 broken idempotency-claim "the effect does not ask whether this request claimed the key" \
   '/*/*/(PayRaces|LostAnswers)/*' Http/Idempotency/IdempotencySql.cs 's/ AND i\.attempt_id = \@attempt//'
 broken hold-over "a payment does not ask whether the hold is over" \
-  '/*/*/(ExpiryRaces|NoSweeper)/*[Category!=Long]' Payments/Pay.cs 's/ AND r\.held_expires_at > NOW\(3\)//'
+  '/*/*/(ExpiryRaces|NoSweeper)/*[Category!=Long]' Payments/PaySql.cs 's/ AND r\.held_expires_at > NOW\(3\)//'
 broken balance-enough "a payment does not ask whether the balance is enough" \
-  '/*/*/PayRaces/*' Payments/Pay.cs 's/ OR \@before < \@total//'
+  '/*/*/PayRaces/*' Payments/PaySql.cs 's/ OR \@before < \@total//'
 broken rollback "a failed transaction is not rolled back" \
-  '/*/*/MySqlFaults/LockTimeout*' MySql/MySqlDatabase.cs 's/await RollbackAsync\(connection\);//'
+  '/*/*/MySqlFaults/LockTimeout*' MySql/MySqlDatabase.cs 's/await TimedTransaction\.RollbackAsync\(connection\);//'
 broken deadlock-retry "a deadlock is not retried" \
   '/*/*/MySqlFaults/Deadlock*' MySql/MySqlErrors.cs 's/MySqlFault\.Deadlock or //'
 broken wait-limit "a request waits for a connection as long as it takes" \

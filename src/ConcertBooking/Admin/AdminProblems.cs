@@ -2,6 +2,9 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace ConcertBooking.Admin;
 
+/// <summary>The times of a schedule, in UTC with milliseconds; null where a body has none.</summary>
+internal readonly record struct ScheduleTimes(DateTime? StartsAt, DateTime? SalesOpenAt, DateTime? SalesCloseAt);
+
 internal static class AdminProblems
 {
     public static readonly Problem QueueName = Problem.Invalid(
@@ -15,13 +18,30 @@ internal static class AdminProblems
         ? Problems.InvalidRequest.With(unknown.ToDictionary(static member => member.Key, static _ => NotChangeable))
         : null;
 
+    /// <summary>The times of a body, or the problem with the first that cannot be stored.</summary>
+    public static bool TryUtc(
+        DateTimeOffset? startsAt, DateTimeOffset? salesOpenAt, DateTimeOffset? salesCloseAt, out ScheduleTimes times,
+        [NotNullWhen(false)] out Problem? problem)
+    {
+        times = default;
+        if (!TryUtc("startsAt", startsAt, out var starts, out problem)
+            || !TryUtc("salesOpenAt", salesOpenAt, out var opens, out problem)
+            || !TryUtc("salesCloseAt", salesCloseAt, out var closes, out problem))
+        {
+            return false;
+        }
+
+        times = new(starts, opens, closes);
+        return true;
+    }
+
     /// <summary>
     /// Times are stored in UTC with milliseconds. Rounded here, as MySQL would, so that the response equals what is stored, and
     /// the last valid time is not rounded to one that no column can hold.
     /// </summary>
     /// <param name="field">The member of the body, which the problem names.</param>
     /// <param name="utc">Null where the time is.</param>
-    public static bool TryUtc(string field, DateTimeOffset? time, out DateTime? utc, [NotNullWhen(false)] out Problem? problem)
+    private static bool TryUtc(string field, DateTimeOffset? time, out DateTime? utc, [NotNullWhen(false)] out Problem? problem)
     {
         (utc, problem) = (null, null);
         if (time is not { } moment)

@@ -46,20 +46,18 @@ internal static class CreateSchedule
 
     private static async Task<IResult> HandleAsync(long concertId, CreateScheduleRequest request, MySqlDatabase database)
     {
-        if (!AdminProblems.TryUtc("startsAt", request.StartsAt, out var startsAt, out var problem)
-            || !AdminProblems.TryUtc("salesOpenAt", request.SalesOpenAt, out var salesOpenAt, out problem)
-            || !AdminProblems.TryUtc("salesCloseAt", request.SalesCloseAt, out var salesCloseAt, out problem))
+        if (!AdminProblems.TryUtc(request.StartsAt, request.SalesOpenAt, request.SalesCloseAt, out var times, out var problem))
         {
             return problem;
         }
 
-        if (salesCloseAt <= salesOpenAt)
+        if (times.SalesCloseAt <= times.SalesOpenAt)
         {
             return AdminProblems.SalesCloseAt;
         }
 
         var schedule = new NewSchedule(
-            startsAt!.Value, request.Price ?? 0, request.SeatCount ?? 0, salesOpenAt, salesCloseAt, request.MaxPerUser);
+            times.StartsAt!.Value, request.Price ?? 0, request.SeatCount ?? 0, times.SalesOpenAt, times.SalesCloseAt, request.MaxPerUser);
         if (Fault(request) is { } fault)
         {
             return fault;

@@ -34,14 +34,9 @@ internal static class ListHalls
     private static async Task<IResult> HandleAsync(
         MySqlDatabase database, int? limit, string? cursor, CancellationToken cancellationToken)
     {
-        if (Paging.Limit(limit) is not { } size)
+        if (!Paging.TryRead(limit, cursor, List, start: default, out var size, out var key, out var problem))
         {
-            return Paging.LimitProblem;
-        }
-
-        if (!Paging.TryRead(cursor, List, (0, default), out var key))
-        {
-            return Paging.CursorProblem;
+            return problem;
         }
 
         var rows = await database.ReadAsync(

@@ -74,9 +74,7 @@ internal static class UpdateSchedule
             return unknown;
         }
 
-        if (!AdminProblems.TryUtc("startsAt", request.StartsAt, out var startsAt, out var problem)
-            || !AdminProblems.TryUtc("salesOpenAt", request.SalesOpenAt, out var salesOpenAt, out problem)
-            || !AdminProblems.TryUtc("salesCloseAt", request.SalesCloseAt, out var salesCloseAt, out problem))
+        if (!AdminProblems.TryUtc(request.StartsAt, request.SalesOpenAt, request.SalesCloseAt, out var times, out var problem))
         {
             return problem;
         }
@@ -84,8 +82,7 @@ internal static class UpdateSchedule
         try
         {
             var (fault, row) = await database.RunAsync(
-                (connection, _) => UpdateAsync(connection, scheduleId, request, startsAt, salesOpenAt, salesCloseAt),
-                CancellationToken.None);
+                (connection, _) => UpdateAsync(connection, scheduleId, request, times), CancellationToken.None);
             return fault is not null ? fault : row is null ? Problems.ScheduleNotFound : TypedResults.Ok(row.ToItem());
         }
         catch (MySqlException exception) when (MySqlErrors.IsCheckViolation(exception))
@@ -95,29 +92,28 @@ internal static class UpdateSchedule
     }
 
     private static async Task<(Problem? Fault, ScheduleRow? Row)> UpdateAsync(
-        MySqlConnection connection, long scheduleId, UpdateScheduleRequest request, DateTime? startsAt, DateTime? salesOpenAt,
-        DateTime? salesCloseAt)
+        MySqlConnection connection, long scheduleId, UpdateScheduleRequest request, ScheduleTimes times)
     {
-        await using var transaction = await connection.BeginTransactionAsync();
+        await using var transaction = await TimedTransaction.BeginAsync(connection);
         await connection.ExecuteAsync(
             UpdateSql,
             new
             {
                 scheduleId,
-                startsAt,
+                startsAt = times.StartsAt,
                 price = request.Price,
-                salesOpenAt,
+                salesOpenAt = times.SalesOpenAt,
                 salesOpenAtGiven = request.SalesOpenAtGiven,
-                salesCloseAt,
+                salesCloseAt = times.SalesCloseAt,
                 salesCloseAtGiven = request.SalesCloseAtGiven,
                 maxPerUser = request.MaxPerUser,
                 maxPerUserGiven = request.MaxPerUserGiven,
             },
-            transaction, MySqlLimits.StatementSeconds);
+            commandTimeout: MySqlLimits.StatementSeconds);
         if (request.Price is not null || request.Prices is not null)
         {
             var grades = (await connection.QueryAsync<string>(
-                GradesSql, new { scheduleId }, transaction, commandTimeout: MySqlLimits.StatementSeconds)).ToList();
+                GradesSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds)).ToList();
             if (Fault(request, grades) is { } fault)
             {
                 return (fault, null); // and the transaction ends without the update
@@ -125,7 +121,7 @@ internal static class UpdateSchedule
 
             if (request.Prices is { Count: > 0 } prices)
             {
-                await SchedulePrices.WriteAsync(connection, transaction, scheduleId, prices);
+                await SchedulePrices.WriteAsync(connection, scheduleId, prices);
             }
         }
 

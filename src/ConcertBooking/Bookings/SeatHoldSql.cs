@@ -30,6 +30,10 @@ internal static class SeatHoldSql
         Variables + IdempotencySql.Begin
         + HoldSql(claim: " JOIN " + IdempotencySql.Claim, remember: RememberSql) + IdempotencySql.Find + SeatRow.Sql);
 
+    /// <summary>After <c>SELECT COUNT(*)</c>: the seats that the user holds, of any schedule.</summary>
+    public static string HeldSql(string user) =>
+        $"FROM reservation h FORCE INDEX (reservation_user) WHERE h.user_id = {user} AND h.status = 'HELD' AND h.held_expires_at > NOW(3)";
+
     private const string Variables = "DECLARE @held, @owned, @open, @taken BIGINT DEFAULT 0;\n";
 
     /// <param name="claim">Joined to what opens the sale: without the claim of the key nothing is taken.</param>
@@ -37,19 +41,15 @@ internal static class SeatHoldSql
     private static string HoldSql(string claim, string remember) =>
         // Plain reads into variables: within the UPDATE they would be locking reads, and their gap locks would make users
         // who hold nothing yet wait for each other.
-        """
-        SELECT COUNT(*) INTO @held FROM reservation h FORCE INDEX (reservation_user)
-          WHERE h.user_id = @user AND h.status = 'HELD' AND h.held_expires_at > NOW(3);
-        SELECT COUNT(*) INTO @owned FROM reservation h FORCE INDEX (reservation_user)
-          WHERE h.user_id = @user AND h.schedule_id = @schedule
-            AND (h.status = 'CONFIRMED' OR h.status = 'HELD' AND h.held_expires_at > NOW(3));
-        SELECT COUNT(*) INTO @open FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id
-        """ + claim + """
+        $"""
+        SELECT COUNT(*) INTO @held {HeldSql("@user")};
+        SELECT COUNT(*) INTO @owned {PurchaseLimit.OwnedSql("@user", "@schedule")};
+        SELECT COUNT(*) INTO @open FROM concert_schedule s JOIN concert c ON c.concert_id = s.concert_id{claim}
+          WHERE s.schedule_id = @schedule AND c.queue_name = @queue AND {SaleState.IsOpenSql}
+            AND @held + @seatCount <= @holdsPerUser
+            AND NOT {PurchaseLimit.IsExceededSql("@owned + @seatCount")};
 
-          WHERE s.schedule_id = @schedule AND s.starts_at > NOW(3) AND c.queue_name = @queue
-            AND (s.sales_open_at IS NULL OR s.sales_open_at <= NOW(3)) AND (s.sales_close_at IS NULL OR s.sales_close_at > NOW(3))
-            AND @held + @seatCount <= @holdsPerUser AND NOT
-        """ + " " + SeatRow.HasAllPurchasesSql + ";\n\n"
+        """
         // Decides the race: the row locks, taken in the order of the seats, let one claim in at a time, and only if there is none or
         // one known to be dead.
         + """
@@ -64,13 +64,13 @@ internal static class SeatHoldSql
         """
         // All or none: without every claim nothing is kept, and the rows below show who has the seats. The price is that of the seat's
         // grade; a schedule without a hall, whose hall_id is NULL, costs no look-up for it.
-        + """
+        + $"""
         IF @taken < @seatCount THEN
           ROLLBACK;
         ELSE
           INSERT INTO booking (booking_id, user_id, schedule_id, status, held_expires_at, max_per_user)
             SELECT @booking, @user, @schedule, 'HELD', TIMESTAMPADD(SECOND, @holdSeconds, NOW(3)),
-              COALESCE(s.max_per_user, @purchasesPerUser) FROM concert_schedule s WHERE s.schedule_id = @schedule;
+              {PurchaseLimit.Sql} FROM concert_schedule s WHERE s.schedule_id = @schedule;
           INSERT INTO reservation (reservation_id, booking_id, user_id, schedule_id, seat_no, status, price, held_expires_at, change_id)
             SELECT UNHEX(w.r), @booking, @user, @schedule, w.seat_no, 'HELD', COALESCE(p.price, s.price), b.held_expires_at, @event
             FROM JSON_TABLE(@seats, '$[*]' COLUMNS (seat_no INT PATH '$.n', r CHAR(32) PATH '$.r')) w

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using ConcertBooking.Events.Outbox;
 using ConcertBooking.Queue.Room;
@@ -11,11 +10,10 @@ namespace ConcertBooking.Bookings;
 /// Releases held seats, a whole booking or one seat of it: released or paid, never both, because both change the same rows on the
 /// same condition. The core of <see cref="ReleaseBooking"/> and of <see cref="ReleaseSeat"/>.
 /// </summary>
-internal sealed class SeatRelease(MySqlDatabase database, WaitingRoom room, OutboxSignal outbox, Metrics metrics)
+internal sealed class SeatRelease(MySqlDatabase database, SharedTransactions shared, WaitingRoom room, OutboxSignal outbox)
 {
-    private readonly TransactionBatcher<Request, IReadOnlyList<ReleaseRow>> _batcher = new(
-        requests => database.TryAsync((connection, cancellationToken) => TryAllAsync(connection, requests, cancellationToken)),
-        static request => [(request.UserId, 0)], (how, count) => metrics.Transaction("release", how, count));
+    private readonly TransactionBatcher<Request, IReadOnlyList<ReleaseRow>> _batcher =
+        new("release", shared, TryAllAsync, static request => [(request.UserId, 0)]);
 
     /// <param name="BookingId">Null: the booking of the reservation.</param>
     /// <param name="ReservationId">Null: all seats of the booking.</param>
@@ -82,8 +80,8 @@ internal sealed class SeatRelease(MySqlDatabase database, WaitingRoom room, Outb
     {
         List<SharedRelease> members = [.. requests.Select(static (request, n) => new SharedRelease(
             n, request.UserId, $"{request.BookingId ?? request.ReservationId:N}", $"{Guid.CreateVersion7():N}", request.TraceParent))];
-        await using var command = SharedReleaseSql.Procedure.Call(connection);
-        command.Parameters.AddWithValue("@members", JsonSerializer.Serialize(members, SharedReleaseJson.Default.ListSharedRelease));
+        await using var command = SharedSql.Call(
+            SharedReleaseSql.Procedure, connection, members, SharedReleaseJson.Default.ListSharedRelease);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var rows = new List<ReleaseRow>?[requests.Count];
         while (await reader.ReadAsync(cancellationToken))

@@ -13,18 +13,14 @@ internal sealed record SeatRow(
     int SeatNo, SeatPlace Place, SaleState Sale, string Queue, bool Exists, bool HasAllHolds, bool HasAllPurchases, Guid? Claim,
     SeatReservation? Reservation)
 {
-    /// <summary>Whether the limit of <c>concert_schedule s</c>, 0 for none, forbids its user as many seats more.</summary>
-    public const string HasAllPurchasesSql =
-        "COALESCE(NULLIF(COALESCE(s.max_per_user, @purchasesPerUser), 0) < @owned + @seatCount, FALSE)";
-
     /// <summary>
     /// A row for each seat that was asked for. After COMMIT, so a plain read: it sees this attempt's own claims or those that came
     /// first, and locks nothing.
     /// </summary>
-    public const string Sql = $"""
+    public static readonly string Sql = $"""
         SELECT w.seat_no, c.queue_name, {SaleState.Columns}, t.seat_no IS NOT NULL AS seat_exists,
                @held + @seatCount > @holdsPerUser AS all_holds,
-               {HasAllPurchasesSql} AS all_purchases,
+               {PurchaseLimit.IsExceededSql("@owned + @seatCount")} AS all_purchases,
                t.reservation_id AS claim, r.reservation_id, r.booking_id, r.user_id, r.price, r.held_expires_at, r.status,
                r.status = 'HELD' AND r.held_expires_at <= NOW(3) AS overdue,
                r.status = 'CONFIRMED' OR r.held_expires_at > TIMESTAMPADD(SECOND, 1, NOW(3)) AS lasting, COALESCE(b.extensions, 0),
@@ -76,6 +72,12 @@ internal readonly record struct SaleState(bool HasStarted, long OpensInSeconds, 
                COALESCE(s.sales_close_at <= NOW(3), FALSE) AS closed
         """;
 
+    /// <summary>The same as no <see cref="Refusal"/>, where a statement decides.</summary>
+    public const string IsOpenSql = """
+        s.starts_at > NOW(3)
+            AND (s.sales_open_at IS NULL OR s.sales_open_at <= NOW(3)) AND (s.sales_close_at IS NULL OR s.sales_close_at > NOW(3))
+        """;
+
     public static SaleState Read(MySqlDataReader row, int ordinal) => new(
         HasStarted: row.GetBoolean(ordinal), OpensInSeconds: row.GetInt64(ordinal + 1), IsClosed: row.GetBoolean(ordinal + 2));
 
@@ -88,6 +90,20 @@ internal readonly record struct SaleState(bool HasStarted, long OpensInSeconds, 
         { IsClosed: true } => Problems.SalesClosed,
         _ => null,
     };
+}
+
+/// <summary>How many seats of <c>concert_schedule s</c> a user may have, held and paid together; 0 for any number.</summary>
+internal static class PurchaseLimit
+{
+    public const string Sql = "COALESCE(s.max_per_user, @purchasesPerUser)";
+
+    /// <summary>After <c>SELECT COUNT(*)</c>: the seats that the user has.</summary>
+    public static string OwnedSql(string user, string schedule) => $"""
+        FROM reservation h FORCE INDEX (reservation_user) WHERE h.user_id = {user}
+              AND h.schedule_id = {schedule} AND (h.status = 'CONFIRMED' OR h.status = 'HELD' AND h.held_expires_at > NOW(3))
+        """;
+
+    public static string IsExceededSql(string seats) => $"COALESCE(NULLIF({Sql}, 0) < {seats}, FALSE)";
 }
 
 /// <summary>The reservation that claims a seat, live or not.</summary>

@@ -15,8 +15,6 @@ internal static class SharedHoldSql
     /// <summary>A row a seat instead of a row a member.</summary>
     private const string Seats = "NESTED PATH '$.seats[*]' COLUMNS (seat_no INT PATH '$.no', reservation CHAR(32) PATH '$.id')";
 
-    private const string Won = "FIND_IN_SET(w.n, @won)";
-
     /// <summary>A row for each seat that was held.</summary>
     public static readonly StoredProcedure Procedure = new("hold_seats_shared",
         "@members JSON, @holdSeconds INT, @holdsPerUser INT, @purchasesPerUser INT, @extensionsLeft INT, @keys INT",
@@ -33,14 +31,9 @@ internal static class SharedHoldSql
           FROM {SharedSql.Members(
               SharedSql.N, SharedSql.User, Schedule, SharedSql.Queue, Count, "last_seat INT PATH '$.last'", SharedSql.Key)}
           STRAIGHT_JOIN concert_schedule s ON s.schedule_id = w.schedule_id STRAIGHT_JOIN concert c ON c.concert_id = s.concert_id
-          WHERE FIND_IN_SET(w.user_id, @users) AND c.queue_name = w.queue_name AND w.last_seat <= s.seat_count AND s.starts_at > NOW(3)
-            AND (s.sales_open_at IS NULL OR s.sales_open_at <= NOW(3)) AND (s.sales_close_at IS NULL OR s.sales_close_at > NOW(3))
-            AND (SELECT COUNT(*) FROM reservation h FORCE INDEX (reservation_user)
-                 WHERE h.user_id = w.user_id AND h.status = 'HELD' AND h.held_expires_at > NOW(3)) + w.seats <= @holdsPerUser
-            AND NOT COALESCE(NULLIF(COALESCE(s.max_per_user, @purchasesPerUser), 0) < w.seats + (
-                  SELECT COUNT(*) FROM reservation h FORCE INDEX (reservation_user) WHERE h.user_id = w.user_id
-                    AND h.schedule_id = w.schedule_id AND (h.status = 'CONFIRMED' OR h.status = 'HELD' AND h.held_expires_at > NOW(3))),
-                FALSE)
+          WHERE FIND_IN_SET(w.user_id, @users) AND c.queue_name = w.queue_name AND w.last_seat <= s.seat_count AND {SaleState.IsOpenSql}
+            AND w.seats + (SELECT COUNT(*) {SeatHoldSql.HeldSql("w.user_id")}) <= @holdsPerUser
+            AND NOT {PurchaseLimit.IsExceededSql($"w.seats + (SELECT COUNT(*) {PurchaseLimit.OwnedSql("w.user_id", "w.schedule_id")})")}
             AND (w.k IS NULL OR NOT EXISTS (SELECT 1 FROM idempotency i
                  WHERE i.user_id = w.user_id AND i.call_name = 'hold' AND i.idempotency_key = {SharedSql.KeySql}));
 
@@ -60,19 +53,19 @@ internal static class SharedHoldSql
           SET @until = TIMESTAMPADD(SECOND, @holdSeconds, NOW(3));
           UPDATE {SharedSql.Members(SharedSql.N, Schedule, Seats)}
             STRAIGHT_JOIN seat k FORCE INDEX (PRIMARY) ON k.schedule_id = w.schedule_id AND k.seat_no = w.seat_no
-            SET k.reservation_id = UNHEX(w.reservation) WHERE {Won};
+            SET k.reservation_id = UNHEX(w.reservation) WHERE {SharedSql.Won};
           INSERT INTO booking (booking_id, user_id, schedule_id, status, held_expires_at, max_per_user)
-            SELECT UNHEX(w.booking), w.user_id, w.schedule_id, 'HELD', @until, COALESCE(s.max_per_user, @purchasesPerUser)
+            SELECT UNHEX(w.booking), w.user_id, w.schedule_id, 'HELD', @until, {PurchaseLimit.Sql}
             FROM {SharedSql.Members(SharedSql.N, SharedSql.User, Schedule, SharedSql.Booking)}
-            STRAIGHT_JOIN concert_schedule s ON s.schedule_id = w.schedule_id WHERE {Won};
+            STRAIGHT_JOIN concert_schedule s ON s.schedule_id = w.schedule_id WHERE {SharedSql.Won};
           INSERT INTO reservation (reservation_id, booking_id, user_id, schedule_id, seat_no, status, price, held_expires_at, change_id)
             SELECT UNHEX(w.reservation), UNHEX(w.booking), w.user_id, w.schedule_id, w.seat_no, 'HELD', COALESCE(p.price, s.price),
               @until, UNHEX(w.event)
             FROM {SharedSql.Members(SharedSql.N, SharedSql.User, Schedule, SharedSql.Booking, SharedSql.Event, Seats)}
             STRAIGHT_JOIN concert_schedule s ON s.schedule_id = w.schedule_id
             LEFT JOIN hall_seat h ON h.hall_id = s.hall_id AND h.seat_no = w.seat_no
-            LEFT JOIN schedule_price p ON p.schedule_id = w.schedule_id AND p.grade = h.grade WHERE {Won};
-          {BookingEvents.ForMembersSql(BookingEvents.Held, Won)}
+            LEFT JOIN schedule_price p ON p.schedule_id = w.schedule_id AND p.grade = h.grade WHERE {SharedSql.Won};
+          {BookingEvents.ForMembersSql(BookingEvents.Held, SharedSql.Won)}
           IF @keys > 0 THEN
             INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id, answer)
               SELECT w.user_id, 'hold', w.k, UNHEX(w.body_hash), UNHEX(w.attempt), {SeatHoldSql.AnswerSql}
@@ -80,7 +73,7 @@ internal static class SharedHoldSql
               STRAIGHT_JOIN booking b FORCE INDEX (PRIMARY) ON b.booking_id = UNHEX(w.booking)
               STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = b.booking_id
               STRAIGHT_JOIN concert_schedule s ON s.schedule_id = b.schedule_id {BookingEvents.PlacesSql}
-              WHERE w.k IS NOT NULL AND {Won} GROUP BY w.n, w.user_id, w.k, w.body_hash, w.attempt, b.booking_id;
+              WHERE w.k IS NOT NULL AND {SharedSql.Won} GROUP BY w.n, w.user_id, w.k, w.body_hash, w.attempt, b.booking_id;
           END IF;
           COMMIT;
         END IF;
@@ -94,6 +87,6 @@ internal static class SharedHoldSql
           FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Key, Seats)}
           STRAIGHT_JOIN reservation r FORCE INDEX (PRIMARY) ON r.reservation_id = UNHEX(w.reservation)
           STRAIGHT_JOIN concert_schedule s ON s.schedule_id = r.schedule_id {BookingEvents.PlacesSql}
-          WHERE {Won} ORDER BY w.n, r.seat_no;
+          WHERE {SharedSql.Won} ORDER BY w.n, r.seat_no;
         """);
 }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using ConcertBooking.Reservations;
 using MySqlConnector;
@@ -9,11 +8,11 @@ namespace ConcertBooking.Bookings;
 /// The holds of a crowd, many in one transaction (<see cref="TransactionBatcher{TRequest, TOutcome}"/>). The SQL is in
 /// <see cref="SharedHoldSql"/>.
 /// </summary>
-internal sealed class SharedHolds(MySqlDatabase database, Metrics metrics, Settings settings)
+internal sealed class SharedHolds(SharedTransactions shared, Settings settings)
 {
     private readonly TransactionBatcher<SeatHold, SeatHolds.Outcome> _batcher = new(
-        holds => database.TryAsync((connection, cancellationToken) => HoldAsync(connection, holds, settings, cancellationToken)),
-        static hold => hold.Keys, (how, count) => metrics.Transaction("hold", how, count));
+        "hold", shared, (connection, holds, cancellationToken) => HoldAsync(connection, holds, settings, cancellationToken),
+        static hold => hold.Keys);
 
     /// <inheritdoc cref="TransactionBatcher{TRequest, TOutcome}.RunAsync"/>
     public Task<SeatHolds.Outcome> RunAsync(SeatHold hold, Func<Task<SeatHolds.Outcome>> alone, Deadline deadline) =>
@@ -23,8 +22,8 @@ internal sealed class SharedHolds(MySqlDatabase database, Metrics metrics, Setti
         MySqlConnection connection, IReadOnlyList<SeatHold> holds, Settings settings, CancellationToken cancellationToken)
     {
         List<SharedHold> members = [.. holds.Select(static (hold, n) => SharedHold.Of(n, hold))];
-        await using var command = SharedHoldSql.Procedure.Call(connection);
-        command.Parameters.AddWithValue("@members", JsonSerializer.Serialize(members, SharedHoldJson.Default.ListSharedHold));
+        await using var command = SharedSql.Call(
+            SharedHoldSql.Procedure, connection, members, SharedHoldJson.Default.ListSharedHold);
         command.Parameters.AddWithValue("@holdSeconds", (int)settings.Hold.TotalSeconds);
         command.Parameters.AddWithValue("@holdsPerUser", settings.HoldsPerUser);
         command.Parameters.AddWithValue("@purchasesPerUser", settings.PurchasesPerUser);

@@ -8,8 +8,6 @@ namespace ConcertBooking.Bookings;
 /// </summary>
 internal static class SharedReleaseSql
 {
-    private const string Won = "FIND_IN_SET(w.n, @won)";
-
     /// <summary>A row for each seat that was released.</summary>
     public static readonly StoredProcedure Procedure = new("release_seats_shared", "@members JSON",
         """
@@ -43,17 +41,17 @@ internal static class SharedReleaseSql
         ELSE
           UPDATE {SharedSql.Members(SharedSql.N, SharedSql.Booking, SharedSql.Event)}
             STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = UNHEX(w.booking)
-            SET r.status = 'RELEASED', r.change_id = UNHEX(w.event) WHERE {Won} AND r.status = 'HELD';
-          {BookingEvents.ForMembersSql(BookingEvents.Released, Won)}
+            SET r.status = 'RELEASED', r.change_id = UNHEX(w.event) WHERE {SharedSql.Won} AND r.status = 'HELD';
+          {BookingEvents.ForMembersSql(BookingEvents.Released, SharedSql.Won)}
           UPDATE {SharedSql.Members(SharedSql.N, SharedSql.Booking, SharedSql.Event)}
             STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking)
               ON r.booking_id = UNHEX(w.booking) AND r.change_id = UNHEX(w.event)
             STRAIGHT_JOIN seat t FORCE INDEX (PRIMARY)
               ON t.schedule_id = r.schedule_id AND t.seat_no = r.seat_no AND t.reservation_id = r.reservation_id
-            SET t.reservation_id = NULL WHERE {Won};
+            SET t.reservation_id = NULL WHERE {SharedSql.Won};
           UPDATE {SharedSql.Members(SharedSql.N, SharedSql.Booking)}
             STRAIGHT_JOIN booking b FORCE INDEX (PRIMARY) ON b.booking_id = UNHEX(w.booking)
-            SET b.status = {BookingSql.StatusSql} WHERE {Won};
+            SET b.status = {BookingSql.StatusSql} WHERE {SharedSql.Won};
           COMMIT;
         END IF;
 
@@ -64,6 +62,6 @@ internal static class SharedReleaseSql
           FROM {SharedSql.Members(SharedSql.N, SharedSql.Booking, SharedSql.Event)}
           STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = UNHEX(w.booking) AND r.change_id = UNHEX(w.event)
           STRAIGHT_JOIN concert_schedule s ON s.schedule_id = r.schedule_id STRAIGHT_JOIN concert c ON c.concert_id = s.concert_id
-          WHERE {Won};
+          WHERE {SharedSql.Won};
         """);
 }

@@ -63,7 +63,7 @@ internal static class Catalogue
     /// <returns>Null when there is no such concert.</returns>
     public static async Task<long?> AddScheduleAsync(MySqlConnection connection, long concertId, NewSchedule schedule)
     {
-        await using var transaction = await connection.BeginTransactionAsync();
+        await using var transaction = await TimedTransaction.BeginAsync(connection);
         try
         {
             var scheduleId = await connection.ExecuteScalarAsync<long>(
@@ -79,12 +79,12 @@ internal static class Catalogue
                     maxPerUser = schedule.MaxPerUser,
                     hallId = schedule.HallId,
                 },
-                transaction, MySqlLimits.StatementSeconds);
+                commandTimeout: MySqlLimits.StatementSeconds);
             await connection.ExecuteAsync(
-                InsertSeatsSql, new { scheduleId, seatCount = schedule.SeatCount }, transaction, MySqlLimits.BulkSeconds);
+                InsertSeatsSql, new { scheduleId, seatCount = schedule.SeatCount }, commandTimeout: MySqlLimits.BulkSeconds);
             if (schedule.Prices is { } prices)
             {
-                await SchedulePrices.WriteAsync(connection, transaction, scheduleId, prices);
+                await SchedulePrices.WriteAsync(connection, scheduleId, prices);
             }
 
             await transaction.CommitAsync();

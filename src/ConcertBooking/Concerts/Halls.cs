@@ -46,9 +46,9 @@ internal static class Halls
     {
         // With its type: Dapper.AOT does not see what another generator writes, and would leave the call to reflection.
         string sections = JsonSerializer.Serialize(hall.Sections, HallDesignJson.Web.IReadOnlyListPlanSection);
-        await using var transaction = await connection.BeginTransactionAsync();
+        await using var transaction = await TimedTransaction.BeginAsync(connection);
         var hallId = await connection.ExecuteScalarAsync<long>(
-            InsertHallSql, new { name = hall.Name, seatCount = hall.SeatCount, sections }, transaction, MySqlLimits.BulkSeconds);
+            InsertHallSql, new { name = hall.Name, seatCount = hall.SeatCount, sections }, commandTimeout: MySqlLimits.BulkSeconds);
         var rows = hall.Sections.SelectMany(static section => section.Rows.Select((row, depth) => (section, row, depth)));
         foreach (var chunk in rows.Chunk(ChunkSize))
         {
@@ -61,7 +61,7 @@ internal static class Halls
                 json.WriteStringValue(item.section.Grade);
                 json.WriteNumberValue(item.depth);
             });
-            await connection.ExecuteAsync(InsertRowsSql, new { hallId, rows = json }, transaction, MySqlLimits.BulkSeconds);
+            await connection.ExecuteAsync(InsertRowsSql, new { hallId, rows = json }, commandTimeout: MySqlLimits.BulkSeconds);
         }
 
         var seats = hall.Sections.SelectMany(static section => section.Rows)
@@ -74,7 +74,7 @@ internal static class Halls
                 json.WriteNumberValue(seat.FirstSeatNo);
                 json.WriteStringValue(seat.Label);
             });
-            await connection.ExecuteAsync(InsertSeatsSql, new { hallId, rows = json }, transaction, MySqlLimits.BulkSeconds);
+            await connection.ExecuteAsync(InsertSeatsSql, new { hallId, rows = json }, commandTimeout: MySqlLimits.BulkSeconds);
         }
 
         await transaction.CommitAsync();

@@ -35,17 +35,10 @@ internal static class ListConcerts
         FROM concert WHERE concert_id > @after ORDER BY concert_id LIMIT @count
         """;
 
-    private static Task<IResult> HandleAsync(MySqlDatabase database, ResponseCache cache, int? limit, string? cursor)
-    {
-        if (Paging.Limit(limit) is not { } size)
-        {
-            return Task.FromResult<IResult>(Paging.LimitProblem);
-        }
-
-        return Paging.TryRead(cursor, List, (0, default), out var key)
+    private static Task<IResult> HandleAsync(MySqlDatabase database, ResponseCache cache, int? limit, string? cursor) =>
+        Paging.TryRead(limit, cursor, List, start: default, out var size, out var key, out var problem)
             ? cache.GetAsync($"concerts/{key.Number}/{size}", () => BuildAsync(database, key.Number, size))
-            : Task.FromResult<IResult>(Paging.CursorProblem);
-    }
+            : Task.FromResult<IResult>(problem);
 
     private static async Task<CachedResponse> BuildAsync(MySqlDatabase database, long after, int size)
     {

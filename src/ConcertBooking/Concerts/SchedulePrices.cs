@@ -52,13 +52,13 @@ internal static class SchedulePrices
 
     /// <summary>Sets the prices of these grades, and leaves those of others.</summary>
     public static async Task WriteAsync(
-        MySqlConnection connection, MySqlTransaction transaction, long scheduleId, IReadOnlyDictionary<string, long> byGrade)
+        MySqlConnection connection, long scheduleId, IReadOnlyDictionary<string, long> byGrade)
     {
         // With its type: Dapper.AOT does not see what another generator writes, and would leave the call to reflection.
         string prices = JsonSerializer.Serialize(
             byGrade.Select(static price => new GradePrice(price.Key, price.Value)).ToArray(), SchedulePricesJson.Web.GradePriceArray);
-        await connection.ExecuteAsync(WriteSql, new { scheduleId, prices }, transaction, MySqlLimits.StatementSeconds);
-        await connection.ExecuteAsync(LowestSql, new { scheduleId }, transaction, MySqlLimits.StatementSeconds);
+        await connection.ExecuteAsync(WriteSql, new { scheduleId, prices }, commandTimeout: MySqlLimits.StatementSeconds);
+        await connection.ExecuteAsync(LowestSql, new { scheduleId }, commandTimeout: MySqlLimits.StatementSeconds);
     }
 }
 

@@ -50,6 +50,7 @@ internal static class Serve
         services.AddSingleton<Metrics>();
         services.AddSingleton<AdmissionController>();
         services.AddSingleton<MySqlDatabase>();
+        services.AddSingleton<SharedTransactions>();
         services.AddSingleton(new Schema(Slices.Procedures));
         services.AddSingleton<RedisClient>();
         services.AddSingleton<RedisClock>();

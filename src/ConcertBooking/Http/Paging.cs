@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Buffers.Text;
+using System.Diagnostics.CodeAnalysis;
 
 namespace ConcertBooking.Http;
 
@@ -42,8 +43,20 @@ internal static class Paging
         return Base64Url.EncodeToString(bytes);
     }
 
-    /// <summary>Reads a cursor of the list; without one the list starts at the given key.</summary>
-    public static bool TryRead(string? cursor, char list, (long Number, Guid Id) start, out (long Number, Guid Id) key)
+    /// <summary>Reads which page is asked for. Without a cursor the list starts at the given key.</summary>
+    /// <param name="size">How many items.</param>
+    /// <param name="key">After which.</param>
+    public static bool TryRead(
+        int? limit, string? cursor, char list, (long Number, Guid Id) start, out int size, out (long Number, Guid Id) key,
+        [NotNullWhen(false)] out Problem? problem)
+    {
+        size = Limit(limit) ?? 0;
+        var isCursor = TryRead(cursor, list, start, out key);
+        problem = size == 0 ? LimitProblem : isCursor ? null : CursorProblem;
+        return problem is null;
+    }
+
+    private static bool TryRead(string? cursor, char list, (long Number, Guid Id) start, out (long Number, Guid Id) key)
     {
         key = start;
         if (string.IsNullOrEmpty(cursor))

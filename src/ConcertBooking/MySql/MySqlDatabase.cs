@@ -192,7 +192,8 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
         }
         catch
         {
-            await RollbackAsync(connection);
+            // A statement that fails within a batch leaves its transaction open; the pool must not pass it on.
+            await TimedTransaction.RollbackAsync(connection);
             throw;
         }
     }
@@ -207,23 +208,6 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
         {
             LogConnectionsCleared();
             await ClearPoolsAsync();
-        }
-    }
-
-    /// <summary>A statement that fails within a batch leaves its transaction open; the pool must not pass it on.</summary>
-    private static async Task RollbackAsync(MySqlConnection connection)
-    {
-        try
-        {
-            if (connection.State == System.Data.ConnectionState.Open)
-            {
-                await using var command = new MySqlCommand("ROLLBACK", connection);
-                await command.ExecuteNonQueryAsync();
-            }
-        }
-        catch (Exception exception) when (exception is MySqlException || MySqlErrors.FaultOf(exception) is not MySqlFault.None)
-        {
-            // The connection is gone, and with it the transaction.
         }
     }
 

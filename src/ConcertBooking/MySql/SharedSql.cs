@@ -1,3 +1,7 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using MySqlConnector;
+
 namespace ConcertBooking.MySql;
 
 /// <summary>
@@ -24,6 +28,9 @@ internal static class SharedSql
     /// <summary>The members as rows of <c>w</c>, with just the columns that a statement reads.</summary>
     /// <param name="columns">Each as in COLUMNS of JSON_TABLE.</param>
     public static string Members(params string[] columns) => $"JSON_TABLE(@members, '$[*]' COLUMNS ({string.Join(", ", columns)})) w";
+
+    /// <summary>Whether the member is in the list of those that are served, the variable @won.</summary>
+    public const string Won = "FIND_IN_SET(w.n, @won)";
 
     /// <summary>Numbers a member; the first is 0.</summary>
     public const string N = "n INT PATH '$.n'";
@@ -82,6 +89,32 @@ internal static class SharedSql
 
     /// <summary>The variables of <see cref="LockUsers"/>.</summary>
     public const string Variables = "DECLARE @locked INT DEFAULT 0;\nDECLARE @users TEXT DEFAULT '';\nDECLARE @new JSON DEFAULT '[]';\n";
+
+    /// <summary>A call with these members; the caller adds the other parameters.</summary>
+    /// <param name="members">Each with its place in the list as its number.</param>
+    public static MySqlCommand Call<T>(
+        StoredProcedure procedure, MySqlConnection connection, List<T> members, JsonTypeInfo<List<T>> json)
+    {
+        var command = procedure.Call(connection);
+        command.Parameters.AddWithValue("@members", JsonSerializer.Serialize(members, json));
+        return command;
+    }
+
+    /// <summary>The outcomes in the order of the members; null for one without a row.</summary>
+    /// <param name="outcome">Of a member's only row, which has its number first.</param>
+    public static async Task<IReadOnlyList<T?>> ReadAsync<T>(
+        MySqlCommand command, int members, Func<MySqlDataReader, T> outcome, CancellationToken cancellationToken)
+        where T : class
+    {
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var outcomes = new T?[members];
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            outcomes[reader.GetInt32(0)] = outcome(reader);
+        }
+
+        return outcomes;
+    }
 
     /// <summary>How many times a number is in a list of them, such as a member's in one with a number for each locked row.</summary>
     public static string CountIn(string list, string number) =>

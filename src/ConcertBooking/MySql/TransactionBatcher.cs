@@ -1,3 +1,5 @@
+using MySqlConnector;
+
 namespace ConcertBooking.MySql;
 
 /// <summary>
@@ -5,15 +7,16 @@ namespace ConcertBooking.MySql;
 /// request that finds nobody there runs alone at once. One member never delays, spoils or swaps the answer of another: the
 /// transaction skips what is locked instead of waiting, and a request that it does not serve runs alone after it.
 /// </summary>
+/// <param name="call">Names the requests in the metric and the log.</param>
 /// <param name="transaction">
 /// Returns the outcomes in the order of the requests; null for one that it left alone, because a row was locked or the answer is
 /// anything but the plain success. Called at most once for a request, which must be safe to repeat after an unknown outcome.
 /// </param>
 /// <param name="keys">The rows that two requests of one transaction must not both want.</param>
-/// <param name="count">Called with how requests ran, <c>alone</c>, <c>shared</c> or <c>repeated</c>, and how many.</param>
 internal sealed class TransactionBatcher<TRequest, TOutcome>(
-    Func<IReadOnlyList<TRequest>, Task<IReadOnlyList<TOutcome?>>> transaction, Func<TRequest, IEnumerable<(long, long)>> keys,
-    Action<string, int> count)
+    string call, SharedTransactions shared,
+    Func<MySqlConnection, IReadOnlyList<TRequest>, CancellationToken, Task<IReadOnlyList<TOutcome?>>> transaction,
+    Func<TRequest, IEnumerable<(long, long)>> keys)
     where TOutcome : class
 {
     /// <summary>Chosen with <see cref="MaximumInFlight"/> from the table in docs/decisions/0012-shared-transactions.md.</summary>
@@ -41,7 +44,7 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
     {
         if (IsFirst())
         {
-            count("alone", 1);
+            shared.Count(call, "alone", 1);
             try
             {
                 return await alone();
@@ -60,7 +63,7 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
             return outcome;
         }
 
-        count("repeated", 1);
+        shared.Count(call, "repeated", 1);
         return await alone();
     }
 
@@ -105,11 +108,13 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
             IReadOnlyList<TOutcome?> outcomes = [];
             try
             {
-                outcomes = await transaction(waiters.ConvertAll(static waiter => waiter.Request));
+                var requests = waiters.ConvertAll(static waiter => waiter.Request);
+                outcomes = await shared.TryAsync((connection, cancellationToken) => transaction(connection, requests, cancellationToken));
             }
-            catch (Exception)
+            catch (Exception exception)
             {
                 // Undone, or of unknown outcome: each member finds out alone, and is refused there if MySQL is the reason.
+                shared.Failed(call, waiters.Count, exception);
             }
 
             for (var index = 0; index < waiters.Count; index++)
@@ -117,7 +122,7 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
                 waiters[index].SetResult(index < outcomes.Count ? outcomes[index] : null);
             }
 
-            count("shared", outcomes.Count(static outcome => outcome is not null));
+            shared.Count(call, "shared", outcomes.Count(static outcome => outcome is not null));
         }
     }
 

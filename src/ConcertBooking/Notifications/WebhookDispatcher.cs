@@ -89,7 +89,7 @@ internal sealed class WebhookDispatcher(Settings settings, MySqlDatabase databas
         try
         {
             await database.RunAsync(
-                (connection, token) => EventInbox.RememberAsync(connection, null, Name, done, token),
+                (connection, token) => EventInbox.RememberAsync(connection, Name, done, token),
                 CancellationToken.None, MySqlLimits.Background);
         }
         catch (DatabaseUnavailableException)

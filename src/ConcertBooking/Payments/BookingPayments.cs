@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using ConcertBooking.Queue;
 using ConcertBooking.Reservations;
@@ -18,11 +17,10 @@ internal sealed record BookingPayment(QueueToken Token, IdempotentCall Call, Gui
 /// <summary>
 /// Pays bookings, alone (<see cref="PaySql"/>) or many in one transaction (<see cref="SharedPaySql"/>). The core of <see cref="Pay"/>.
 /// </summary>
-internal sealed class BookingPayments(MySqlDatabase database, Metrics metrics)
+internal sealed class BookingPayments(MySqlDatabase database, SharedTransactions shared)
 {
-    private readonly TransactionBatcher<BookingPayment, Outcome> _batcher = new(
-        payments => database.TryAsync((connection, cancellationToken) => PayAsync(connection, payments, cancellationToken)),
-        static payment => [(payment.Token.UserId, 0)], (how, count) => metrics.Transaction("pay", how, count));
+    private readonly TransactionBatcher<BookingPayment, Outcome> _batcher =
+        new("pay", shared, PayAsync, static payment => [(payment.Token.UserId, 0)]);
 
     /// <param name="LastHoldPaid">
     /// Paid by this request, and its user holds nothing else in this queue: the place is used up.
@@ -70,17 +68,12 @@ internal sealed class BookingPayments(MySqlDatabase database, Metrics metrics)
         MySqlConnection connection, IReadOnlyList<BookingPayment> payments, CancellationToken cancellationToken)
     {
         List<SharedPayment> members = [.. payments.Select(static (payment, n) => SharedPayment.Of(n, payment))];
-        await using var command = SharedPaySql.Procedure.Call(connection);
-        command.Parameters.AddWithValue("@members", JsonSerializer.Serialize(members, SharedPaymentJson.Default.ListSharedPayment));
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        var outcomes = new Outcome?[payments.Count];
-        while (await reader.ReadAsync(cancellationToken))
-        {
-            outcomes[reader.GetInt32(0)] = new(
-                new StoredAnswer(reader.GetString(1), Replayed: false), LastHoldPaid: reader.GetInt64(2) == 0);
-        }
-
-        return outcomes;
+        await using var command = SharedSql.Call(
+            SharedPaySql.Procedure, connection, members, SharedPaymentJson.Default.ListSharedPayment);
+        return await SharedSql.ReadAsync(
+            command, members.Count,
+            static row => new Outcome(new StoredAnswer(row.GetString(1), Replayed: false), LastHoldPaid: row.GetInt64(2) == 0),
+            cancellationToken);
     }
 }
 

@@ -9,8 +9,6 @@ namespace ConcertBooking.Payments;
 /// </summary>
 internal static class SharedPaySql
 {
-    private const string Won = "FIND_IN_SET(w.n, @won)";
-
     /// <summary>A row for each booking that was paid: its answer, and how many seats its user still holds.</summary>
     public static readonly StoredProcedure Procedure = new("pay_bookings_shared", "@members JSON",
         SharedSql.Variables + """
@@ -46,24 +44,25 @@ internal static class SharedPaySql
           UPDATE {SharedSql.Members(SharedSql.N, SharedSql.Booking, SharedSql.Attempt)}
             STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = UNHEX(w.booking)
             SET r.status = 'CONFIRMED', r.change_id = UNHEX(w.attempt), r.payment_id = UNHEX(w.attempt)
-            WHERE {Won} AND r.status = 'HELD';
+            WHERE {SharedSql.Won} AND r.status = 'HELD';
           INSERT INTO payment (payment_id, booking_id, reservation_id, user_id, amount)
             SELECT UNHEX(w.attempt), UNHEX(w.booking), IF(COUNT(*) = 1, MIN(r.reservation_id), NULL), w.user_id, SUM(r.price)
             FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Booking, SharedSql.Attempt)}
             STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking)
               ON r.booking_id = UNHEX(w.booking) AND r.change_id = UNHEX(w.attempt)
-            WHERE {Won} GROUP BY w.n, w.attempt, w.booking, w.user_id;
+            WHERE {SharedSql.Won} GROUP BY w.n, w.attempt, w.booking, w.user_id;
           UPDATE {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Attempt)}
             STRAIGHT_JOIN payment p FORCE INDEX (PRIMARY) ON p.payment_id = UNHEX(w.attempt)
             STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = w.user_id
-            SET b.balance = b.balance - p.amount WHERE {Won};
+            SET b.balance = b.balance - p.amount WHERE {SharedSql.Won};
           INSERT INTO point_tx (point_tx_id, user_id, type, amount, balance_after, reference)
             SELECT p.payment_id, p.user_id, 'USE', p.amount, b.balance, p.payment_id
             FROM {SharedSql.Members(SharedSql.N, SharedSql.Attempt)}
             STRAIGHT_JOIN payment p FORCE INDEX (PRIMARY) ON p.payment_id = UNHEX(w.attempt)
-            STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = p.user_id WHERE {Won};
+            STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = p.user_id WHERE {SharedSql.Won};
           UPDATE {SharedSql.Members(SharedSql.N, SharedSql.Booking)}
-            STRAIGHT_JOIN booking b FORCE INDEX (PRIMARY) ON b.booking_id = UNHEX(w.booking) SET b.status = 'CONFIRMED' WHERE {Won};
+            STRAIGHT_JOIN booking b FORCE INDEX (PRIMARY) ON b.booking_id = UNHEX(w.booking)
+            SET b.status = 'CONFIRMED' WHERE {SharedSql.Won};
           INSERT INTO outbox (event_id, topic, event_type, event_key, payload, traceparent)
             SELECT UNHEX(w.event), 'concert-booking.payments', '{OutboxEvents.PaymentCompleted}', p.booking_id,
               {PaySql.EventSql}, w.traceparent
@@ -72,12 +71,12 @@ internal static class SharedPaySql
             STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking)
               ON r.booking_id = p.booking_id AND r.payment_id = p.payment_id
             STRAIGHT_JOIN concert_schedule s ON s.schedule_id = r.schedule_id {BookingEvents.PlacesSql}
-            WHERE {Won} GROUP BY w.n, w.event, w.traceparent, p.payment_id;
+            WHERE {SharedSql.Won} GROUP BY w.n, w.event, w.traceparent, p.payment_id;
           INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id, answer)
             SELECT w.user_id, 'pay', w.k, UNHEX(w.body_hash), p.payment_id, {PaySql.AnswerSql("b.balance")}
             FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Key, SharedSql.Hash, SharedSql.Attempt)}
             STRAIGHT_JOIN payment p FORCE INDEX (PRIMARY) ON p.payment_id = UNHEX(w.attempt)
-            STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = w.user_id WHERE {Won};
+            STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = w.user_id WHERE {SharedSql.Won};
           COMMIT;
         END IF;
 
@@ -87,6 +86,6 @@ internal static class SharedPaySql
         SELECT w.n, i.answer, {PaySql.UnpaidSql("w.user_id", "w.queue_name")}
           FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Queue, SharedSql.Key)}
           STRAIGHT_JOIN idempotency i
-            ON i.user_id = w.user_id AND i.call_name = 'pay' AND i.idempotency_key = {SharedSql.KeySql} WHERE {Won};
+            ON i.user_id = w.user_id AND i.call_name = 'pay' AND i.idempotency_key = {SharedSql.KeySql} WHERE {SharedSql.Won};
         """);
 }

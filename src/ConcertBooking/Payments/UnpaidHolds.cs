@@ -4,26 +4,15 @@ namespace ConcertBooking.Payments;
 
 /// <summary>
 /// Looks up holds for payments of users who are not admitted (any more): what they hold they may pay until the hold ends.
-/// Lookups are batched and share one read connection, so that a crowd of payments that must be refused costs admitted users
-/// next to nothing.
+/// Batched, so that a crowd of payments that must be refused costs admitted users next to nothing.
 /// </summary>
-internal sealed class UnpaidHolds
+internal sealed class UnpaidHolds(MySqlDatabase database)
 {
-    private const int MaximumBatch = 100;
-
-    /// <summary>Waits for more lookups, as <see cref="IdempotentAnswers"/> does.</summary>
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
-
-    private readonly RequestBatcher<(Guid Id, long UserId), bool> _lookups;
-
-    public UnpaidHolds(MySqlDatabase database) => _lookups = new(
-        holds => database.ReadAsync((connection, token) => SelectAsync(connection, holds, token), CancellationToken.None),
-        MaximumBatch, Pause);
+    private readonly BatchedReads<(Guid Id, long UserId), bool> _lookups = new(database, SelectAsync, canWait: true);
 
     /// <summary>Whether the user holds this reservation or a seat of this booking, not overdue by the database's clock.</summary>
-    /// <exception cref="DatabaseUnavailableException">MySQL did not answer in time, or the statement before did not end.</exception>
-    public Task<bool> ContainsAsync(Guid id, long userId) =>
-        MySqlLimits.Request.AwaitAsync(_lookups.EnqueueAsync((id, userId)));
+    /// <inheritdoc cref="BatchedReads{TKey, TValue}.FindAsync" path="/exception"/>
+    public Task<bool> ContainsAsync(Guid id, long userId) => _lookups.FindAsync((id, userId));
 
     private static async Task<IReadOnlyList<bool>> SelectAsync(
         MySqlConnection connection, IReadOnlyList<(Guid Id, long UserId)> holds, CancellationToken cancellationToken)

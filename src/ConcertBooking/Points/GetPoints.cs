@@ -26,18 +26,12 @@ internal static class GetPoints
 /// Reads balances in batches. Many users read theirs just before they pay: they share statements and one connection,
 /// so that payments keep the others.
 /// </summary>
-internal sealed class Balances
+internal sealed class Balances(MySqlDatabase database)
 {
-    /// <summary>With a hundred, a statement takes MySQL less than a millisecond.</summary>
-    private const int MaximumBatch = 100;
+    private readonly BatchedReads<long, long> _lookups = new(database, SelectAsync);
 
-    private readonly RequestBatcher<long, long> _lookups;
-
-    public Balances(MySqlDatabase database) => _lookups = new(
-        users => database.ReadAsync((connection, token) => SelectAsync(connection, users, token), CancellationToken.None), MaximumBatch);
-
-    /// <exception cref="DatabaseUnavailableException">MySQL did not answer in time, or the statement before did not end.</exception>
-    public Task<long> OfAsync(long userId) => MySqlLimits.Request.AwaitAsync(_lookups.EnqueueAsync(userId));
+    /// <inheritdoc cref="BatchedReads{TKey, TValue}.FindAsync" path="/exception"/>
+    public Task<long> OfAsync(long userId) => _lookups.FindAsync(userId);
 
     private static async Task<IReadOnlyList<long>> SelectAsync(
         MySqlConnection connection, IReadOnlyList<long> users, CancellationToken cancellationToken)

@@ -33,13 +33,13 @@ internal static class ListTransactions
     private static async Task<IResult> HandleAsync(
         HttpContext context, MySqlDatabase database, int? limit, string? cursor, CancellationToken cancellationToken)
     {
-        if (Paging.Limit(limit) is not { } size)
+        var newest = (Paging.LastMoment.Ticks, Paging.LastId);
+        if (!Paging.TryRead(limit, cursor, List, newest, out var size, out var key, out var problem))
         {
-            return Paging.LimitProblem;
+            return problem;
         }
 
-        if (!Paging.TryRead(cursor, List, (Paging.LastMoment.Ticks, Paging.LastId), out var key)
-            || key.Number < DateTime.MinValue.Ticks || key.Number > Paging.LastMoment.Ticks)
+        if (key.Number < DateTime.MinValue.Ticks || key.Number > Paging.LastMoment.Ticks)
         {
             return Paging.CursorProblem;
         }

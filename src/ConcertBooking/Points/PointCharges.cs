@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using MySqlConnector;
 
@@ -11,11 +10,10 @@ internal sealed record PointCharge(IdempotentCall Call, long Target, long Amount
 /// <summary>
 /// Charges points, alone (<see cref="ChargePoints.Procedure"/>) or many users' in one transaction (<see cref="SharedChargeSql"/>).
 /// </summary>
-internal sealed class PointCharges(MySqlDatabase database, Metrics metrics)
+internal sealed class PointCharges(MySqlDatabase database, SharedTransactions shared)
 {
-    private readonly TransactionBatcher<PointCharge, IResult> _batcher = new(
-        charges => database.TryAsync((connection, cancellationToken) => ChargeAsync(connection, charges, cancellationToken)),
-        static charge => [(charge.Target, 0)], (how, count) => metrics.Transaction("charge", how, count));
+    private readonly TransactionBatcher<PointCharge, IResult> _batcher =
+        new("charge", shared, ChargeAsync, static charge => [(charge.Target, 0)]);
 
     /// <exception cref="DatabaseUnavailableException">MySQL did not answer in time.</exception>
     public Task<IResult> ChargeAsync(PointCharge charge)
@@ -44,17 +42,11 @@ internal sealed class PointCharges(MySqlDatabase database, Metrics metrics)
         List<SharedCharge> members = [.. charges.Select(static (charge, n) => new SharedCharge(
             n, charge.Target, charge.Call.UserId, charge.Amount, charge.Call.Key, Convert.ToHexString(charge.Call.BodyHash),
             $"{charge.Call.NewAttempt():N}"))];
-        await using var command = SharedChargeSql.Procedure.Call(connection);
-        command.Parameters.AddWithValue("@members", JsonSerializer.Serialize(members, SharedChargeJson.Default.ListSharedCharge));
+        await using var command = SharedSql.Call(
+            SharedChargeSql.Procedure, connection, members, SharedChargeJson.Default.ListSharedCharge);
         command.Parameters.AddWithValue("@limit", ChargePoints.MaximumBalance);
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        var answers = new IResult?[charges.Count];
-        while (await reader.ReadAsync(cancellationToken))
-        {
-            answers[reader.GetInt32(0)] = new StoredAnswer(reader.GetString(1), Replayed: false);
-        }
-
-        return answers;
+        return await SharedSql.ReadAsync<IResult>(
+            command, members.Count, static row => new StoredAnswer(row.GetString(1), Replayed: false), cancellationToken);
     }
 }
 

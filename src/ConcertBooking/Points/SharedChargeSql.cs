@@ -8,8 +8,6 @@ internal static class SharedChargeSql
 {
     private const string Caller = "caller BIGINT PATH '$.caller'";
     private const string Amount = "amount BIGINT PATH '$.amount'";
-    private const string Won = "FIND_IN_SET(w.n, @won)";
-
     /// <summary>A row for each charge: its answer.</summary>
     public static readonly StoredProcedure Procedure = new("charge_points_shared", "@members JSON, @limit BIGINT",
         SharedSql.Variables + """
@@ -30,15 +28,15 @@ internal static class SharedChargeSql
         ELSE
           UPDATE {SharedSql.Members(SharedSql.N, SharedSql.User, Amount)}
             STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = w.user_id
-            SET b.balance = b.balance + w.amount WHERE {Won};
+            SET b.balance = b.balance + w.amount WHERE {SharedSql.Won};
           INSERT INTO point_tx (point_tx_id, user_id, type, amount, balance_after, reference)
             SELECT UNHEX(w.attempt), w.user_id, 'CHARGE', w.amount, b.balance, UNHEX(w.attempt)
             FROM {SharedSql.Members(SharedSql.N, SharedSql.User, Amount, SharedSql.Attempt)}
-            STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = w.user_id WHERE {Won};
+            STRAIGHT_JOIN user_point_balance b FORCE INDEX (PRIMARY) ON b.user_id = w.user_id WHERE {SharedSql.Won};
           INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id, answer)
             SELECT w.caller, 'charge', w.k, UNHEX(w.body_hash), t.point_tx_id, {ChargePoints.AnswerSql}
             FROM {SharedSql.Members(SharedSql.N, Caller, SharedSql.Key, SharedSql.Hash, SharedSql.Attempt)}
-            STRAIGHT_JOIN point_tx t FORCE INDEX (PRIMARY) ON t.point_tx_id = UNHEX(w.attempt) WHERE {Won};
+            STRAIGHT_JOIN point_tx t FORCE INDEX (PRIMARY) ON t.point_tx_id = UNHEX(w.attempt) WHERE {SharedSql.Won};
           COMMIT;
         END IF;
 
@@ -47,6 +45,6 @@ internal static class SharedChargeSql
         + $"""
         SELECT w.n, i.answer FROM {SharedSql.Members(SharedSql.N, Caller, SharedSql.Key)}
           STRAIGHT_JOIN idempotency i
-            ON i.user_id = w.caller AND i.call_name = 'charge' AND i.idempotency_key = {SharedSql.KeySql} WHERE {Won};
+            ON i.user_id = w.caller AND i.call_name = 'charge' AND i.idempotency_key = {SharedSql.KeySql} WHERE {SharedSql.Won};
         """);
 }

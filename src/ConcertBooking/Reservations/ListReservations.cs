@@ -23,14 +23,9 @@ internal static class ListReservations
     private static async Task<IResult> HandleAsync(
         HttpContext context, MySqlDatabase database, int? limit, string? cursor, CancellationToken cancellationToken)
     {
-        if (Paging.Limit(limit) is not { } size)
+        if (!Paging.TryRead(limit, cursor, List, start: default, out var size, out var key, out var problem))
         {
-            return Paging.LimitProblem;
-        }
-
-        if (!Paging.TryRead(cursor, List, default, out var key))
-        {
-            return Paging.CursorProblem;
+            return problem;
         }
 
         var userId = context.UserId();

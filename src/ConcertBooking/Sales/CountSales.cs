@@ -27,12 +27,12 @@ internal sealed class CountSales(MySqlDatabase database, ConsumerParts parts, IL
         return payments.Count == 0 ? Task.CompletedTask : database.RunAsync(
             async (connection, token) =>
             {
-                await using var transaction = await connection.BeginTransactionAsync(token);
-                var fresh = await EventInbox.RememberAsync(connection, transaction, Name, payments.Keys, token);
+                await using var transaction = await TimedTransaction.BeginAsync(connection);
+                var fresh = await EventInbox.RememberAsync(connection, Name, payments.Keys, token);
                 foreach (var sales in fresh.Select(id => payments[id])
                     .GroupBy(static payment => (payment.PaidAt.UtcDateTime.Date, payment.ConcertId)).OrderBy(static sales => sales.Key))
                 {
-                    await using var add = new MySqlCommand(AddSql, connection, transaction);
+                    await using var add = new MySqlCommand(AddSql, connection);
                     add.Parameters.AddWithValue("@day", sales.Key.Date);
                     add.Parameters.AddWithValue("@concert", sales.Key.ConcertId);
                     add.Parameters.AddWithValue("@seats", sales.Sum(static payment => payment.Seats.Count));
@@ -40,7 +40,7 @@ internal sealed class CountSales(MySqlDatabase database, ConsumerParts parts, IL
                     await add.ExecuteNonQueryAsync(token);
                 }
 
-                await transaction.CommitAsync(token);
+                await transaction.CommitAsync();
                 return fresh.Count;
             },
             CancellationToken.None, MySqlLimits.Background);

@@ -8,7 +8,7 @@ namespace ConcertBooking.Tests.Browser;
 public sealed class SeatRaceTests : BrowserTests
 {
     [Test]
-    public async Task Race_ForOneSeat_OneGetsItAndTheOtherIsTold()
+    public async Task Race_ForOneSeat_OneGetsItAndTheOtherSeesAnError()
     {
         var show = await Rig.Catalogue.AddShowAsync();
         Guest[] guests = [await OpenAsync(), await OpenAsync()];
@@ -19,13 +19,13 @@ public sealed class SeatRaceTests : BrowserTests
             await guest.Seat(5).ClickAsync();
         }
 
-        // Not ClickAsync, which waits for the button of a guest who has already been told.
+        // Not ClickAsync, which waits for the button of a guest to whom the error is already shown.
         await Task.WhenAll(guests.Select(static guest => guest.Page.EvaluateAsync("document.querySelector('.summary .primary').click()")));
         var outcomes = await Task.WhenAll(guests.Select(async guest =>
         {
-            var (paying, told) = (guest.Heading("Payment"), guest.Page.Locator(".notice.error"));
-            await paying.Or(told).WaitForAsync();
-            return await told.CountAsync() == 0;
+            var (paying, error) = (guest.Heading("Payment"), guest.Page.Locator(".notice.error"));
+            await paying.Or(error).WaitForAsync();
+            return await error.CountAsync() == 0;
         }));
         await Assert.That(outcomes.Count(static won => won)).IsEqualTo(1);
         var loser = guests[Array.IndexOf(outcomes, false)];
@@ -39,9 +39,9 @@ public sealed class SeatRaceTests : BrowserTests
         await loser.Heading("Payment").WaitForAsync();
     }
 
-    /// <summary>A seat that somebody else takes while it is only chosen goes from the selection, and the person is told.</summary>
+    /// <summary>A seat that somebody else takes while it is only chosen goes from the selection, and a notice is shown.</summary>
     [Test]
-    public async Task Seat_TakenWhileChosen_IsToldBeforeReserving()
+    public async Task Seat_TakenWhileChosen_IsShownBeforeReserving()
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var guest = await OpenAsync();

@@ -118,6 +118,25 @@ public sealed class MySqlSilence : FaultTests
         await fleet.VerifyAsync();
     }
 
+    /// <summary>Their first statement, BEGIN, has a limit of time as well, or each of them would cost the pool a connection.</summary>
+    [Test]
+    public async Task ConnectionsSilent_ChangesOfSchedules_GiveThemUp()
+    {
+        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
+        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var fleet = await Fleet.StartAsync(Rig, 0);
+        await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
+        var show = await fleet.Catalogue.AddShowAsync();
+        await CrowdAsync(fleet, show); // fills the pool
+        proxy.Silence();
+
+        ExpectRefused(await AskAllAsync(Enumerable.Range(1, 3).ToDictionary<int, string, Func<Task<Reply>>>(
+            price => $"price {price}", price => () => fleet.Admin.SendAsync(
+                HttpMethod.Patch, $"/v1/admin/schedules/{show.ScheduleId}", $$"""{"price":{{price}}}"""))));
+
+        await Eventually.TrueAsync(() => proxy.SilentConnections == 0, ComeBack);
+    }
+
     /// <summary>Calls that insert many rows have longer for that, and no longer than others to find that nobody answers.</summary>
     [Test]
     public async Task NothingAnswered_ManySeats_Get503InTimeAndAreNotInserted()

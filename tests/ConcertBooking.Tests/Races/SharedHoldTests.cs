@@ -117,12 +117,7 @@ public sealed class SharedHoldTests : SharedRigTests
         await using var alone = await StartAsync();
         var show = await alone.Catalogue.AddShowAsync(seats: 40);
         var users = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => NewVisitorAsync(alone, show)));
-        await alone.Database.ExecuteAsync( // sold by hand, without the row of its seat: only the unique column knows
-            """
-            INSERT INTO reservation (reservation_id, user_id, schedule_id, seat_no, status, price, held_expires_at)
-            VALUES (@id, 1, @schedule, 20, 'CONFIRMED', 1, NOW(3))
-            """,
-            ("@id", Guid.CreateVersion7()), ("@schedule", show.ScheduleId));
+        await SellByHandAsync(alone, show, seatNo: 20);
 
         var replies = await Rush.AllAnsweredAsync(40, number => users[number].HoldAsync(show, number + 1));
 
@@ -132,6 +127,30 @@ public sealed class SharedHoldTests : SharedRigTests
         }
     }
 
+    [Test]
+    public async Task Hold_SharedTransactionFails_IsLoggedOnceAMinute()
+    {
+        await using var alone = await StartAsync();
+        var show = await alone.Catalogue.AddShowAsync(seats: 10);
+        var users = await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => NewVisitorAsync(alone, show)));
+        await SellByHandAsync(alone, show, seatNo: 5);
+        await using var seatLock = await alone.Database.LockSeatAsync(show, 1);
+        var waiting = AnsweredAsync(() => users[0].HoldAsync(show, 1)); // while it waits, the holds of others are shared
+
+        await Eventually.TrueAsync(async () =>
+        {
+            (await AnsweredAsync(() => users[1].HoldAsync(show, 5))).ExpectProblem(409, "seat_taken");
+            return await CountAsync(alone, "hold", "repeated") >= 3;
+        });
+
+        await seatLock.DisposeAsync();
+        await Assert.That((await waiting).IsWon).IsTrue();
+        string[] lines = [.. alone.Process.Output.Where(
+            static line => line.Contains("A shared transaction failed", StringComparison.Ordinal))];
+        await Assert.That(lines.Length).IsEqualTo(1);
+        await Assert.That(lines[0]).Contains("(hold, 1 members)");
+    }
+
     private Task<LoneInstance> StartAsync() => Rig.StartAloneAsync(new Dictionary<string, string?>
     {
         ["Holds__MaxPerUser"] = $"{Limit}",
@@ -139,6 +158,14 @@ public sealed class SharedHoldTests : SharedRigTests
     });
 
     private Task<Visitor> NewVisitorAsync(LoneInstance at, Show show) => Rig.NewVisitor(at).AdmittedAsync(show);
+
+    /// <summary>Without the row of its seat: only the unique column knows.</summary>
+    private static Task<int> SellByHandAsync(LoneInstance at, Show show, int seatNo) => at.Database.ExecuteAsync(
+        """
+        INSERT INTO reservation (reservation_id, user_id, schedule_id, seat_no, status, price, held_expires_at)
+        VALUES (@id, 1, @schedule, @seat, 'CONFIRMED', 1, NOW(3))
+        """,
+        ("@id", Guid.CreateVersion7()), ("@schedule", show.ScheduleId), ("@seat", seatNo));
 
     private static Task<Reply> AnsweredAsync(Func<Task<Reply>> request) => Eventually.AnsweredAsync(request);
 
@@ -153,6 +180,8 @@ public sealed class SharedHoldTests : SharedRigTests
     }
 
     /// <summary>How many of these calls shared a transaction.</summary>
-    internal static async Task<double> SharedAsync(LoneInstance instance, string call) =>
-        (await MetricsTests.ScrapeAsync(instance)).Value("booking_transactions_total", $"call=\"{call}\"", "how=\"shared\"");
+    internal static Task<double> SharedAsync(LoneInstance instance, string call) => CountAsync(instance, call, "shared");
+
+    private static async Task<double> CountAsync(LoneInstance instance, string call, string how) =>
+        (await MetricsTests.ScrapeAsync(instance)).Value("booking_transactions_total", $"call=\"{call}\"", $"how=\"{how}\"");
 }

@@ -36,6 +36,9 @@ internal sealed class TcpProxy : IAsyncDisposable
     /// <summary>How many connections there are.</summary>
     public int Connections => _relays.Count;
 
+    /// <summary>How many connections there are that <see cref="Silence"/> fell upon.</summary>
+    public int SilentConnections => _relays.Keys.Count(static relay => relay.IsSilent);
+
     /// <summary>How many connections were cut so far.</summary>
     public int Cuts => Volatile.Read(ref _cuts);
 
@@ -98,6 +101,8 @@ internal sealed class TcpProxy : IAsyncDisposable
         private readonly Socket _server = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         private volatile bool _silent;
         private int _ended;
+
+        public bool IsSilent => _silent;
 
         public void Silence() => _silent = true;
 

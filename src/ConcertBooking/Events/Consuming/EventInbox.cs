@@ -20,8 +20,7 @@ internal sealed class EventInbox(MySqlDatabase database, TimeProvider time, ILog
 
     /// <summary>Stores the ids, in the transaction of their effect, and returns those that are new.</summary>
     public static async Task<HashSet<Guid>> RememberAsync(
-        MySqlConnection connection, MySqlTransaction? transaction, string consumer, IReadOnlyCollection<Guid> ids,
-        CancellationToken cancellationToken)
+        MySqlConnection connection, string consumer, IReadOnlyCollection<Guid> ids, CancellationToken cancellationToken)
     {
         var names = ids.Select(static (_, index) => $"@e{index}").ToList();
         await using var command = new MySqlCommand(
@@ -31,7 +30,7 @@ internal sealed class EventInbox(MySqlDatabase database, TimeProvider time, ILog
             SELECT event_id FROM consumed_event
               WHERE consumer = @consumer AND event_id IN ({string.Join(',', names)}) AND batch_id = @batch
             """,
-            connection, transaction);
+            connection);
         command.Parameters.AddWithValue("@batch", Guid.CreateVersion7());
         return await ReadIdsAsync(command, consumer, ids, cancellationToken);
     }

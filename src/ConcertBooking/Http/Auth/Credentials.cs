@@ -34,7 +34,6 @@ internal sealed class CredentialsMiddleware(
                     return;
                 }
 
-                context.Features.Set(new QueueCaller(queueToken));
                 break;
             case { } needed:
                 var (user, refusal) = await accessTokens.ReadAsync(context);

@@ -75,13 +75,28 @@ internal sealed class QueueTokens(Settings settings)
         return CryptographicOperations.FixedTimeEquals(expected, signature);
     }
 
-    /// <summary>The token of the <c>Queue-Token</c> header, or the problem with it.</summary>
+    /// <summary>The token of the <c>Queue-Token</c> header, verified once for a request, or the problem with it.</summary>
     public Problem? Read(HttpContext context, out QueueToken token)
     {
+        if (context.Features.Get<QueueCaller>() is { } known)
+        {
+            token = known.Token;
+            return null;
+        }
+
         token = default;
         var header = context.Request.Headers["Queue-Token"];
-        return header.Count == 0 || string.IsNullOrEmpty(header[0]) ? Problems.QueueTokenMissing
-            : header.Count > 1 || !TryRead(header[0]!, out token) ? Problems.QueueTokenInvalid
-            : null;
+        if (header.Count == 0 || string.IsNullOrEmpty(header[0]))
+        {
+            return Problems.QueueTokenMissing;
+        }
+
+        if (header.Count > 1 || !TryRead(header[0]!, out token))
+        {
+            return Problems.QueueTokenInvalid;
+        }
+
+        context.Features.Set(new QueueCaller(token));
+        return null;
     }
 }

@@ -4,25 +4,15 @@ namespace ConcertBooking.Http.Idempotency;
 
 /// <summary>
 /// Looks up remembered answers for calls that may not make a new one: their users are not admitted, and only a repeat
-/// gets an answer. Lookups are batched and share one read connection, so that many of them cost admitted users next
-/// to nothing.
+/// gets an answer. Batched, so that many of them cost admitted users next to nothing.
 /// </summary>
-internal sealed class IdempotentAnswers
+internal sealed class IdempotentAnswers(MySqlDatabase database)
 {
-    private const int MaximumBatch = 100;
-
-    /// <summary>Waits for more lookups: a user who is not admitted can wait, and MySQL gets fewer statements.</summary>
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
-
-    private readonly RequestBatcher<IdempotentCall, IResult?> _lookups;
-
-    public IdempotentAnswers(MySqlDatabase database) => _lookups = new(
-        calls => database.ReadAsync((connection, token) => SelectAsync(connection, calls, token), CancellationToken.None),
-        MaximumBatch, Pause);
+    private readonly BatchedReads<IdempotentCall, IResult?> _lookups = new(database, SelectAsync, canWait: true);
 
     /// <summary>The remembered answer of an earlier request with this key, if there is one.</summary>
-    /// <exception cref="DatabaseUnavailableException">MySQL did not answer in time, or the statement before did not end.</exception>
-    public Task<IResult?> FindAsync(IdempotentCall call) => MySqlLimits.Request.AwaitAsync(_lookups.EnqueueAsync(call));
+    /// <inheritdoc cref="BatchedReads{TKey, TValue}.FindAsync" path="/exception"/>
+    public Task<IResult?> FindAsync(IdempotentCall call) => _lookups.FindAsync(call);
 
     private static async Task<IReadOnlyList<IResult?>> SelectAsync(
         MySqlConnection connection, IReadOnlyList<IdempotentCall> calls, CancellationToken cancellationToken)

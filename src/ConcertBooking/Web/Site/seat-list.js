@@ -27,7 +27,7 @@ export class SeatList {
   /** Shows the seats that changed; null: all of them. */
   update(seatNos) {
     (seatNos ?? this.#cells.keys()).forEach(seatNo => this.#show(seatNo));
-    this.#counts.forEach(count => count());
+    this.#counts.forEach(show => show());
   }
 
   #sections(sections) {
@@ -39,9 +39,9 @@ export class SeatList {
   /** A part that is built when it is first opened. */
   #fold(title, seats, build) {
     const count = h('span', { class: 'count' });
-    const tell = () => setText(count, t('list.free', { n: seats.filter(seat => this.feed.state(seat.seatNo) === 'A').length }));
-    this.#counts.push(tell);
-    tell();
+    const show = () => setText(count, t('list.free', { n: seats.filter(seat => this.feed.state(seat.seatNo) === 'A').length }));
+    this.#counts.push(show);
+    show();
     const details = h('details', null, h('summary', null, h('span', null, title), ' ', count));
     details.addEventListener('toggle', () => details.append(...build()), { once: true });
     return details;
