@@ -20,6 +20,7 @@ internal static class SharedHoldSql
         "@members JSON, @holdSeconds INT, @holdsPerUser INT, @purchasesPerUser INT, @extensionsLeft INT, @keys INT",
         SharedSql.Variables + """
         DECLARE @open, @seats, @won TEXT DEFAULT '';
+        DECLARE @wanted, @free INT DEFAULT 0;
         DECLARE @until DATETIME(3);
         START TRANSACTION;
 
@@ -27,7 +28,7 @@ internal static class SharedHoldSql
         // Who may hold as many seats of that schedule now; with a key, who has no answer yet. The user's rows are locked, so nobody
         // changes what is counted. Plain reads, as in hold_seats.
         + $"""
-        SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @open
+        SELECT COALESCE(GROUP_CONCAT(w.n), ''), COALESCE(SUM(w.seats), 0) INTO @open, @wanted
           FROM {SharedSql.Members(
               SharedSql.N, SharedSql.User, Schedule, SharedSql.Queue, Count, "last_seat INT PATH '$.last'", SharedSql.Key)}
           STRAIGHT_JOIN concert_schedule s ON s.schedule_id = w.schedule_id STRAIGHT_JOIN concert c ON c.concert_id = s.concert_id
@@ -41,12 +42,16 @@ internal static class SharedHoldSql
         // Decides the race: the seats that are free and that nobody else has locked. A seat that is about to be sold is left to the
         // member alone, who waits for it.
         + $"""
-        SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @seats
+        SELECT COALESCE(GROUP_CONCAT(w.n), ''), COUNT(*) INTO @seats, @free
           FROM {SharedSql.Members(SharedSql.N, Schedule, Seats)}
           STRAIGHT_JOIN seat k FORCE INDEX (PRIMARY) ON k.schedule_id = w.schedule_id AND k.seat_no = w.seat_no
           WHERE FIND_IN_SET(w.n, @open) AND k.reservation_id IS NULL {SharedSql.SkipLocked};
-        SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @won
-          FROM {SharedSql.Members(SharedSql.N, Count)} WHERE w.seats = {SharedSql.CountIn("@seats", "w.n")};
+        IF @free = @wanted THEN
+          SET @won = @open; -- each of them has all its seats, as is usual
+        ELSE
+          SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @won
+            FROM {SharedSql.Members(SharedSql.N, Count)} WHERE w.seats = {SharedSql.CountIn("@seats", "w.n")};
+        END IF;
         IF @won = '' THEN
           ROLLBACK;
         ELSE

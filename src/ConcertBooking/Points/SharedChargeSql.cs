@@ -8,6 +8,7 @@ internal static class SharedChargeSql
 {
     private const string Caller = "caller BIGINT PATH '$.caller'";
     private const string Amount = "amount BIGINT PATH '$.amount'";
+
     /// <summary>A row for each charge: its answer.</summary>
     public static readonly StoredProcedure Procedure = new("charge_points_shared", "@members JSON, @limit BIGINT",
         SharedSql.Variables + """
