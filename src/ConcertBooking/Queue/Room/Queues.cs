@@ -133,7 +133,8 @@ internal sealed class Queues(MySqlDatabase database, Settings settings) : IDispo
         {
             await RefreshAsync(cancellationToken);
         }
-        catch (Exception exception) when (exception is DatabaseUnavailableException || MySqlErrors.FaultOf(exception) is not MySqlFault.None)
+        catch (Exception exception)
+            when (exception is DatabaseUnavailableException || MySqlErrors.FaultOf(exception) is not MySqlFault.None)
         {
         }
     }
