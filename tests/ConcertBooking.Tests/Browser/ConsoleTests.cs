@@ -41,6 +41,7 @@ public sealed partial class ConsoleTests : ConsoleTestsBase
         await guest.ExpectAccessibleAsync("console-sign-in");
         await guest.Page.GetByLabel("With the role admin").UncheckAsync();
         await guest.SignInAsync();
+        await guest.Heading("The console is for organisers").WaitForAsync();
         foreach (var place in (string[])["", "concerts", "halls", "system", "concert/1", "schedule/1"])
         {
             await guest.GoToConsoleAsync(place);

@@ -79,7 +79,7 @@ function gradeTable({ plan }) {
 
   const cells = new Map(plan.grades.map(({ grade }) => [grade, columns.map(() => h('td'))]));
   return {
-    element: h('div', { class: 'table', tabIndex: 0, role: 'region', 'aria-label': t('seats.by-grade') }, h('table', null,
+    element: h('div', { class: 'table', tabIndex: 0, role: 'group', 'aria-label': t('seats.by-grade') }, h('table', null,
       h('thead', null, h('tr', null, ['seats.grade', ...columns.map(([, key]) => key)].map(key => h('th', { scope: 'col' }, t(key))))),
       h('tbody', null, plan.grades.map(({ grade }) => h('tr', null, h('th', { scope: 'row' }, grade), cells.get(grade)))))),
     update: counts => cells.forEach((row, grade) => columns.forEach(([state], index) =>
