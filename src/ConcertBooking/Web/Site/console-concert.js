@@ -139,6 +139,7 @@ function addForm(concertId, halls, onAdded) {
       isEmpty(most.input) || (body.maxPerUser = most.input.valueAsNumber);
       const { body: made } = await asUser('POST', `/v1/admin/concerts/${concertId}/schedules`, { body, repeatable: false });
       onAdded();
+      starts.input.value = ''; // the next date has most of this in common, but not its time
       return t('date.added', { when: dateTime(made.startsAt), n: made.seatCount });
     },
   });

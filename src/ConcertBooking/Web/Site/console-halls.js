@@ -67,7 +67,11 @@ function addForm(added) {
   return form({
     children: [name.element, sections, h('div', { class: 'actions' }, more)],
     go: t('hall.add'),
-    send: () => add({ name: name.input.value, sections: [...blocks.values()].map(block => block.read()) }, added),
+    send: async () => {
+      const text = await add({ name: name.input.value, sections: [...blocks.values()].map(block => block.read()) }, added);
+      name.input.value = '';
+      return text;
+    },
   });
 }
 

@@ -1,7 +1,7 @@
 // What is shown live: read once a second while the page is in view, more seldom while that fails, and said when it is old.
 import { Problem } from './api.js';
 import { h, pause, setText } from './dom.js';
-import { t, time } from './i18n.js';
+import { current, t } from './i18n.js';
 import { words } from './problems.js';
 
 const everyMilliseconds = 1000, slowestMilliseconds = 10_000, oldMilliseconds = 4000;
@@ -87,7 +87,8 @@ export class Live {
     }
 
     if (old) {
-      const since = this.#readAt ? t('live.old', { time: time(this.#readAt) }) : t('live.none');
+      const time = new Intl.DateTimeFormat(current(), { timeStyle: 'medium' }).format(this.#readAt);
+      const since = this.#readAt ? t('live.old', { time }) : t('live.none');
       setText(this.element, `${since} ${this.#error ? words(this.#error) : ''}`);
     }
   }
