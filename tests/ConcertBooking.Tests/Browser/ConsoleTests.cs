@@ -29,7 +29,6 @@ public abstract class ConsoleTestsBase : BrowserTests
 public sealed partial class ConsoleTests : ConsoleTestsBase
 {
     private const string Places = "Places to buy at the same time";
-    private const string Rate = "Admit a second at most";
 
     [Test]
     public async Task Console_WithoutTheRole_SaysWhoMayUseIt()
@@ -71,11 +70,11 @@ public sealed partial class ConsoleTests : ConsoleTestsBase
         await Assertions.Expect(Figure(card, "Waiting")).ToHaveTextAsync("6");
         await Assertions.Expect(Figure(card, "Buying")).ToHaveTextAsync("2 of 2");
         await Assertions.Expect(Figure(card, "Admitted a second")).ToHaveTextAsync("0");
-        await Assertions.Expect(Figure(card, "Wait for who comes now")).ToHaveTextAsync("not measured yet");
+        await Assertions.Expect(Figure(card, "Wait that people are told")).ToHaveTextAsync("not measured yet");
 
         (await visitors[0].LeaveAsync()).Expect(204);
         await Assertions.Expect(Figure(card, "Waiting")).ToHaveTextAsync("5");
-        await Assertions.Expect(Figure(card, "Wait for who comes now")).ToHaveTextAsync(Span());
+        await Assertions.Expect(Figure(card, "Wait that people are told")).ToHaveTextAsync(Span());
         await Assertions.Expect(Figure(card, "Admitted a second")).ToHaveTextAsync("0");
         await guest.ExpectAccessibleAsync("console-queues");
 

@@ -111,7 +111,8 @@ export async function call(method, path, { body, access, queue, key, etag, proof
     }
 
     const problem = new Problem(response.status, problemOf(text), response.headers);
-    const busy = problem.status === 503 || problem.status === 429 || problem.code === 'idempotency_key_in_use';
+    // After a 503 it may have been done all the same.
+    const busy = problem.status === 429 || repeatable && (problem.status === 503 || problem.code === 'idempotency_key_in_use');
     if (!busy || attempt >= busyRepeats || (problem.retryAfter ?? 1) > 10) {
       throw problem;
     }

@@ -73,7 +73,7 @@ function mark(input, text) {
 
 /** Of a refusal the service's own words too, which name the member: they are English. */
 function refused(error) {
-  if (!(error instanceof Problem)) {
+  if (!(error instanceof Problem) || error.status >= 500) {
     return errorBox(error instanceof SyntaxError ? t('form.no-json') : t('form.unsure'));
   }
 

@@ -34,7 +34,7 @@ export default {
   'queue.active': 'Buying',
   'queue.active-of': '{active} of {of}',
   'queue.rate': 'Admitted a second',
-  'queue.eta-now': 'Wait for who comes now',
+  'queue.eta-now': 'Wait that people are told',
   'queue.eta-none-yet': 'not measured yet',
   'queue.eta-at-once': 'none',
   'queue.max-active': 'Places to buy at the same time',
