@@ -61,6 +61,7 @@ internal static class Slices
         new(CreateHall.Map, CreateHallJson.Default),
         new(ListHalls.Map, ListHallsJson.Default),
         new(GetQueue.Map),
+        new(ListQueues.Map, ListQueuesJson.Default),
         new(GetEvents.Map, GetEventsJson.Default),
     ];
 

@@ -17,7 +17,11 @@ internal readonly record struct Place(
     PlaceStatus Status, PlaceOrigin Origin, long Ticket, long AdmittedUntil, long Position, double Pace, long Now);
 
 /// <param name="AdmitPerSecond">0: as many as there are places.</param>
-internal readonly record struct QueueCounts(long Waiting, long Active, int MaxActive, int ActiveSeconds, int AdmitPerSecond);
+/// <param name="Pace">How many waiting users are admitted per second, 0 while unknown.</param>
+/// <param name="Admitted">All users that were admitted since the queue's data began, also those who did not have to wait.</param>
+/// <param name="Now">Redis's clock in µs.</param>
+internal readonly record struct QueueCounts(
+    long Waiting, long Active, int MaxActive, int ActiveSeconds, int AdmitPerSecond, double Pace, long Admitted, long Now);
 
 /// <summary>Where a place comes from.</summary>
 internal enum PlaceOrigin

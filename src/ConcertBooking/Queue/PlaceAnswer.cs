@@ -30,12 +30,16 @@ internal static class PlaceAnswer
     {
         var active = place.Status is PlaceStatus.Active;
         var token = tokens.Sign(new QueueToken(userId, queue, place.Ticket, place.Now, active ? place.AdmittedUntil : 0));
-        long? eta = active || place.Pace <= 0 ? null : (long)Math.Min(MaximumEta, Math.Ceiling(place.Position / place.Pace));
+        var eta = active ? null : Eta(place.Position, place.Pace);
         return new PlaceResponse(
             token, queue, active ? "ACTIVE" : "WAITING", place.Position, eta,
             active ? DateTimeOffset.FromUnixTimeMilliseconds(place.AdmittedUntil).UtcDateTime : null,
             active ? PollActive : PollAfter(place.Position, eta, settings));
     }
+
+    /// <summary>The wait of a position in seconds, a day at most; null while the pace is unknown.</summary>
+    public static long? Eta(long position, double pace) =>
+        pace <= 0 ? null : (long)Math.Min(MaximumEta, Math.Ceiling(position / pace));
 
     /// <summary>About ten polls until admission, and always well before the place would expire as idle.</summary>
     private static long PollAfter(long position, long? eta, Settings settings)

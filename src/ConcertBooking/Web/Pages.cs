@@ -7,11 +7,15 @@ internal static class Pages
     {
         var (site, policy) = (Site.Load(settings), Policy(settings));
         var pages = routes.MapGroup("").ExcludeFromDescription().DisableValidation();
-        pages.MapGet("/", IResult (HttpContext context) =>
+        foreach (var (path, page) in ((string, SiteFile)[])[("/", site.Index), ("/console", site.Console)])
         {
-            context.Response.Headers.ContentSecurityPolicy = policy;
-            return site.Index;
-        });
+            pages.MapGet(path, IResult (HttpContext context) =>
+            {
+                context.Response.Headers.ContentSecurityPolicy = policy;
+                return page;
+            });
+        }
+
         pages.MapGet("/assets/{hash}/{name}", IResult (string hash, string name) => site.Find(hash, name) ?? (IResult)Problems.NotFound);
     }
 

@@ -36,10 +36,14 @@ internal sealed class Site
         _assets = Assets(files, ForGood);
         _ofOtherBuilds = Assets(files, NotKept);
         Index = Page(files, "index.html", settings);
+        Console = Page(files, "console.html", settings);
     }
 
     /// <summary>The booking page.</summary>
     public SiteFile Index { get; }
+
+    /// <summary>The organiser's console.</summary>
+    public SiteFile Console { get; }
 
     public static Site Load(Settings settings)
     {

@@ -14,6 +14,7 @@ public sealed class AdminTests : SharedRigTests
     [Arguments("PATCH", "/v1/admin/schedules/1")]
     [Arguments("PUT", "/v1/admin/queues/main")]
     [Arguments("GET", "/v1/admin/queues/main")]
+    [Arguments("GET", "/v1/admin/queues")]
     [Arguments("POST", "/v1/admin/halls")]
     [Arguments("GET", "/v1/admin/halls")]
     public async Task Admin_WithoutTheRole_IsRefused(string method, string path)

@@ -81,6 +81,9 @@ public sealed class Guest : IAsyncDisposable
     /// <param name="place">The part of the address behind <c>#/</c>.</param>
     public Task GoAsync(string place = "") => Page.GotoAsync($"{_site}/#/{place}");
 
+    /// <inheritdoc cref="GoAsync"/>
+    public Task GoToConsoleAsync(string place = "") => Page.GotoAsync($"{_site}/console#/{place}");
+
     public ILocator Button(string name) => Page.GetByRole(AriaRole.Button, new() { Name = name, Exact = true });
 
     public ILocator Heading(string name) => Page.GetByRole(AriaRole.Heading, new() { Name = name, Exact = true });
@@ -122,6 +125,39 @@ public sealed class Guest : IAsyncDisposable
         await Button("Reserve these seats").ClickAsync();
         await Heading("Payment").WaitForAsync();
     }
+
+    /// <summary>Presses Tab until the focus is on the element of that name.</summary>
+    public async Task TabToAsync(string name)
+    {
+        for (var presses = 0; presses < 60; presses++)
+        {
+            if (await Page.EvaluateAsync<string>(FocusedName) == name)
+            {
+                return;
+            }
+
+            await Page.Keyboard.PressAsync("Tab");
+        }
+
+        Assert.Fail($"Tab never leads to {name}.");
+    }
+
+    /// <summary>Goes to the element of that name by Tab, and presses a key there.</summary>
+    public async Task PressOnAsync(string name, string key)
+    {
+        await TabToAsync(name);
+        await Page.Keyboard.PressAsync(key);
+    }
+
+    /// <summary>Goes to the field of that name by Tab, and types over what is in it.</summary>
+    public async Task TypeIntoAsync(string name, string text)
+    {
+        await PressOnAsync(name, "Control+A");
+        await Page.Keyboard.TypeAsync(text);
+    }
+
+    private const string FocusedName =
+        "(e => e.getAttribute('aria-label') ?? e.labels?.[0]?.textContent ?? e.textContent)(document.activeElement)";
 
     /// <summary>Keeps a picture of the state under artifacts/browser, and lets axe look at it.</summary>
     public async Task ExpectAccessibleAsync(string state)

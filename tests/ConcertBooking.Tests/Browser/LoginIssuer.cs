@@ -34,6 +34,9 @@ internal sealed class LoginIssuer : IAsyncDisposable
     /// <summary>Set: the answer has another nonce than the one that was asked with, as a replayed one would.</summary>
     public bool WrongNonce { get; set; }
 
+    /// <summary>What its access tokens carry as <c>role</c>; null: none.</summary>
+    public string? Role { get; set; }
+
     public Dictionary<string, string?> Settings => new()
     {
         ["ASPNETCORE_ENVIRONMENT"] = "Development",
@@ -94,7 +97,8 @@ internal sealed class LoginIssuer : IAsyncDisposable
         Interlocked.Increment(ref _logins);
         var (nonce, end) = (WrongNonce ? "another" : code.Nonce, AccessTokens.InSeconds(600));
         var common = $"\"sub\":\"{_subject}\",\"iss\":\"{Address}\",\"exp\":{end}";
-        var access = _key.Sign($$"""{{{common}},"aud":"booking"}""");
+        var role = Role is null ? "" : $",\"role\":\"{Role}\"";
+        var access = _key.Sign($$"""{{{common}},"aud":"booking"{{role}}}""");
         var identity = _key.Sign($$"""{{{common}},"aud":"{{ClientId}}","nonce":"{{nonce}}","name":"Kim Min-ji"}""");
         return $$"""{"access_token":"{{access}}","id_token":"{{identity}}","token_type":"Bearer","expires_in":600}""";
     }

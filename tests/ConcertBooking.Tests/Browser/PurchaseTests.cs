@@ -61,28 +61,28 @@ public sealed class PurchaseTests : BrowserTests
 
         await guest.GoAsync($"show/{show.ScheduleId}");
         await guest.Button("Get in line").WaitForAsync();
-        await PressOnAsync(guest, "Get in line", "Enter");
+        await guest.PressOnAsync("Get in line", "Enter");
         await guest.Heading("Sign in").WaitForAsync();
-        await TabToAsync(guest, "User number");
+        await guest.TabToAsync("User number");
         await keys.PressAsync("Control+A");
         await keys.TypeAsync($"{guest.UserId}");
         await keys.PressAsync("Enter");
         await guest.Heading("Choose your seats").WaitForAsync();
         await guest.Text("30 seats left").WaitForAsync();
-        await TabToAsync(guest, "Map");
+        await guest.TabToAsync("Map");
         await keys.PressAsync("ArrowRight");
-        await TabToAsync(guest, "1, available");
+        await guest.TabToAsync("1, available");
         await keys.PressAsync("ArrowRight");
         await keys.PressAsync(" ");
         await keys.PressAsync("ArrowRight");
         await keys.PressAsync("Enter");
         await guest.Page.Locator(".chosen button").Nth(1).WaitForAsync();
         await guest.ExpectAccessibleAsync("list");
-        await PressOnAsync(guest, "Reserve these seats", "Enter");
+        await guest.PressOnAsync("Reserve these seats", "Enter");
         await guest.Heading("Payment").WaitForAsync();
-        await PressOnAsync(guest, "Add", "Enter");
+        await guest.PressOnAsync("Add", "Enter");
         await guest.Page.Locator("button.primary:not([disabled])").WaitForAsync();
-        await PressOnAsync(guest, "Pay 100,000 points", "Enter");
+        await guest.PressOnAsync("Pay 100,000 points", "Enter");
         await guest.Heading("It’s yours").WaitForAsync();
         await Assert.That(await guest.Page.EvaluateAsync<string>("document.activeElement.textContent")).IsEqualTo("It’s yours");
     }
@@ -95,7 +95,7 @@ public sealed class PurchaseTests : BrowserTests
         var guest = await OpenAsync();
         await guest.EnterAsync(show);
         await guest.Text("12 seats left").WaitForAsync();
-        await TabToAsync(guest, "Seat map");
+        await guest.TabToAsync("Seat map");
         var cell = guest.Page.Locator("[role=gridcell][aria-selected]");
         await Assertions.Expect(cell).ToContainTextAsync("A, row 1, seat 1 · R · 165,000 points · available");
         await guest.Page.Keyboard.PressAsync("ArrowDown");
@@ -164,29 +164,4 @@ public sealed class PurchaseTests : BrowserTests
         var box = await map.BoundingBoxAsync() ?? throw new InvalidOperationException("The map is not shown.");
         await map.ClickAsync(new() { Position = new() { X = box.Width * x, Y = box.Height * y } });
     }
-
-    private static async Task PressOnAsync(Guest guest, string name, string key)
-    {
-        await TabToAsync(guest, name);
-        await guest.Page.Keyboard.PressAsync(key);
-    }
-
-    /// <summary>Presses Tab until the focus is on the element of that name.</summary>
-    private static async Task TabToAsync(Guest guest, string name)
-    {
-        for (var presses = 0; presses < 60; presses++)
-        {
-            if (await guest.Page.EvaluateAsync<string>(FocusedName) == name)
-            {
-                return;
-            }
-
-            await guest.Page.Keyboard.PressAsync("Tab");
-        }
-
-        Assert.Fail($"Tab never leads to {name}.");
-    }
-
-    private const string FocusedName =
-        "(e => e.getAttribute('aria-label') ?? e.labels?.[0]?.textContent ?? e.textContent)(document.activeElement)";
 }

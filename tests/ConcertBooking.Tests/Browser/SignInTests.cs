@@ -50,6 +50,25 @@ public sealed class SignInTests : BrowserTests
         await Assert.That(guest.Page.Url).EndsWith("/#/bookings");
     }
 
+    [Test]
+    public async Task SignIn_OnTheConsole_ComesBackToItAndNeedsTheRole()
+    {
+        await using var issuer = new LoginIssuer();
+        await using var service = await Rig.StartAsync(issuer.Settings);
+        await Issuer.ExpectUpAsync(service, 1);
+        var guest = await OpenAsync(at: service);
+        guest.Expect(403, "/v1/admin/");
+
+        await guest.GoToConsoleAsync("halls");
+        await guest.Button("Sign in").ClickAsync(); // to the issuer and back
+        await guest.Heading("The console is for organisers").WaitForAsync();
+        await Assert.That(guest.Page.Url).EndsWith("/console#/halls");
+        issuer.Role = "admin";
+        await guest.Button("Sign in with another account").ClickAsync();
+        await guest.Button("Sign in").ClickAsync();
+        await guest.Heading("Queues").WaitForAsync();
+    }
+
     /// <summary>A token that is no longer accepted is replaced silently, and the call made again.</summary>
     [Test]
     public async Task AccessToken_ThatHasExpired_IsRenewedWithoutAWord()

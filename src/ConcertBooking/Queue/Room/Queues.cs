@@ -126,6 +126,19 @@ internal sealed class Queues(MySqlDatabase database, Settings settings) : IDispo
         }
     }
 
+    /// <summary>The same, unless MySQL cannot be asked: what is known then is enough to go on with.</summary>
+    public async Task TryRefreshAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await RefreshAsync(cancellationToken);
+        }
+        catch (Exception exception)
+            when (exception is DatabaseUnavailableException || MySqlErrors.FaultOf(exception) is not MySqlFault.None)
+        {
+        }
+    }
+
     private async Task LoadAsync(Deadline deadline, CancellationToken cancellationToken)
     {
         if (!_defaultsWritten)

@@ -130,7 +130,9 @@ internal sealed class WaitingRoom(
         }
         while ((int)reply[7] == 1 && ++calls < MaximumCallsPerCount);
 
-        var counts = new QueueCounts((long)reply[2], (long)reply[3], (int)reply[4], (int)reply[5], (int)reply[6]);
+        var counts = new QueueCounts(
+            (long)reply[2], (long)reply[3], (int)reply[4], (int)reply[5], (int)reply[6], (long)reply[8] / 1e6, (long)reply[9],
+            (long)reply[0]);
         metrics.Queue(queue.Name, counts.Waiting, counts.Active);
         return _counts[queue.Name] = counts;
     }

@@ -27,6 +27,7 @@ internal enum QueueOperation
 /// {q:main}:doubted  zset  the active users before a loss of data, until their tokens had time to be presented
 /// {q:main}:shown    zset  active user restored by a token → when the token was issued (µs)
 /// {q:main}:meta     hash  settings (maxActive, activeMs, rate, version), last ticket, creation of this data, pace;
+///                          admitted: how many were admitted since then;
 ///                          clock: newest time of this data (µs); skew: how far it is ahead of TIME (µs);
 ///                          deaf: how long no client could poll (ms); run: the Redis server that wrote last;
 ///                          loss: from and to when issued tokens are missing in this data (µs), when the loss was noticed
@@ -179,8 +180,8 @@ internal static class WaitingRoomLua
         """);
 
     /// <summary>
-    /// Returns now and waiting times as above, how many wait and are active, the settings, and 1 if a limit was reached: then
-    /// the next call continues.
+    /// Returns now and waiting times as above, how many wait and are active, the settings, 1 if a limit was reached (then the next
+    /// call continues), the pace in millionths, and how many were ever admitted.
     /// </summary>
     public static readonly RedisScript Count = new(WaitingRoomPrelude.Text + """
         local keepMs = math.max(idleMs, activeMs, now < longestUntil and longest or 0)
@@ -190,7 +191,9 @@ internal static class WaitingRoomLua
         admit('')
         local quiet = #silent == limit and redis.call('ZCOUNT', seen, '-inf', heard - idleMs) or 0
         local waitingCount = math.max(0, redis.call('ZCARD', waiting) - quiet)
-        return {nowUs, waits, waitingCount, countActive(), maxActive, activeMs / 1000, rate, more}
+        local admitted = tonumber(redis.call('HGET', meta, 'admitted') or 0)
+        return {nowUs, waits, waitingCount, countActive(), maxActive, activeMs / 1000, rate, more,
+          math.floor(currentPace() * 1000000), admitted}
         """);
 
     /// <summary>Releases a user's lock, or passes it to the seat's owner. ARGV: user, owner or empty, lifetime in ms.</summary>

@@ -184,7 +184,7 @@ internal static class WaitingRoomPrelude
           if places <= 0 then return end
           local nextInLine = redis.call('ZPOPMIN', waiting, math.min(places, limit))
           if #nextInLine == 0 then return end
-          local admitted = {ARGV[9]}
+          local admitted, before = {ARGV[9]}, #waits
           for i = 1, #nextInLine, 2 do
             local user = nextInLine[i]
             if #silent == limit and tonumber(redis.call('ZSCORE', seen, user) or heard) <= heard - idleMs then
@@ -196,6 +196,7 @@ internal static class WaitingRoomPrelude
               if user ~= newcomer then admitted[#admitted + 1] = user end
             end
           end
+          if #waits > before then redis.call('HINCRBY', meta, 'admitted', #waits - before) end
           if places > limit and #nextInLine == 2 * limit then more = 1 end
           if credit then
             known[10], known[11] = credit - #nextInLine / 2, now

@@ -9,6 +9,7 @@ export class Problem extends Error {
     this.status = status;
     this.code = body?.code ?? 'unknown';
     this.seatNos = body?.seatNos ?? [];
+    this.errors = body?.errors ?? {};
     this.retryAfter = Number(headers.get('Retry-After')) || null;
     this.challenge = headers.get('Proof-Of-Work-Challenge');
   }
@@ -68,7 +69,7 @@ function wait(milliseconds, signal) {
 
 /**
  * One call. A request that may be repeated is, with the same key: without end while nothing answers, and a few times while the
- * service says 503 or 429. `repeatable: false` is for the one call that is not: it throws a TypeError when nothing answers.
+ * service says 503 or 429. `repeatable: false` is for calls that are not: they throw a TypeError when nothing answers.
  * @returns {{status: number, body: any, etag: string|null}} body and etag are null for 204 and 304.
  */
 export async function call(method, path, { body, access, queue, key, etag, proof, signal, repeatable = true } = {}) {
@@ -110,7 +111,8 @@ export async function call(method, path, { body, access, queue, key, etag, proof
     }
 
     const problem = new Problem(response.status, problemOf(text), response.headers);
-    const busy = problem.status === 503 || problem.status === 429 || problem.code === 'idempotency_key_in_use';
+    // After a 503 it may have been done all the same.
+    const busy = problem.status === 429 || repeatable && (problem.status === 503 || problem.code === 'idempotency_key_in_use');
     if (!busy || attempt >= busyRepeats || (problem.retryAfter ?? 1) > 10) {
       throw problem;
     }

@@ -4,7 +4,8 @@ import { service } from './api.js';
 const kept = 'cb.openid';
 let refreshToken = null;
 
-const redirectUri = () => `${location.origin}/`;
+// The booking page or the console: the issuer comes back to the page that it was left from.
+const redirectUri = () => location.origin + location.pathname;
 
 const base64url = bytes => btoa(String.fromCharCode(...new Uint8Array(bytes))).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
 
@@ -38,19 +39,15 @@ export async function begin() {
 }
 
 /**
- * When the address has an answer of the issuer: checks it against what was asked, and exchanges the code for tokens.
- * @returns null when there is none, false when it is not good
+ * The address has an answer of the issuer: checks it against what was asked, and exchanges the code for tokens.
+ * @returns false when it is not good
  */
 export async function complete() {
   const answer = new URLSearchParams(location.search);
-  if (!answer.has('state')) {
-    return null;
-  }
-
   const asked = JSON.parse(sessionStorage.getItem(kept) ?? 'null');
   sessionStorage.removeItem(kept);
   // The code must not stay in the address or its history.
-  history.replaceState(null, '', `/${asked?.place ?? location.hash}`);
+  history.replaceState(null, '', location.pathname + (asked?.place ?? location.hash));
   if (!asked || answer.get('state') !== asked.state || !answer.has('code')) {
     return false;
   }

@@ -13,6 +13,6 @@ export function words(error, values = {}) {
   }
 
   const key = `problem.${error.code}`;
-  const text = t(has(key) ? key : error.status >= 500 ? 'problem.server' : 'problem.unknown', values);
+  const text = t(error.code !== 'unknown' && has(key) ? key : error.status >= 500 ? 'problem.server' : 'problem.unknown', values);
   return error.retryAfter > 10 ? `${text} ${t('problem.later', { span: span(error.retryAfter * 1000) })}` : text;
 }

@@ -1,6 +1,7 @@
 // Who is buying. Access tokens are kept in memory only; what a reload needs to go on is in sessionStorage.
 import { call, Problem, service, newKey } from './api.js';
-import * as openid from './openid.js';
+
+const openid = () => import('./openid.js');
 
 export const session = new EventTarget();
 let accessToken = null;
@@ -16,11 +17,11 @@ export const user = () => signInWay === 'dev' ? localStorage.getItem('cb.user') 
 
 /** At the start of the page: completes a sign-in that comes back from the issuer. */
 export async function start() {
-  if (signInWay === 'openid') {
-    const tokens = await openid.complete();
+  if (signInWay === 'openid' && new URLSearchParams(location.search).has('state')) {
+    const tokens = await (await openid()).complete();
     if (tokens) {
       keep(tokens);
-    } else if (tokens === false) {
+    } else {
       sessionStorage.removeItem('cb.signed-in'); // or the page would leave for the issuer again, and again
     }
   }
@@ -33,12 +34,14 @@ function keep(tokens) {
   changed();
 }
 
-/** Development: signs in as any user. */
-export async function signInAs(userId) {
-  const { body } = await call('POST', '/dev/sign-in', { body: { userId } });
+/** Development: signs in as any user, and with the role admin; when it is done anew, as before. */
+export async function signInAs(userId, admin = Boolean(sessionStorage.getItem('cb.admin'))) {
+  const { body } = await call('POST', '/dev/sign-in', { body: { userId, admin } });
   if (String(userId) !== localStorage.getItem('cb.user')) {
     forgetPlaces();
   }
+
+  sessionStorage.setItem('cb.admin', admin ? 'admin' : '');
 
   localStorage.setItem('cb.user', String(userId));
   accessToken = body.accessToken;
@@ -46,7 +49,7 @@ export async function signInAs(userId) {
 }
 
 /** Leaves for the issuer's page; it comes back to the same place of this page. */
-export const signInAtIssuer = () => openid.begin();
+export const signInAtIssuer = async () => (await openid()).begin();
 
 export function signOut() {
   accessToken = userName = null;
@@ -67,11 +70,12 @@ async function renewToken() {
   if (signInWay === 'dev' && known) {
     await signInAs(Number(known));
   } else if (signInWay === 'openid' && known) {
-    const tokens = await openid.renew();
+    const { begin, renew } = await openid();
+    const tokens = await renew();
     if (tokens) {
       keep(tokens);
     } else {
-      await openid.begin(); // the issuer knows this browser and comes straight back
+      await begin(); // the issuer knows this browser and comes straight back
     }
   } else {
     throw new SignInNeeded();
