@@ -11,6 +11,10 @@ internal static class Guide
         Readiness    http://localhost:{{port}}/readyz
         Metrics      http://localhost:{{managementPort}}/metrics
 
+        Company on the page, from another terminal: 500 pretended buyers who stay for a minute
+
+          dotnet run --project src/ConcertBooking.DevHost -- --crowd 500
+
         The journey, to paste into a shell:
 
           S=http://localhost:{{port}}

@@ -13,6 +13,7 @@ internal sealed class Host(Screen screen)
 {
     public const string Help = """
         dotnet run --project src/ConcertBooking.DevHost [-- --demo] [-- --fresh]
+        dotnet run --project src/ConcertBooking.DevHost -- --crowd N [--seconds 60] [--at http://localhost:3001]
 
         Finds or starts MySQL, Redis and Kafka, brings the schema up to date, seeds demo concerts
         and runs the service on http://localhost:3001 until Ctrl-C.
@@ -20,6 +21,12 @@ internal sealed class Host(Screen screen)
           --demo     walk the booking journey against it, print every request and answer, and end
                      with exit code 0 only when the seat is CONFIRMED
           --fresh    delete the data of earlier runs first (.data and its Docker volumes)
+          --crowd N  join the service that runs already, in another terminal: N pretended buyers
+                     (1 to 5,000) stand in line, choose, hold and pay for a minute. For fewer than ten
+                     times the places of the queue it has fewer places meanwhile, so that there
+                     is a line; Ctrl-C sends the buyers away and puts its size back
+          --seconds  how long they stay at most, 10 to 600; they take their time accordingly
+          --at       where the service is; it must run in Development
           --help     this text
 
         Servers, in this order: named by ConnectionStrings__MySql, ConnectionStrings__Redis,
@@ -30,7 +37,8 @@ internal sealed class Host(Screen screen)
         """;
 
     private const string FrameworkLogLevel = "Logging__LogLevel__Microsoft.AspNetCore";
-    private const int Port = 3001, ManagementPort = 3081;
+    public const int Port = 3001;
+    private const int ManagementPort = 3081;
 
     // The service itself stops within 10 s.
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(15);

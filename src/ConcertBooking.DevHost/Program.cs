@@ -7,9 +7,13 @@ if (args.Contains("--help"))
     return 0;
 }
 
-if (args.Except(["--demo", "--fresh"]).FirstOrDefault() is { } unknown)
+var screen = new Screen(Console.Out);
+var (crowd, problem) = args.Contains(CrowdOptions.Name)
+    ? (CrowdOptions.Parse(args, out var wrong), wrong)
+    : (null, args.Except(["--demo", "--fresh"]).FirstOrDefault() is { } unknown ? $"Unknown argument {unknown}." : "");
+if (problem.Length > 0)
 {
-    Console.Error.WriteLine($"Unknown argument {unknown}.\n\n{Host.Help}");
+    Console.Error.WriteLine($"{problem}\n\n{Host.Help}");
     return 2;
 }
 
@@ -18,7 +22,9 @@ using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Stop);
 
-return await new Host(new Screen(Console.Out)).RunAsync(args.Contains("--demo"), args.Contains("--fresh"), stop.Token);
+return crowd is not null
+    ? await new Crowd(crowd, screen).RunAsync(stop.Token)
+    : await new Host(screen).RunAsync(args.Contains("--demo"), args.Contains("--fresh"), stop.Token);
 
 // The first signal ends everything in order; a second one ends this process at once, and the watchdog the rest.
 void Stop(PosixSignalContext signal)

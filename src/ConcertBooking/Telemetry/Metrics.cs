@@ -32,6 +32,7 @@ internal sealed class Metrics : IDisposable
             "booking.best_available.lost", description: "Best available seats that another booking took first: searched for again");
         SeatStreams = _meter.CreateUpDownCounter<long>("booking.seat.streams", description: "Open event streams of seats");
         SeatStreams.Add(0); // so that there is a series
+        BestAvailableLost.Add(0);
         _cacheRequests = _meter.CreateCounter<long>("booking.cache.requests", description: "Reads of the catalogue cache");
         _transactions = _meter.CreateCounter<long>(
             "booking.transactions", description: "Requests by call and by whether they shared a transaction with others");

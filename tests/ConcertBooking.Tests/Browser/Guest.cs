@@ -63,7 +63,7 @@ public sealed class Guest : IAsyncDisposable
         {
             ViewportSize = new() { Width = wanted.Width, Height = wanted.Height },
             Locale = wanted.Language,
-            TimezoneId = "Asia/Seoul",
+            TimezoneId = wanted.TimeZone,
             ColorScheme = wanted.Dark ? ColorScheme.Dark : ColorScheme.Light,
             ReducedMotion = ReducedMotion.Reduce,
         });
@@ -190,5 +190,6 @@ public sealed class Guest : IAsyncDisposable
         answer[..3] == expected[..3] && answer.Contains(expected[4..], StringComparison.Ordinal);
 }
 
-/// <summary>What differs between people: language, window, light or dark.</summary>
-public sealed record GuestOptions(string Language = "en-US", int Width = 1280, int Height = 900, bool Dark = false);
+/// <summary>What differs between people: language, window, light or dark, and where they are.</summary>
+public sealed record GuestOptions(
+    string Language = "en-US", int Width = 1280, int Height = 900, bool Dark = false, string TimeZone = "Asia/Seoul");

@@ -8,7 +8,7 @@ namespace ConcertBooking.Tests.Deploy;
 /// <summary>The dashboards and alerts of <c>deploy/</c> against what the service really tells of itself.</summary>
 public sealed partial class DashboardTests : SharedRigTests
 {
-    private const int Seats = 5_000;
+    private const int Seats = 5_000, Crowd = 8;
 
     [Test]
     public async Task Dashboards_ArePortableAndHaveUnits()
@@ -180,8 +180,8 @@ public sealed partial class DashboardTests : SharedRigTests
     }
 
     /// <summary>
-    /// Sells seat after seat, each to one of two who want it, beside a queue with a line; and a user whose row is locked
-    /// gets two answers that are our fault.
+    /// Sells seat after seat, each to one of two who want it, beside a queue with a line, somebody who watches and a crowd; and a user
+    /// whose row is locked gets two answers that are our fault.
     /// </summary>
     private static async Task SellAsync(EventRig rig, CancellationToken stop)
     {
@@ -203,6 +203,13 @@ public sealed partial class DashboardTests : SharedRigTests
         }
 
         var late = await rig.Fleet.NewVisitorAsync(show);
+        var other = await rig.Fleet.Catalogue.AddShowAsync();
+        var crowd = new List<Visitor>();
+        for (var buyers = 0; buyers < Crowd; buyers++)
+        {
+            crowd.Add(await rig.Fleet.NewVisitorAsync(other));
+        }
+
         for (var seatNo = 1; seatNo < Seats - 1 && !stop.IsCancellationRequested; seatNo++)
         {
             (await rig.Fleet[0].GetAsync("/v1/concerts")).Expect(200);
@@ -210,8 +217,15 @@ public sealed partial class DashboardTests : SharedRigTests
             (await rig.Fleet[0].GetAsync($"/v1/schedules/{show.ScheduleId}/seats")).Expect(200);
             await rig.SellAsync(show, seats: 1, from: seatNo);
             (await late.HoldAsync(show, seatNo)).ExpectProblem(409, "seat_taken");
+            await using (await SeatWatcher.OpenAsync(rig.Fleet[0], show))
+            {
+                await Task.WhenAll(crowd.Index().Select(buyer => HoldAndReleaseAsync(buyer.Item, other, 1 + buyer.Index)));
+            }
         }
     }
+
+    private static async Task HoldAndReleaseAsync(Visitor buyer, Show show, int seatNo) =>
+        (await buyer.ReleaseBookingAsync(await buyer.HeldTogetherAsync(show, seatNo))).Expect(204);
 
     private static JsonElement.ArrayEnumerator Items(JsonElement array) => array.EnumerateArray();
 

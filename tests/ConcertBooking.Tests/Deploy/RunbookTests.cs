@@ -221,6 +221,8 @@ public sealed partial class RunbookTests : SharedRigTests
         {
             await Assert.That(output).Matches($@"(?m)^{metric}\S* [1-9]");
         }
+
+        await Assert.That(output).Matches(@"(?m)^booking_seat_streams\S* 0");
     }
 
     [Test]
