@@ -11,7 +11,7 @@ ffi.cdef [[
 ]]
 local SIGINT, PARKED = 2, 3600000
 local instant = ffi.new("instant")
-local requests, index, answered, verified = {}, 0, 0, false
+local requests, index, given, answered, verified = {}, 0, 0, 0, false
 
 local function milliseconds()
   ffi.C.clock_gettime(1, instant)
@@ -28,7 +28,8 @@ local function each_once(answers, rate)
   local interval, due = rate and 1000 / rate, nil
   -- wrk asks for the pause before each request. A connection for which none is left pauses for good.
   delay = function()
-    if index >= #requests then return PARKED end
+    given = given + 1
+    if given > #requests then return PARKED end
     if not interval then return 0 end
     local now = milliseconds()
     due = due and due + interval or now
