@@ -4,7 +4,8 @@
     k6/bench/sale.py                                        artifacts/native/concert-booking at Small and Medium
     k6/bench/sale.py before=OTHER/concert-booking now=artifacts/native/concert-booking
     k6/bench/sale.py --short --sizes small                  a tenth of the time, for a look
-    k6/bench/sale.py --parts start                          the start alone; sale, events, knee and start are all
+    k6/bench/sale.py --parts start                          the start alone
+    k6/bench/sale.py --parts all --k6 k6                    also each call beside livez (bench.py), and k6's capacity and steady
 
 A sale: 24 buyers at once over connections that are kept alive enter, look at a cached list, hold and pay, a phase after the
 other. CPU times are those of the processes, from /proc; MySQL is durable (both logs on the disk at each commit). The events are
@@ -19,6 +20,7 @@ from pathlib import Path
 from load import Api, hold_line, line, pay_line, send
 from rig import REPOSITORY, SIGNING_KEY, SIZES, WORKER_PORTS, Build, Servers, Sql, await_, cpu_seconds, machine, machine_seconds, switches
 
+PARTS = ["sale", "events", "knee", "speed", "k6", "start"]
 PHASES = ("enter", "look", "hold", "pay")
 KNEE_CONNECTIONS, KNEE_SHARE = 32, 0.6
 SETTLE_SECONDS = 0.5
@@ -133,6 +135,18 @@ class Bench:
         figures = {name: 1e6 * max(0.0, value - build.idle[name]) / seats for name, value in used.items()}
         self.add(build, "events", figures | {"all": sum(figures.values()), "eventsPerSeat": events / seats, "seconds": took})
 
+    def others(self, size, build):
+        """Programs that measure the last build by themselves, and leave their own files."""
+        folder, options = Path(self.options.out).resolve() / size, self.options
+        folder.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "AUTH_SIGNING_KEY": SIGNING_KEY, "BASE_URL": build.api.url, "SUMMARY_DIR": str(folder),
+                       "PROFILE": "ci" if options.short else "full"}
+        if "speed" in options.parts:
+            subprocess.run([sys.executable, str(Path(__file__).with_name("bench.py")), build.api.url, "--pid", str(build.process.pid),
+                            "--seconds", "2" if options.short else "5", "--json", str(folder / "bench.json")], env=environment, check=True)
+        for script in ("capacity", "steady") if "k6" in options.parts else ():
+            subprocess.run([options.k6, "run", "--quiet", str(REPOSITORY / f"k6/{script}.js")], env=environment, check=False)
+
     def starts(self, builds):
         for build in builds:
             self.servers.stop(build.process)
@@ -167,6 +181,7 @@ class Bench:
                             self.events(build, seats)
                     if "knee" in options.parts:
                         self.knee(build)
+            self.others(size, builds[-1])
         if "start" in options.parts:
             self.starts(builds)
         else:
@@ -246,7 +261,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("builds", nargs="*", default=[f"now={REPOSITORY}/artifacts/native/concert-booking"], metavar="NAME=BINARY")
     parser.add_argument("--sizes", default="small,medium", help="of small, medium and none")
-    parser.add_argument("--parts", default="sale,events,knee,start")
+    parser.add_argument("--parts", default="sale,events,knee,start", help="of these, speed and k6; or all")
+    parser.add_argument("--k6", default="k6")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--buyers", type=int, default=3000)
     parser.add_argument("--connections", type=int, default=24)
@@ -256,7 +272,7 @@ def main():
     parser.add_argument("--mysqld")
     parser.add_argument("--out", default=str(REPOSITORY / "artifacts/k6"))
     options = parser.parse_intermixed_args()
-    options.parts = options.parts.split(",")
+    options.parts = PARTS if options.parts == "all" else options.parts.split(",")
     if options.short:
         options.rounds, options.buyers, options.starts = 1, 800, 5
     with Servers(options.port, options.mysqld) as servers:
