@@ -9,16 +9,16 @@ export { prepare, hold_free, pay, hold_taken, token, catalogue } from './lib/lad
 
 /** The lowest rate, and the bound of the p95 in ms. Those that use seats up come first. */
 const calls = {
-  hold_free: { from: 200, bound: 200 },
-  pay: { from: 150, bound: 160 },
-  hold_taken: { from: 400, bound: 200 },
-  token: { from: 400, bound: 100 },
+  hold_free: { from: either(300, 200), bound: 200 },
+  pay: { from: either(200, 150), bound: 160 },
+  hold_taken: { from: 600, bound: 200 },
+  token: { from: 600, bound: 100 },
   catalogue: { from: 800, bound: 60 },
 };
 
 const plan = [];
 for (const [call, { from, bound }] of Object.entries(calls)) {
-  for (let step = 0; step < either(7, 4); step++) plan.push({ call, rate: Math.round(from * either(1.6, 2.2) ** step), bound });
+  for (let step = 0; step < either(5, 3); step++) plan.push({ call, rate: Math.round(from * either(1.8, 3) ** step), bound });
 }
 const { options: climbing, last } = climb(plan, { virtualUsers: either(150, 60), stepSeconds: either(3, 2) });
 

@@ -7,7 +7,7 @@ import * as api from './api.js';
 /** Iterations that found nothing prepared for them, and sent nothing. */
 const unprepared = new Counter('unprepared');
 
-const PREPARED_PER_SECOND = 800; // requests, at least; a slower service or generator has less prepared, which is told
+const PREPARED_PER_SECOND = 1000; // requests, at least; a slower service or generator has less prepared, which is told
 const MARGIN = 1.25; // virtual users do not get equally many iterations
 const GAP_SECONDS = 1;
 
@@ -43,9 +43,9 @@ export function climb(plan, { virtualUsers, stepSeconds }) {
     }
     scenarios[name] = {
       executor: 'constant-arrival-rate', exec: call, rate, timeUnit: '1s', duration: `${stepSeconds}s`,
-      preAllocatedVUs: users, maxVUs: users, startTime: `${start}s`, gracefulStop: '2s',
+      preAllocatedVUs: users, maxVUs: users, startTime: `${start}s`, gracefulStop: '1s',
     };
-    start += stepSeconds + 2 + GAP_SECONDS;
+    start += stepSeconds + 1 + GAP_SECONDS;
     // Named so that the summary has them; they judge nothing.
     thresholds[timesOf(name, call)] = ['max>=0'];
     thresholds[failuresOf(name)] = ['rate>=0'];
