@@ -33,8 +33,8 @@ export function climb(plan, { virtualUsers, stepSeconds }) {
   steps = plan.map(({ call, rate, bound }) => {
     const name = `${call}_${rate}`;
     const each = PREPARATION[call] ? Math.ceil((rate * (stepSeconds + 1) * MARGIN) / users) : 0;
+    const seconds = Math.ceil((each * users * PREPARATION[call]) / PREPARED_PER_SECOND) + 3;
     if (each) {
-      const seconds = Math.ceil((each * users * PREPARATION[call]) / PREPARED_PER_SECOND) + 2;
       scenarios[`${name}_prepared`] = {
         executor: 'per-vu-iterations', exec: 'prepare', vus: users, iterations: 1, maxDuration: `${seconds}s`,
         startTime: `${start}s`, gracefulStop: '0s',
@@ -43,15 +43,15 @@ export function climb(plan, { virtualUsers, stepSeconds }) {
     }
     scenarios[name] = {
       executor: 'constant-arrival-rate', exec: call, rate, timeUnit: '1s', duration: `${stepSeconds}s`,
-      preAllocatedVUs: users, maxVUs: users, startTime: `${start}s`, gracefulStop: '1s',
+      preAllocatedVUs: users, maxVUs: users, startTime: `${start}s`, gracefulStop: '2s',
     };
-    start += stepSeconds + 1 + GAP_SECONDS;
+    start += stepSeconds + 2 + GAP_SECONDS;
     // Named so that the summary has them; they judge nothing.
     thresholds[timesOf(name, call)] = ['max>=0'];
     thresholds[failuresOf(name)] = ['rate>=0'];
     thresholds[droppedIn(name)] = ['count>=0'];
     thresholds[unpreparedIn(name)] = ['count>=0'];
-    const step = { name, call, rate, bound, each, first, seconds: stepSeconds };
+    const step = { name, call, rate, bound, each, first, preparing: seconds, seconds: stepSeconds };
     first += Math.max(each * users, rate * (stepSeconds + 1)); // far apart: no step meets another's users or seats
     byName[name] = byName[`${name}_prepared`] = step;
     return step;
@@ -72,8 +72,10 @@ let pool = [];
 
 export function prepare(show) {
   const step = here();
+  // Ends by itself: an iteration that is cut off may cost the virtual user what it has, or itself.
+  const until = Date.now() + (step.preparing - 1.5) * 1000;
   pool = [];
-  for (let index = 0; index < step.each; index++) {
+  for (let index = 0; index < step.each && Date.now() < until; index++) {
     const number = step.first + (exec.vu.idInTest - 1) * step.each + index;
     const user = show.firstUser + number;
     const entry = { token: api.admitted(user, show.queue), number };
