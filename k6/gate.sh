@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The gate: builds the image, runs it with real MySQL and Redis under the limits of one size, runs every k6 test with
-# its thresholds, then verify. Exits 0 when nothing was breached. Needs a Docker engine.
+# The gate: builds the image, runs it with real MySQL (durable: both logs on the disk at each commit) and Redis under the limits of
+# one size, runs every k6 test with its thresholds, then verify. Exits 0 when nothing was breached. Needs a Docker engine.
 #
 #   k6/gate.sh                      at Small (0.5 vCPU, 512 MB), about half a minute a test
 #   SIZE=medium k6/gate.sh          at Medium (1 vCPU, 1 GB)
@@ -18,7 +18,7 @@ case $size in
   medium) limits=(--cpus 1 --memory 1g) ;;
   *) echo "SIZE is small or medium" >&2; exit 2 ;;
 esac
-tests=${TESTS:-spike-token stress-hold soak-pay endurance-catalogue journey capacity}
+tests=${TESTS:-spike-token stress-hold soak-pay endurance-catalogue journey capacity steady}
 k6=${K6:-k6}
 image=${IMAGE:-concert-booking:gate}
 name=cb-gate-$$
@@ -52,7 +52,8 @@ breached=()
 ((bytes <= 70000000)) || breached+=("image over 70 MB")
 
 docker_run --detach --name "$name-mysql" --env MYSQL_ROOT_PASSWORD="$password" --env MYSQL_DATABASE=booking \
-  mysql:9.7 mysqld --port=$((port + 2)) --bind-address=127.0.0.1 --max-connections=300 --innodb-buffer-pool-size=256M >/dev/null || fail "no MySQL"
+  mysql:9.7 mysqld --port=$((port + 2)) --bind-address=127.0.0.1 --max-connections=300 --innodb-buffer-pool-size=256M \
+  --innodb-flush-log-at-trx-commit=1 --sync-binlog=1 --log-bin=binlog >/dev/null || fail "no MySQL"
 docker_run --detach --name "$name-redis" redis:8.0 redis-server --port $((port + 3)) --bind 127.0.0.1 --save '' >/dev/null || fail "no Redis"
 
 settings=(

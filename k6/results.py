@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes k6/RESULTS.md from the summaries that k6/gate.sh and k6/bench/bench.py left.
+"""Writes k6/RESULTS.md from the summaries that k6/gate.sh, k6/bench/sale.py and k6/bench/bench.py left.
 
     k6/results.py artifacts/k6 ["what should be known of this run"] > k6/RESULTS.md
 
-The folder holds small/ and medium/, each with one JSON a test, container.json and bench.json.
+The folder holds small/ and medium/, each with one JSON a test, container.json, bench.json and sale.json.
 """
 import json, os, platform, sys
 from pathlib import Path
@@ -63,7 +63,56 @@ def knees(folders):
     for size, folder in folders.items():
         for call, knee in (load(folder, "capacity") or {"knees": {}})["knees"].items():
             row(CALLS.get(call, call), size, knee["perSecond"], f"{knee.get('p95', 0):.1f} ms", f"{knee['bound']} ms", knee["limit"])
-    print("\n*Not started* means that the load generator could not keep the rate, so the service's knee lies higher.")
+    print("\nWhere the *load generator* or the *preparation* ended it, the service's knee lies higher; the closed loop below has less of both.")
+    if not any(load(folder, "steady") for folder in folders.values()):
+        return
+    print("\n## At 60 % of the knee\n")
+    table("call", "size", "requests/s", "p95", "wanted", "")
+    for size, folder in folders.items():
+        for call, row_ in (load(folder, "steady") or {"steady": {}})["steady"].items():
+            row(CALLS.get(call, call), size, row_["perSecond"], f"{row_['p95']:.1f} ms", f"{row_['bound']} ms" if row_.get("bound") else "", row_.get("limit") or "")
+
+
+PHASES = {"enter": "enter", "look": "look at a cached list", "hold": "hold", "pay": "pay"}
+RUNS = {"knee": "closed loop of 32 connections", "at 60 %": "evenly at 60 % of that", "alone": "one at a time"}
+BOUNDS = {"hold": 15, "pay": 20}
+
+
+def sales(folders):
+    measured = {size: data for size, folder in folders.items() if (data := load(folder, "sale"))}
+    if not measured:
+        return
+    print("\n## What a sold seat costs, by server\n")
+    for size, data in measured.items():
+        print(f"{size}: {data['database']} with {data['settings']}; medians of {data['rounds']} rounds of {data['buyers']} buyers, {data['connections']} at once; "
+              f"load of the machine {data['loadBefore']:.1f} before and {data['loadAfter']:.1f} after.")
+    print("\nµs of processor time:\n")
+    table("size", "build", "", "service", "MySQL", "Redis", "together", "a second", "p50", "p95", "log fsyncs each", "what limits")
+    for size, data in measured.items():
+        for build, found in data["builds"].items():
+            for phase, what in PHASES.items():
+                if phase in found:
+                    timed(size, build, what, found[phase])
+            if all(phase in found for phase in PHASES):
+                row(size, build, "**a sold seat**", *[f"**{sum(found[phase][server] for phase in PHASES):.0f}**" for server in ("service", "mysql", "redis", "all")],
+                    "", "", "", "", "")
+            if events := found.get("events"):
+                row(size, build, "its events, published and consumed (worker)", f"{events['worker']:.0f}", f"{events['mysql']:.0f}", f"{events['redis']:.0f}",
+                    f"{events['all']:.0f}, with the broker's {events['kafka']:.0f}", "", "", "", "", "")
+    if any(f"{call} knee" in found for data in measured.values() for found in data["builds"].values() for call in BOUNDS):
+        print("\n## The knee by a closed loop: fewer processors for the load than k6\n")
+        table("size", "build", "", "service", "MySQL", "Redis", "together", "a second", "p50", "p95", "log fsyncs each", "what limits")
+        for size, data in measured.items():
+            for build, found in data["builds"].items():
+                for call, bound in BOUNDS.items():
+                    for run, how in RUNS.items():
+                        if f"{call} {run}" in found:
+                            timed(size, build, f"{call}, {how}" + (f" (p95 wanted: {bound} ms)" if run == "at 60 %" else ""), found[f"{call} {run}"])
+
+
+def timed(size, build, what, found):
+    row(size, build, what, f"{found['service']:.0f}", f"{found['mysql']:.0f}", f"{found['redis']:.0f}", f"{found['all']:.0f}", f"{found['perSecond']:.0f}",
+        f"{found['p50']:.1f} ms", f"{found['p95']:.1f} ms", f"{found['fsyncs']:.2f}", found["limit"])
 
 
 def speed(folders):
@@ -72,16 +121,22 @@ def speed(folders):
     for size, folder in folders.items():
         for call, result in (load(folder, "bench") or {}).items():
             row(CALLS[call], OLD_RATES[call], size, f"{result['perSecond']:.0f}", f"{result['livezPerSecond']:.0f}", f"{result['share']:.1f} %", f"≥ {result['wanted']} %",
-                f"{result['cpuMicroseconds']:.0f} µs", f"{result['cpuShare']:.1f} %", result["p99"])
+                f"{result['cpuMicroseconds']:.0f} µs", f"{result['cpuShare']:.1f} %", f"{result['p99']:.1f} ms")
 
 
 def start(folders):
     print("\n## Start and memory\n")
     table("", "old code", *folders)
     measured = {size: load(folder, "container") or {} for size, folder in folders.items()}
-    row("ready after start", OLD_START, *[f"{data.get('readyMs', '?')} ms" for data in measured.values()])
-    row("memory", OLD_MEMORY, *[f"{data.get('idleMb', '?')} MB idle, {data.get('loadedMb', '?')} MB after the tests" for data in measured.values()])
-    row("image", "", *[f"{data.get('imageMb', '?')} MB" for data in measured.values()])
+    if any(measured.values()):
+        row("ready after start (container)", OLD_START, *[f"{data.get('readyMs', '?')} ms" for data in measured.values()])
+        row("memory", OLD_MEMORY, *[f"{data.get('idleMb', '?')} MB idle, {data.get('loadedMb', '?')} MB after the tests" for data in measured.values()])
+        row("image", "", *[f"{data.get('imageMb', '?')} MB" for data in measured.values()])
+    starts = {size: {name: found["start"] for name, found in (load(folder, "sale") or {"builds": {}})["builds"].items() if "start" in found}
+              for size, folder in folders.items()}
+    for name in dict.fromkeys(name for found in starts.values() for name in found):
+        row(f"from exec to the first 200 of readyz (process, {name})", "", *[
+            f"{found[name]['ms']:.0f} ms, {found[name]['cpuMs']:.0f} ms of processor time" if name in found else "" for found in starts.values()])
 
 
 def main():
@@ -89,12 +144,16 @@ def main():
     folders = {size: root / size.lower() for size in ("Small", "Medium") if (root / size.lower()).is_dir()}
     dates = sorted(json.loads(file.read_text())["finishedAt"] for folder in folders.values() for file in folder.glob("*.json") if '"finishedAt"' in file.read_text())
     model = next((text.split(":", 1)[1].strip() for text in Path("/proc/cpuinfo").read_text().splitlines() if text.startswith("model name")), platform.processor())
-    print("# Results\n\nWritten by `k6/results.py` from the summaries of `k6/gate.sh` and `k6/bench/bench.py`; do not edit.\n")
+    print("# Results\n\nWritten by `k6/results.py` from the summaries of `k6/gate.sh`, `k6/bench/sale.py` and `k6/bench/bench.py`; do not edit.\n")
     print(f"Measured {dates[0][:16]} to {dates[-1][:16]} UTC on {os.cpu_count()} cores ({model}), which the service shares with MySQL, Redis and the load"
-          " generator. Small is 0.5 vCPU and 512 MB, Medium 1 vCPU and 1 GB.", *sys.argv[2:])
-    tests(folders)
-    knees(folders)
-    speed(folders)
+          " generator. MySQL writes both of its logs to the disk at each commit. Small is 0.5 vCPU and 512 MB, Medium 1 vCPU and 1 GB.", *sys.argv[2:])
+    if any(load(folder, name) for folder in folders.values() for name in TESTS):
+        tests(folders)
+    if any(load(folder, "capacity") for folder in folders.values()):
+        knees(folders)
+    sales(folders)
+    if any(load(folder, "bench") for folder in folders.values()):
+        speed(folders)
     start(folders)
 
 

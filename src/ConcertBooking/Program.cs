@@ -30,7 +30,7 @@ try
     switch (args.FirstOrDefault())
     {
         case null:
-            return await Serve.RunAsync(WebApplication.CreateSlimBuilder());
+            return await Serve.RunAsync(static () => WebApplication.CreateSlimBuilder());
         case "migrate":
             return await Migrate.RunAsync(Configuration(), rest);
         case "seed":

@@ -21,15 +21,19 @@ internal static class Serve
 {
     private const string MetricsPath = "/metrics";
 
-    public static async Task<int> RunAsync(WebApplicationBuilder builder)
+    public static async Task<int> RunAsync(Func<WebApplicationBuilder> createBuilder)
     {
+        StartGarbage.Keep();
+        var builder = createBuilder();
         var settings = Settings.Load(builder.Configuration, builder.Environment);
         ListenAddresses.Check(settings.Addresses);
         AddServices(builder, settings);
         await using var app = builder.Build();
+        app.Services.GetRequiredService<Health>().ProbeAhead();
         app.Services.CheckTracing(settings, builder.Configuration);
         Configure(app, settings);
         OpenFiles.WarnIfReduced(settings, app.Logger);
+        app.Lifetime.ApplicationStarted.Register(() => _ = StartGarbage.CollectLaterAsync(app.Services.GetRequiredService<TimeProvider>()));
         await app.RunAsync();
         return 0;
     }

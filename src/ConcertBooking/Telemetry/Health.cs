@@ -34,6 +34,7 @@ internal sealed partial class Health(
 
     private readonly Dependency _mysql = new("MySQL");
     private readonly Dependency _redis = new("Redis");
+    private Task? _firstRound;
     private volatile bool _probed;
     private volatile bool _stopping;
 
@@ -52,6 +53,11 @@ internal sealed partial class Health(
     private static string StatusText(bool up) => up ? "up" : "down";
 
     /// <summary>
+    /// Starts the first round of probes before the host starts, so that the servers answer while the routes are made.
+    /// </summary>
+    public void ProbeAhead() => _firstRound = Task.Run(() => ProbeAllAsync(CancellationToken.None));
+
+    /// <summary>
     /// Delays listening until Redis has answered once or its time is up: a proxy that checks for open ports alone would route
     /// clients here, which would get 503 although the waiting room is available.
     /// </summary>
@@ -61,7 +67,12 @@ internal sealed partial class Health(
         await Task.WhenAny(_redis.FirstUp, Task.Delay(RedisStartTimeout, Time, cancellationToken));
     }
 
-    protected override async Task RoundAsync(CancellationToken stoppingToken)
+    protected override Task RoundAsync(CancellationToken stoppingToken) =>
+        Interlocked.Exchange(ref _firstRound, null) is { } started
+            ? started.WaitAsync(stoppingToken)
+            : ProbeAllAsync(stoppingToken);
+
+    private async Task ProbeAllAsync(CancellationToken stoppingToken)
     {
         await Task.WhenAll(ProbeAsync(_mysql, ProbeMySqlAsync, stoppingToken), ProbeAsync(_redis, redis.ProbeAsync, stoppingToken));
         _probed = true;

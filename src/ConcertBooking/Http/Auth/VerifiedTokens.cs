@@ -14,6 +14,9 @@ internal sealed class VerifiedTokens(TimeProvider time, TimeSpan clockSkew)
 
     private readonly ConcurrentDictionary<TokenHash, Verified> _known = new();
 
+    /// <summary>About the number of those known: a dictionary's own count takes each of its many locks.</summary>
+    private int _count;
+
     private readonly record struct TokenHash(UInt128 First, UInt128 Second);
 
     private sealed record Verified(User User, DateTime ValidTo);
@@ -25,12 +28,11 @@ internal sealed class VerifiedTokens(TimeProvider time, TimeSpan clockSkew)
 
     public void Add(ReadOnlySpan<char> token, User user, DateTime validTo)
     {
-        if (_known.Count >= Maximum)
+        if (_known.TryAdd(Hash(token), new Verified(user, validTo)) && Interlocked.Increment(ref _count) >= Maximum)
         {
+            Volatile.Write(ref _count, 0);
             _known.Clear();
         }
-
-        _known[Hash(token)] = new Verified(user, validTo);
     }
 
     private static TokenHash Hash(ReadOnlySpan<char> token)
