@@ -4,7 +4,7 @@ using Microsoft.Playwright;
 
 namespace ConcertBooking.Tests.Browser;
 
-/// <summary>What the page weighs. Times are printed, not judged: they are the machine's.</summary>
+/// <summary>What the page weighs. Times are printed, not judged: Measurements/FirstViewMeasurements.cs does that.</summary>
 [Category("Browser"), Explicit]
 public sealed class WeightTests : BrowserTests
 {
