@@ -56,7 +56,8 @@ export function climb(plan, { virtualUsers, stepSeconds }) {
     byName[name] = byName[`${name}_prepared`] = step;
     return step;
   });
-  return { options: { scenarios, thresholds, setupTimeout: '180s', summaryTrendStats: ['avg', 'med', 'max', 'p(90)', 'p(95)', 'count'] }, last: first };
+  const summaryTrendStats = ['avg', 'med', 'max', 'p(90)', 'p(95)', 'count'];
+  return { options: { scenarios, thresholds, setupTimeout: '180s', summaryTrendStats }, last: first };
 }
 
 /** The show of all steps; in setup(). */
