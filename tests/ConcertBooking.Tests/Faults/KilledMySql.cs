@@ -21,7 +21,6 @@ public sealed class DurableRig() : Rig(new ServerOptions
 public sealed class KilledMySql
 {
     private const int Customers = 24;
-    private const int Schedules = 6;
 
     /// <summary>Answers between two kills at least, so that each comes in the midst of a crowd.</summary>
     private const int Successes = 40;
@@ -41,13 +40,7 @@ public sealed class KilledMySql
         await using var fleet = await Fleet.StartAsync(Rig, 1, ("Holds__Seconds", "5"));
         await Assert.That(await fleet.Database.ScalarAsync<string>(
             "SELECT CONCAT_WS(',', @@innodb_flush_log_at_trx_commit, @@sync_binlog, @@log_bin)")).IsEqualTo("1,1,1");
-        var sales = new Queue<Show[]>(); // a fresh one after each kill, so that the customers find seats however many were sold
-        while (sales.Count <= kills)
-        {
-            sales.Enqueue(await Sale.OpenAsync(fleet, Schedules, maxActive: Customers));
-        }
-
-        var shows = sales.Dequeue();
+        var shows = await Sale.OpenAsync(fleet, schedules: 4 + (kills / 2), maxActive: Customers, seats: 1000);
         var journal = new Journal();
         using var stop = new CancellationTokenSource();
         var customers = Enumerable.Range(1, Customers)
@@ -60,7 +53,6 @@ public sealed class KilledMySql
             await Rig.Servers.MySql.KillAsync();
             await Rig.Servers.MySql.StartAsync();
             await ServedAsync();
-            sales.Dequeue().CopyTo(shows, 0); // the customers' own array
         }
 
         await stop.CancelAsync();
