@@ -7,13 +7,15 @@ import { summaryOf } from './lib/summary.js';
 
 export { prepare, hold_free, pay, hold_taken, token, catalogue } from './lib/ladder.js';
 
-/** The lowest rate, and the bound of the p95 in ms. Those that use seats up come first. */
+/** The lowest rate, and the bound of the p95 in ms. Those that use seats up come first. PROFILE=ci has time for the two that sell. */
 const calls = {
   hold_free: { from: either(300, 200), bound: 200 },
   pay: { from: either(200, 150), bound: 160 },
-  hold_taken: { from: 600, bound: 200 },
-  token: { from: 600, bound: 100 },
-  catalogue: { from: 800, bound: 60 },
+  ...(ci ? {} : {
+    hold_taken: { from: 600, bound: 200 },
+    token: { from: 600, bound: 100 },
+    catalogue: { from: 800, bound: 60 },
+  }),
 };
 
 const plan = [];

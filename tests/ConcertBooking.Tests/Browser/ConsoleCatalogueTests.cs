@@ -123,7 +123,8 @@ public sealed class ConsoleCatalogueTests : ConsoleTestsBase
         await Assertions.Expect(Figure(main, "Held")).ToHaveTextAsync("3");
         await Assertions.Expect(Figure(main, "Left")).ToHaveTextAsync($"{show.SeatCount - 6}");
         await guest.Text($"2% of {show.SeatCount} sold").WaitForAsync();
-        var grade = guest.Page.GetByRole(AriaRole.Row).Filter(new() { Has = guest.Page.GetByRole(AriaRole.Rowheader, new() { Name = "R" }) });
+        var name = guest.Page.GetByRole(AriaRole.Rowheader, new() { Name = "R" });
+        var grade = guest.Page.GetByRole(AriaRole.Row).Filter(new() { Has = name });
         await Assertions.Expect(grade.GetByRole(AriaRole.Cell)).ToHaveTextAsync(["3", "3", "90", "0"]);
 
         await guest.TabToAsync("Seat map");
@@ -136,7 +137,8 @@ public sealed class ConsoleCatalogueTests : ConsoleTestsBase
     [Test]
     public async Task DeadLetter_IsReplayed()
     {
-        await using var rig = await EventRig.StartAsync(Rig, changes: [.. Development().Select(static setting => (setting.Key, setting.Value))]);
+        await using var rig = await EventRig.StartAsync(
+            Rig, changes: [.. Development().Select(static setting => (setting.Key, setting.Value))]);
         rig.Webhook.Answer = static _ => 422;
         await rig.SellAsync(await rig.Fleet.Catalogue.AddShowAsync(), seats: 1);
         var guest = await OpenConsoleAsync(rig.Fleet.Members[0].Instance, "system", new(Dark: true));

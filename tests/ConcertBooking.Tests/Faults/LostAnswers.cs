@@ -221,27 +221,30 @@ public sealed class LostAnswers : FaultTests
         await command.ExecuteNonQueryAsync();
 
         var adding = admin.PostAsync("/v1/admin/concerts", """{"title":"Once"}""");
-        await Eventually.TrueAsync(
-            async () => await fleet.Database.ScalarAsync<long>(
-                "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table%' AND info LIKE 'INSERT "
-                    + "INTO concert%'") == 1);
-        var reply = await WhileLosingAsync(proxy, async () =>
-        {
-            command.CommandText = "UNLOCK TABLES";
-            await command.ExecuteNonQueryAsync();
-            return await adding;
-        });
+        var connection = await Eventually.GetAsync(
+            () => fleet.Database.ScalarAsync<long>(
+                "SELECT COALESCE(MAX(id), 0) FROM information_schema.processlist WHERE state LIKE 'Waiting for table%' "
+                    + "AND info LIKE 'INSERT INTO concert%'"),
+            static id => id > 0);
+        proxy.LoseAnswers = true;
+        command.CommandText = "UNLOCK TABLES";
+        await command.ExecuteNonQueryAsync();
+        await Eventually.TrueAsync(async () => await fleet.Database.ScalarAsync<long>(
+            $"SELECT COUNT(*) FROM information_schema.processlist WHERE id = {connection}") == 0); // cut in place of the answer
+        proxy.LoseAnswers = false;
+        var reply = await adding;
 
         reply.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
         await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM concert WHERE title = 'Once'")).IsEqualTo(1);
     }
 
-    /// <summary>For 20 ms no answer of MySQL gets through; repeats of the service come until one does.</summary>
+    /// <summary>An answer of MySQL does not get through; repeats of the service come until one does.</summary>
     private static async Task<Reply> WhileLosingAsync(TcpProxy proxy, Func<Task<Reply>> send)
     {
         proxy.LoseAnswers = true;
+        var cuts = proxy.Cuts;
         var call = send();
-        await Task.Delay(20);
+        await Eventually.TrueAsync(() => proxy.Cuts > cuts);
         proxy.LoseAnswers = false;
         return await call;
     }
