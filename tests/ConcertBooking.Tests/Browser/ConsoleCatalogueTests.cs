@@ -85,7 +85,9 @@ public sealed class ConsoleCatalogueTests : ConsoleTestsBase
         {
             await file.SetInputFilesAsync(new FilePayload
             {
-                Name = "hall.json", MimeType = "application/json", Buffer = System.Text.Encoding.UTF8.GetBytes(text),
+                Name = "hall.json",
+                MimeType = "application/json",
+                Buffer = System.Text.Encoding.UTF8.GetBytes(text),
             });
             await guest.Button("Add a hall").Last.ClickAsync();
         }
