@@ -50,7 +50,7 @@ internal sealed class BestAvailableHolds(SeatPictures pictures, SeatHolds holds,
                 return other;
             }
 
-            metrics.BestAvailableLost.Add(1);
+            metrics.BestAvailableLost();
             since = Stopwatch.GetTimestamp();
         }
 

@@ -23,16 +23,18 @@ internal sealed class Metrics : IDisposable
     private readonly ConcurrentDictionary<string, bool> _dependencies = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, bool> _consumers = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<(string Group, string Topic), long> _lags = new();
+    private long _bestAvailableLost, _seatStreams;
 
     public Metrics(Settings settings)
     {
         Holds = _meter.CreateCounter<long>("booking.holds", description: "Answers to hold, by result");
         Payments = _meter.CreateCounter<long>("booking.payments", description: "Answers to pay, by result");
-        BestAvailableLost = _meter.CreateCounter<long>(
-            "booking.best_available.lost", description: "Best available seats that another booking took first: searched for again");
-        SeatStreams = _meter.CreateUpDownCounter<long>("booking.seat.streams", description: "Open event streams of seats");
-        SeatStreams.Add(0); // so that there is a series
-        BestAvailableLost.Add(0);
+        // Observed, so that there is a series from the start on: what a counter gets before there is an exporter is lost.
+        _meter.CreateObservableCounter(
+            "booking.best_available.lost", () => Volatile.Read(ref _bestAvailableLost),
+            description: "Best available seats that another booking took first: searched for again");
+        _meter.CreateObservableUpDownCounter(
+            "booking.seat.streams", () => Volatile.Read(ref _seatStreams), description: "Open event streams of seats");
         _cacheRequests = _meter.CreateCounter<long>("booking.cache.requests", description: "Reads of the catalogue cache");
         _transactions = _meter.CreateCounter<long>(
             "booking.transactions", description: "Requests by call and by whether they shared a transaction with others");
@@ -69,9 +71,11 @@ internal sealed class Metrics : IDisposable
 
     public Counter<long> Payments { get; }
 
-    public Counter<long> BestAvailableLost { get; }
+    public void BestAvailableLost() => Interlocked.Increment(ref _bestAvailableLost);
 
-    public UpDownCounter<long> SeatStreams { get; }
+    public void SeatStreamOpened() => Interlocked.Increment(ref _seatStreams);
+
+    public void SeatStreamClosed() => Interlocked.Decrement(ref _seatStreams);
 
     /// <summary>The share of a queue's places that this instance admits per second; 1 is no limit.</summary>
     public double AdmissionShare { get; set; } = 1;

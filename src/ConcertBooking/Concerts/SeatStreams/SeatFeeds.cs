@@ -79,7 +79,7 @@ internal sealed partial class SeatFeeds : IDisposable
             return false;
         }
 
-        _metrics.SeatStreams.Add(1);
+        _metrics.SeatStreamOpened();
         try
         {
             if (EventStream.TryBegin(context))
@@ -92,7 +92,7 @@ internal sealed partial class SeatFeeds : IDisposable
         }
         finally
         {
-            _metrics.SeatStreams.Add(-1);
+            _metrics.SeatStreamClosed();
             Interlocked.Decrement(ref _openStreams);
         }
     }
