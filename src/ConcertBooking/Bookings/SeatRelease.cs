@@ -79,7 +79,8 @@ internal sealed class SeatRelease(MySqlDatabase database, SharedTransactions sha
         MySqlConnection connection, IReadOnlyList<Request> requests, CancellationToken cancellationToken)
     {
         List<SharedRelease> members = [.. requests.Select(static (request, n) => new SharedRelease(
-            n, request.UserId, $"{request.BookingId ?? request.ReservationId:N}", $"{Guid.CreateVersion7():N}", request.TraceParent))];
+            n, request.UserId, $"{request.BookingId ?? request.ReservationId:N}",
+            request.ReservationId is { } reservation ? $"{reservation:N}" : null, $"{Guid.CreateVersion7():N}", request.TraceParent))];
         await using var command = SharedSql.Call(
             SharedReleaseSql.Procedure, connection, members, SharedReleaseJson.Default.ListSharedRelease);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
@@ -141,7 +142,8 @@ internal sealed class SeatRelease(MySqlDatabase database, SharedTransactions sha
 }
 
 /// <summary>A member of the array of <see cref="SharedReleaseSql"/>.</summary>
-internal sealed record SharedRelease(int N, long User, string Booking, string Event, string? Traceparent);
+/// <param name="Reservation">The one to release, where a booking of one is meant; a booking of several does not have its id.</param>
+internal sealed record SharedRelease(int N, long User, string Booking, string? Reservation, string Event, string? Traceparent);
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

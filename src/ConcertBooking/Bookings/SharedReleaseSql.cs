@@ -19,9 +19,10 @@ internal static class SharedReleaseSql
         // would wait for them.
         + $"""
         SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @reserved
-          FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Booking)}
+          FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Booking, SharedSql.Reservation)}
           STRAIGHT_JOIN reservation k FORCE INDEX (reservation_booking) ON k.booking_id = UNHEX(w.booking)
-          WHERE k.user_id = w.user_id AND k.status = 'HELD' AND k.held_expires_at > NOW(3) {SharedSql.SkipLocked};
+          WHERE k.user_id = w.user_id AND k.status = 'HELD' AND k.held_expires_at > NOW(3)
+            AND (w.reservation IS NULL OR k.reservation_id = UNHEX(w.reservation)) {SharedSql.SkipLocked};
         SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @seats FROM (
             SELECT w.n, r.schedule_id, r.seat_no FROM {SharedSql.Members(SharedSql.N, SharedSql.Booking)}
             STRAIGHT_JOIN reservation r FORCE INDEX (reservation_booking) ON r.booking_id = UNHEX(w.booking) AND r.status = 'HELD'

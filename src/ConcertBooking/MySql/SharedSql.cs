@@ -53,6 +53,9 @@ internal static class SharedSql
 
     public const string Booking = "booking CHAR(32) PATH '$.booking'";
 
+    /// <summary>Where a client named a reservation and not a booking: only a booking of one has its id.</summary>
+    public const string Reservation = "reservation CHAR(32) PATH '$.reservation'";
+
     public const string Queue = "queue_name VARCHAR(64) PATH '$.queue'";
 
     /// <summary>The key in the character set of its column.</summary>

@@ -79,10 +79,12 @@ internal sealed class BookingPayments(MySqlDatabase database, SharedTransactions
 
 /// <summary>A member of the procedure's array. A reservation of a booking of one has its id; another is paid alone.</summary>
 internal sealed record SharedPayment(
-    int N, long User, string Queue, string Booking, string Event, string? Traceparent, string Key, string Hash, string Attempt)
+    int N, long User, string Queue, string Booking, string? Reservation, string Event, string? Traceparent, string Key, string Hash,
+    string Attempt)
 {
     public static SharedPayment Of(int n, BookingPayment payment) => new(
-        n, payment.Token.UserId, payment.Token.Queue, $"{payment.BookingId ?? payment.ReservationId:N}", $"{Guid.CreateVersion7():N}",
+        n, payment.Token.UserId, payment.Token.Queue, $"{payment.BookingId ?? payment.ReservationId:N}",
+        payment.ReservationId is { } reservation ? $"{reservation:N}" : null, $"{Guid.CreateVersion7():N}",
         payment.TraceParent, payment.Call.Key, Convert.ToHexString(payment.Call.BodyHash), $"{payment.Call.NewAttempt():N}");
 }
 

@@ -19,10 +19,10 @@ internal static class SharedPaySql
         // Decides the race under the row locks of the seats: the user's own, held, not overdue.
         + $"""
         SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @seats
-          FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Booking)}
+          FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Booking, SharedSql.Reservation)}
           STRAIGHT_JOIN reservation k FORCE INDEX (reservation_booking) ON k.booking_id = UNHEX(w.booking)
           WHERE FIND_IN_SET(w.user_id, @users) AND k.user_id = w.user_id AND k.status = 'HELD' AND k.held_expires_at > NOW(3)
-          {SharedSql.SkipLocked};
+            AND (w.reservation IS NULL OR k.reservation_id = UNHEX(w.reservation)) {SharedSql.SkipLocked};
 
         """
         // All seats that the booking holds must be locked here, also one that somebody is about to release. The user's row is locked,

@@ -24,6 +24,13 @@ public sealed class SharedReleaseTests : SharedRigTests
         var taker = await NewVisitorAsync(); // takes one seat out of a booking, whose other seat stays
         var rest = (await taker.HoldTogetherAsync(show, 41, 42)).Expect(201);
         Add(() => taker.ReleaseAsync(rest.ReservationOf(41)), 204, null);
+        for (var seat = 50; seat < 58; seat += 2) // a booking of several, named as if it were a reservation
+        {
+            var mistaken = await NewVisitorAsync();
+            var several = await mistaken.HeldTogetherAsync(show, seat, seat + 1);
+            Add(() => mistaken.ReleaseAsync(several), 404, "reservation_not_found");
+        }
+
         var payer = await NewVisitorAsync();
         (await payer.ChargeAsync(1_000)).Expect(201);
         var paid = await payer.HeldTogetherAsync(show, 43);
