@@ -7,7 +7,7 @@ import * as api from './api.js';
 /** Iterations that found nothing prepared for them, and sent nothing. */
 const unprepared = new Counter('unprepared');
 
-const PREPARED_PER_SECOND = 1000; // requests, at least; a slower service or generator has less prepared, which is told
+const PREPARED_PER_SECOND = 1000; // requests, at least; a slower service or generator has less prepared, and the results say so
 const MARGIN = 1.25; // virtual users do not get equally many iterations
 const GAP_SECONDS = 1;
 
@@ -23,7 +23,7 @@ let steps = [];
 let byName = {};
 let users = 0;
 
-/** The scenarios of [{call, rate, bound}], in this order, and thresholds that judge nothing but tell the steps apart. */
+/** The scenarios of [{call, rate, bound}], in this order, and thresholds that always pass, by which the summary lists each step. */
 export function climb(plan, { virtualUsers, stepSeconds }) {
   users = virtualUsers;
   const scenarios = {};

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace ConcertBooking.DevHost;
 
-/// <summary>Pretended buyers who join a running service for a minute, so that whoever opens the page has company.</summary>
+/// <summary>Simulated buyers who use a running service for a minute, so that the page shows a real sale.</summary>
 internal sealed class Crowd(CrowdOptions options, Screen screen)
 {
     private const string Queue = "main";
@@ -62,7 +62,7 @@ internal sealed class Crowd(CrowdOptions options, Screen screen)
     private async Task BuyAsync(CrowdApi api, CrowdPlan plan, CrowdTally tally, long firstUser, CancellationToken stop)
     {
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        // The last sixth is for leaving: whoever is in line behind the crowd is admitted before the time is over.
+        // The last sixth is for leaving: visitors in line behind the crowd are admitted before the time is over.
         leave.CancelAfter(options.Stay * 5 / 6);
         var buyers = Task.WhenAll(Enumerable.Range(0, options.Buyers).Select(async index =>
         {

@@ -7,7 +7,7 @@ namespace ConcertBooking.DevHost;
 internal sealed record CrowdPlan(string Queue, CrowdShows Shows, double Scale);
 
 /// <summary>
-/// One pretended buyer: stands in line, looks at seats, chooses, thinks, and pays, gives back or walks away. Whatever it holds when the
+/// One simulated buyer: stands in line, looks at seats, chooses, thinks, and pays, gives back or walks away. Whatever it holds when the
 /// crowd leaves it gives back, and its place too.
 /// </summary>
 internal sealed class CrowdBuyer(CrowdApi api, CrowdPlan plan, CrowdTally tally, long userId)

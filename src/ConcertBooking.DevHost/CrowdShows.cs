@@ -8,7 +8,7 @@ internal sealed record CrowdShow(long ScheduleId, string Title, long AvailableSe
 /// <summary>The shows that a crowd wants seats of: those of one queue that had some left, one of them everybody's favourite.</summary>
 internal sealed class CrowdShows
 {
-    /// <summary>Half of the buyers try this one first, so that whoever watches it sees seats go.</summary>
+    /// <summary>Half of the buyers try this one first, so that its seat map changes quickly.</summary>
     private const double FavouriteShare = 0.5;
 
     private readonly List<CrowdShow> _shows;

@@ -11,7 +11,7 @@ internal static class Guide
         Readiness    http://localhost:{{port}}/readyz
         Metrics      http://localhost:{{managementPort}}/metrics
 
-        Company on the page, from another terminal: 500 pretended buyers who stay for a minute
+        A real sale on the page, from another terminal: 500 simulated buyers who stay for a minute
 
           dotnet run --project src/ConcertBooking.DevHost -- --crowd 500
 

@@ -21,7 +21,7 @@ internal sealed class Host(Screen screen)
           --demo     walk the booking journey against it, print every request and answer, and end
                      with exit code 0 only when the seat is CONFIRMED
           --fresh    delete the data of earlier runs first (.data and its Docker volumes)
-          --crowd N  join the service that runs already, in another terminal: N pretended buyers
+          --crowd N  join the service that runs already, in another terminal: N simulated buyers
                      (1 to 5,000) stand in line, choose, hold and pay for a minute. For fewer than ten
                      times the places of the queue it has fewer places meanwhile, so that there
                      is a line; Ctrl-C sends the buyers away and puts its size back

@@ -30,7 +30,8 @@ try
     switch (args.FirstOrDefault())
     {
         case null:
-            return await Serve.RunAsync(static () => WebApplication.CreateSlimBuilder());
+            StartGarbage.Keep();
+            return await Serve.RunAsync(WebApplication.CreateSlimBuilder());
         case "migrate":
             return await Migrate.RunAsync(Configuration(), rest);
         case "seed":

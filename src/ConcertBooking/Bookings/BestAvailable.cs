@@ -104,9 +104,10 @@ internal static class BestAvailable
     /// </summary>
     private static Place? FindIn(HallRow row, ReadOnlySpan<bool> seats, int count, Bound bound, Place? best)
     {
-        var (middle, all) = ((row.SeatCount - count) / 2, row.SeatCount - count);
+        var last = row.SeatCount - count;
+        var middle = last / 2;
         var aside = (int)Math.Ceiling(Math.Sqrt(Math.Max(0, bound.Distance - OfDepth(row))));
-        var right = Math.Min((all + aside + 1) / 2, row.SeatCount);
+        var right = Math.Min((last + aside + 1) / 2, row.SeatCount);
         var start = StartOfRun(seats, right);
         for (var (from, to) = NextRun(seats, start); from < to; (from, to) = NextRun(seats, to))
         {
@@ -118,7 +119,7 @@ internal static class BestAvailable
             best = Better(best, row, from, to, count);
         }
 
-        var left = aside > all ? 0 : (all - aside) / 2;
+        var left = aside > last ? 0 : (last - aside) / 2;
         var end = left < start ? EndOfRun(seats, left) : start;
         for (var (from, to) = PreviousRun(seats, end); from < to; (from, to) = PreviousRun(seats, from))
         {

@@ -21,10 +21,8 @@ internal static class Serve
 {
     private const string MetricsPath = "/metrics";
 
-    public static async Task<int> RunAsync(Func<WebApplicationBuilder> createBuilder)
+    public static async Task<int> RunAsync(WebApplicationBuilder builder)
     {
-        StartGarbage.Keep();
-        var builder = createBuilder();
         var settings = Settings.Load(builder.Configuration, builder.Environment);
         ListenAddresses.Check(settings.Addresses);
         AddServices(builder, settings);

@@ -1,3 +1,6 @@
+using System.Collections.Concurrent;
+using MySqlConnector;
+
 namespace ConcertBooking.MySql;
 
 /// <summary>
@@ -7,11 +10,10 @@ namespace ConcertBooking.MySql;
 internal sealed partial class SharedTransactions(
     MySqlDatabase database, Metrics metrics, TimeProvider time, ILogger<SharedTransactions> logger)
 {
-    private readonly Lock _lock = new();
-    private readonly Dictionary<string, LogThrottle> _throttles = [];
+    private readonly ConcurrentDictionary<string, LogThrottle> _throttles = new(StringComparer.Ordinal);
 
     /// <inheritdoc cref="MySqlDatabase.TryAsync"/>
-    public Task<T> TryAsync<T>(Func<MySqlConnector.MySqlConnection, CancellationToken, Task<T>> work) => database.TryAsync(work);
+    public Task<T> TryAsync<T>(Func<MySqlConnection, CancellationToken, Task<T>> work) => database.TryAsync(work);
 
     /// <param name="how"><c>alone</c>, <c>shared</c> or <c>repeated</c>.</param>
     public void Count(string call, string how, int requests) => metrics.Transaction(call, how, requests);
@@ -19,20 +21,10 @@ internal sealed partial class SharedTransactions(
     /// <summary>A transaction was undone, or its outcome is unknown: each of its members is repeated alone.</summary>
     public void Failed(string call, int members, Exception exception)
     {
-        lock (_lock)
+        if (_throttles.GetOrAdd(call, static (_, clock) => new LogThrottle(clock), time).IsDue())
         {
-            if (!_throttles.TryGetValue(call, out var throttle))
-            {
-                _throttles[call] = throttle = new LogThrottle(time);
-            }
-
-            if (!throttle.IsDue())
-            {
-                return;
-            }
+            LogFailed(exception, call, members);
         }
-
-        LogFailed(exception, call, members);
     }
 
     [LoggerMessage(

@@ -2,7 +2,6 @@ using System.Globalization;
 using ConcertBooking.Servers;
 using ConcertBooking.Tests.Faults;
 using ConcertBooking.Tests.Support;
-using MySqlConnector;
 
 namespace ConcertBooking.Tests.Chaos;
 
@@ -41,8 +40,7 @@ public sealed class ChaosRun : FaultTests
 
     private async Task RunAsync(int seed, TimeSpan time)
     {
-        var mysqlAt = new MySqlConnectionStringBuilder(Rig.Servers.MySql.ConnectionString);
-        await using var mysql = new TcpProxy(mysqlAt.Server, (int)mysqlAt.Port);
+        await using var mysql = TcpProxy.OfMySql(Rig.Servers.MySql.ConnectionString);
         var redisAt = Rig.Servers.Redis.ConnectionString.Split(',')[0].Split(':');
         await using var redis = new TcpProxy(redisAt[0], int.Parse(redisAt[1], CultureInfo.InvariantCulture));
         await using var fleet = await Fleet.StartAsync(Rig, Instances, database =>

@@ -5,7 +5,7 @@ using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.DevHost;
 
-/// <summary>The DevHost's pretended buyers, as a process that joins a service with the demo's concerts.</summary>
+/// <summary>The DevHost's simulated buyers, as a process that joins a service with the demo's concerts.</summary>
 public sealed partial class CrowdTests : SharedRigTests
 {
     private const string Queue = "main";

@@ -17,7 +17,7 @@ public sealed class DemotedPrimary : FaultTests
         var old = await DocumentedGrants.GrantAsync(fleet.Database, DocumentedGrants.Service);
         await using var newServer = await MySqlServers.StartAsync(new ServerOptions { AllowNamed = false });
         var promoted = await CopyOfAsync(fleet.Database, newServer);
-        await using var proxy = ProxyTo(old);
+        await using var proxy = TcpProxy.OfMySql(old.ConnectionString);
         await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(old)));
         foreach (var reply in await Rush.AllAtOnceAsync(20, _ => fleet.NewVisitor().ChargeAsync(1)))
         {
@@ -51,7 +51,7 @@ public sealed class DemotedPrimary : FaultTests
         var old = await DocumentedGrants.GrantAsync(fleet.Database, DocumentedGrants.Service);
         await using var newServer = await MySqlServers.StartAsync(new ServerOptions { AllowNamed = false });
         await CopyOfAsync(fleet.Database, newServer);
-        await using var proxy = ProxyTo(old);
+        await using var proxy = TcpProxy.OfMySql(old.ConnectionString);
         await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(old)), ("Roles", "api"));
 
         proxy.ServerPort = (int)new MySqlConnectionStringBuilder(newServer.ConnectionString).Port;
@@ -110,12 +110,6 @@ public sealed class DemotedPrimary : FaultTests
         await Assert.That(migrated.ExitCode).IsEqualTo(0).Because(migrated.Error);
         await DocumentedGrants.GrantAsync(copy, DocumentedGrants.Service);
         return copy;
-    }
-
-    private static TcpProxy ProxyTo(Database database)
-    {
-        var server = new MySqlConnectionStringBuilder(database.ConnectionString);
-        return new TcpProxy(server.Server, (int)server.Port);
     }
 
     private static Task<int> SessionsOfAsync(Database root, Database user) =>

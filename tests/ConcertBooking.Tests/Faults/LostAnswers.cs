@@ -143,8 +143,7 @@ public sealed class LostAnswers : FaultTests
     public async Task AnyChange_AnswerOfMySqlLost_HappensOnce()
     {
         const int Rounds = 30;
-        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
-        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var proxy = TcpProxy.OfMySql(Rig.Database.ConnectionString);
         await using var fleet = await Fleet.StartAsync(Rig, 1);
         var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
         var show = await fleet.Catalogue.AddShowAsync(Rounds);
@@ -181,8 +180,7 @@ public sealed class LostAnswers : FaultTests
     public async Task HoldBest_AnswerOfMySqlLost_HappensOnce()
     {
         const int Rounds = 20;
-        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
-        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var proxy = TcpProxy.OfMySql(Rig.Database.ConnectionString);
         await using var fleet = await Fleet.StartAsync(Rig, 1);
         var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
         var show = await fleet.Catalogue.AddShowAsync(10 * Rounds);
@@ -210,8 +208,7 @@ public sealed class LostAnswers : FaultTests
     [Test]
     public async Task AddConcert_AnswerOfMySqlLost_IsNotRepeated()
     {
-        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
-        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var proxy = TcpProxy.OfMySql(Rig.Database.ConnectionString);
         await using var fleet = await Fleet.StartAsync(Rig, 1);
         var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
         var admin = fleet.Admin;

@@ -57,8 +57,7 @@ public sealed class MySqlFaults : FaultTests
     [Test]
     public async Task ConnectionsCut_UnderLoad_NoRequestFails()
     {
-        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
-        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var proxy = TcpProxy.OfMySql(Rig.Database.ConnectionString);
         await using var fleet = await Fleet.StartAsync(Rig, 1);
         var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
         var late = 0;

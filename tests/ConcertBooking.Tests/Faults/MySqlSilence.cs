@@ -82,8 +82,7 @@ public sealed class MySqlSilence : FaultTests
     [Test]
     public async Task ConnectionsSilent_NewOnesWork_AllIsBackWithinTenSeconds()
     {
-        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
-        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var proxy = TcpProxy.OfMySql(Rig.Database.ConnectionString);
         await using var kafka = await KafkaServers.StartAsync(new ServerOptions { AllowNamed = false });
         await using var fleet = await Fleet.StartAsync(Rig, 0, (KafkaServers.Setting, kafka.ConnectionString));
         var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
@@ -122,8 +121,7 @@ public sealed class MySqlSilence : FaultTests
     [Test]
     public async Task ConnectionsSilent_ChangesOfSchedules_GiveThemUp()
     {
-        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
-        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var proxy = TcpProxy.OfMySql(Rig.Database.ConnectionString);
         await using var fleet = await Fleet.StartAsync(Rig, 0);
         await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
         var show = await fleet.Catalogue.AddShowAsync();
@@ -141,8 +139,7 @@ public sealed class MySqlSilence : FaultTests
     [Test]
     public async Task NothingAnswered_ManySeats_Get503InTimeAndAreNotInserted()
     {
-        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
-        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var proxy = TcpProxy.OfMySql(Rig.Database.ConnectionString);
         await using var fleet = await Fleet.StartAsync(Rig, 0);
         await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
         var show = await fleet.Catalogue.AddShowAsync();

@@ -39,8 +39,7 @@ public sealed class PausedInstance : RedisFaultTests
     [Test]
     public async Task Hold_InstancePausedBeforeItReachedMySql_TheOtherOwns()
     {
-        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
-        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var proxy = TcpProxy.OfMySql(Rig.Database.ConnectionString);
         await using var fleet = await Fleet.StartAsync(Rig, 2);
         var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
         var show = await fleet.Catalogue.AddShowAsync(seats: 1);

@@ -2,7 +2,6 @@ using System.Net.Sockets;
 using System.Text;
 using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
-using MySqlConnector;
 
 namespace ConcertBooking.Tests.Faults;
 
@@ -12,8 +11,7 @@ public sealed class SeatStreamFaults : SharedRigTests
     [Test]
     public async Task MySqlAway_StreamStaysOpenWithHeartbeats_AndGoesOn()
     {
-        var mysql = new MySqlConnectionStringBuilder(Rig.Database.ConnectionString);
-        await using var proxy = new TcpProxy(mysql.Server, (int)mysql.Port);
+        await using var proxy = TcpProxy.OfMySql(Rig.Database.ConnectionString);
         await using var behind = await Rig.StartAsync(new Dictionary<string, string?>
         {
             [MySqlServers.Setting] = proxy.InPlaceOf(Rig.Database),

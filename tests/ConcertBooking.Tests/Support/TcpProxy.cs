@@ -33,6 +33,13 @@ internal sealed class TcpProxy : IAsyncDisposable
     /// <summary>Where clients connect to.</summary>
     public int Port => _listener.Port;
 
+    /// <summary>Before the MySQL that a connection string names.</summary>
+    public static TcpProxy OfMySql(string connectionString)
+    {
+        var server = new MySqlConnectionStringBuilder(connectionString);
+        return new(server.Server, (int)server.Port);
+    }
+
     /// <summary>How many connections there are.</summary>
     public int Connections => _relays.Count;
 

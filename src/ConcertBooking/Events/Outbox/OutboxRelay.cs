@@ -226,12 +226,9 @@ internal sealed partial class OutboxRelay : BackgroundService
 
     private void ReportUnsent((string Topic, int Partition) partition, string reason)
     {
-        lock (_unsentThrottle)
+        if (_unsentThrottle.IsDue())
         {
-            if (_unsentThrottle.IsDue())
-            {
-                LogUnsent(partition.Topic, partition.Partition, reason);
-            }
+            LogUnsent(partition.Topic, partition.Partition, reason);
         }
     }
 
