@@ -5,7 +5,8 @@ namespace ConcertBooking.MySql;
 /// <summary>
 /// Group commit: requests that arrive while others are in the database share a transaction, so a crowd pays for few commits. A
 /// request that finds nobody there runs alone at once. One member never delays, spoils or swaps the answer of another: the
-/// transaction skips what is locked instead of waiting, and a request that it does not serve runs alone after it.
+/// transaction skips what is locked instead of waiting, a request that it does not serve runs alone after it, and beside a slow
+/// transaction a second one is begun.
 /// </summary>
 /// <param name="call">Names the requests in the metric and the log.</param>
 /// <param name="transaction">
@@ -19,15 +20,20 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
     Func<TRequest, IEnumerable<(long, long)>> keys)
     where TOutcome : class
 {
-    /// <summary>Chosen with <see cref="MaximumInFlight"/> from the table in docs/decisions/0012-shared-transactions.md.</summary>
-    private const int MaximumBatchSize = 16;
+    /// <summary>Chosen, as is one transaction in flight, from the tables in docs/decisions/0012-shared-transactions.md.</summary>
+    private const int MaximumBatchSize = 32;
 
+    /// <summary>The second one only beside a slow one.</summary>
     private const int MaximumInFlight = 2;
+
+    /// <summary>Several times what a transaction takes.</summary>
+    private static readonly TimeSpan Slow = TimeSpan.FromMilliseconds(50);
 
     private readonly Lock _lock = new();
     private readonly Queue<Waiter> _waiting = [];
     private bool _isAlone;
     private int _inFlight;
+    private int _slowInFlight;
 
     private sealed class Waiter(TRequest request, Deadline deadline)
         : TaskCompletionSource<TOutcome?>(TaskCreationOptions.RunContinuationsAsynchronously)
@@ -88,9 +94,20 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
         lock (_lock)
         {
             _waiting.Enqueue(waiter);
-            if (_inFlight == MaximumInFlight)
+        }
+
+        RunBatches();
+        return waiter.Task;
+    }
+
+    /// <summary>Unless a transaction is in flight that is soon done, and the next batch is its.</summary>
+    private void RunBatches()
+    {
+        lock (_lock)
+        {
+            if (_waiting.Count == 0 || _inFlight > _slowInFlight || _inFlight == MaximumInFlight)
             {
-                return waiter.Task;
+                return;
             }
 
             _inFlight++;
@@ -98,7 +115,6 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
 
         // Behind the requests that are ready now: they join the batch. It runs in no request's context or trace.
         ThreadPool.UnsafeQueueUserWorkItem(static batcher => _ = batcher.RunBatchesAsync(), this, preferLocal: false);
-        return waiter.Task;
     }
 
     private async Task RunBatchesAsync()
@@ -109,7 +125,8 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
             try
             {
                 var requests = waiters.ConvertAll(static waiter => waiter.Request);
-                outcomes = await shared.TryAsync((connection, cancellationToken) => transaction(connection, requests, cancellationToken));
+                outcomes = await AwaitAsync(
+                    shared.TryAsync((connection, cancellationToken) => transaction(connection, requests, cancellationToken)));
             }
             catch (Exception exception)
             {
@@ -126,13 +143,40 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
         }
     }
 
+    /// <summary>Lets the requests that wait behind a slow transaction have another.</summary>
+    private async Task<IReadOnlyList<TOutcome?>> AwaitAsync(Task<IReadOnlyList<TOutcome?>> outcomes)
+    {
+        if (await Task.WhenAny(outcomes, Task.Delay(Slow)) == outcomes)
+        {
+            return await outcomes;
+        }
+
+        Interlocked.Increment(ref _slowInFlight);
+        RunBatches();
+        try
+        {
+            return await outcomes;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _slowInFlight);
+        }
+    }
+
     /// <summary>
-    /// The next members in the order of their arrival, or null when nobody waits. Of two that want the same row one runs alone.
+    /// The next members in the order of their arrival, or null when nobody waits, or another transaction in flight is not slow and
+    /// the next batch is its. Of two that want the same row one runs alone.
     /// </summary>
     private List<Waiter>? Next()
     {
         lock (_lock)
         {
+            if (_inFlight - 1 > _slowInFlight)
+            {
+                _inFlight--;
+                return null;
+            }
+
             var members = new List<Waiter>(Math.Min(MaximumBatchSize, _waiting.Count));
             var wanted = new HashSet<(long, long)>();
             while (members.Count < MaximumBatchSize && _waiting.TryDequeue(out var waiter))

@@ -113,5 +113,5 @@ public sealed class DemotedPrimary : FaultTests
     }
 
     private static Task<int> SessionsOfAsync(Database root, Database user) =>
-        root.SessionsAsync(new MySqlConnectionStringBuilder(user.ConnectionString).UserID);
+        root.SessionsAsync("User", new MySqlConnectionStringBuilder(user.ConnectionString).UserID);
 }

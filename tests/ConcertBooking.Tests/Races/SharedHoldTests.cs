@@ -112,6 +112,40 @@ public sealed class SharedHoldTests : SharedRigTests
     }
 
     [Test]
+    public async Task Hold_SharedTransactionIsSlow_OthersAreServedMeanwhile()
+    {
+        await using var alone = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Holds__MaxPerUser"] = "1000" });
+        var show = await alone.Catalogue.AddShowAsync(seats: 1000);
+        var users = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => NewVisitorAsync(alone, show)));
+        await alone.Database.ExecuteAsync(
+            $"""
+            CREATE TRIGGER slow BEFORE INSERT ON reservation FOR EACH ROW
+            BEGIN IF NEW.user_id IN ({users[0].UserId}, {users[1].UserId}) THEN DO SLEEP(10); END IF; END
+            """);
+        var seat = 0;
+
+        // In one try of several, since the others have only the two seconds until the slow one is given up.
+        await Eventually.TrueAsync(async () =>
+        {
+            await Eventually.TrueAsync(async () => await SlowAsync() == 0);
+            var first = users[0].HoldAsync(show, ++seat); // alone
+            await Eventually.TrueAsync(async () => first.IsCompleted || await SlowAsync() == 1);
+            var second = users[1].HoldAsync(show, ++seat); // shared
+            await Eventually.TrueAsync(async () => second.IsCompleted || await SlowAsync() == 2);
+
+            var others = await Task.WhenAll(users[2..].Select(user => user.HoldAsync(show, ++seat)));
+            var served = others.All(static reply => reply.Status == 201) && !first.IsCompleted && !second.IsCompleted;
+            await Task.WhenAll(first, second);
+            return served;
+        });
+
+        await alone.Database.ExecuteAsync("DROP TRIGGER slow");
+        await Rig.VerifyAsync(alone.Database.Settings);
+
+        Task<int> SlowAsync() => alone.Database.SessionsAsync("State", "User sleep");
+    }
+
+    [Test]
     public async Task Hold_OneBreaksAConstraint_OthersAreServed()
     {
         await using var alone = await StartAsync();

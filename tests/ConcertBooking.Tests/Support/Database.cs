@@ -81,10 +81,10 @@ public sealed class Database(string connectionString)
     }
 
     /// <summary>
-    /// How many sessions of this database the server has: those of one user, or those that sleep. The table that tells
-    /// it fails on MySQL 9 while a statement carries an id.
+    /// How many sessions of this database the server has with that value in a column; by default those that wait for a statement.
+    /// The table that tells it fails on MySQL 9 while a statement carries an id.
     /// </summary>
-    public async Task<int> SessionsAsync(string? user = null)
+    public async Task<int> SessionsAsync(string column = "Command", string value = "Sleep")
     {
         await using var connection = await OpenAsync();
         await using var command = new MySqlCommand("SHOW PROCESSLIST", connection);
@@ -92,9 +92,9 @@ public sealed class Database(string connectionString)
         var count = 0;
         while (await reader.ReadAsync())
         {
-            var matches = user is null ? $"{reader["Command"]}" == "Sleep" : $"{reader["User"]}" == user;
-            count += matches && $"{reader["db"]}" == connection.Database ? 1 : 0;
+            count += $"{reader[column]}" == value && $"{reader["db"]}" == connection.Database ? 1 : 0;
         }
+
         return count;
     }
 
