@@ -8,7 +8,7 @@ namespace ConcertBooking.Concerts;
 internal sealed class SeatStateCache(MySqlDatabase database, TimeProvider time)
 {
     /// <summary>
-    /// Short, since the list's answer is kept for half a second more, and streams ask twice a second; together no change may take
+    /// Short, since the list's answer is kept for half a second more, and streams ask every 0.6 s; together no change may take
     /// a second to show.
     /// </summary>
     private static readonly TimeSpan Lifetime = TimeSpan.FromMilliseconds(200);

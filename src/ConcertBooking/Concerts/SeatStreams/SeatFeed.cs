@@ -1,25 +1,25 @@
 namespace ConcertBooking.Concerts.SeatStreams;
 
 /// <summary>
-/// The streams of one schedule, and the loop that keeps them up to date: it reads the seats twice a second while somebody watches,
-/// and writes the same bytes to all.
+/// The streams of one schedule, and the loop that keeps them up to date: it reads the seats while somebody watches, and writes the
+/// same bytes to all.
 /// </summary>
 internal sealed class SeatFeed(long scheduleId, SeatFeeds feeds, TimeProvider time)
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(600);
     private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
 
-    /// <summary>Written before other work of the thread pool has its turn: most of a millisecond.</summary>
-    private const int WritesAtOnce = 32;
+    /// <summary>Written before other work of the thread pool has its turn: half a millisecond.</summary>
+    private const int WritesAtOnce = 16;
 
     /// <summary>
     /// Between two such portions. Thousands of writes in a row would use up what a container may take of its processor, which then
     /// stops for tens of milliseconds, and those who buy with it.
     /// </summary>
-    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(2.5);
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(1.6);
 
     /// <summary>In which all must have been written to, however many they are.</summary>
-    private static readonly TimeSpan MaximumSpread = TimeSpan.FromMilliseconds(400);
+    private static readonly TimeSpan MaximumSpread = TimeSpan.FromMilliseconds(500);
 
     private readonly Lock _lock = new();
     private readonly HashSet<SeatStream> _streams = [];
