@@ -129,9 +129,9 @@ def start(folders):
     table("", "old code", *folders)
     measured = {size: load(folder, "container") or {} for size, folder in folders.items()}
     if any(measured.values()):
-        row("ready after start (container)", OLD_START, *[f"{data.get('readyMs', '?')} ms" for data in measured.values()])
-        row("memory", OLD_MEMORY, *[f"{data.get('idleMb', '?')} MB idle, {data.get('loadedMb', '?')} MB after the tests" for data in measured.values()])
-        row("image", "", *[f"{data.get('imageMb', '?')} MB" for data in measured.values()])
+        row("ready after start (container)", OLD_START, *[f"{data['readyMs']} ms" if data else "" for data in measured.values()])
+        row("memory", OLD_MEMORY, *[f"{data['idleMb']} MB idle, {data['loadedMb']} MB after the tests" if data else "" for data in measured.values()])
+        row("image", "", *[f"{data['imageMb']} MB" if data else "" for data in measured.values()])
     starts = {size: {name: found["start"] for name, found in (load(folder, "sale") or {"builds": {}})["builds"].items() if "start" in found}
               for size, folder in folders.items()}
     for name in dict.fromkeys(name for found in starts.values() for name in found):
