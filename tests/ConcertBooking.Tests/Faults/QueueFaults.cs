@@ -198,7 +198,7 @@ public sealed class QueueFaults : SharedRigTests
         var visitors = Enumerable.Range(0, count).Select(_ => fleet.NewVisitor()).ToArray();
         foreach (var visitor in visitors)
         {
-            (await visitor.EnterAsync(show.Queue)).Expect(201);
+            (await Eventually.AnsweredAsync(() => visitor.EnterAsync(show.Queue))).Expect(201);
         }
 
         return visitors;
