@@ -82,7 +82,7 @@ public sealed class Database(string connectionString)
 
     /// <summary>
     /// How many sessions of this database the server has with that value in a column; by default those that wait for a statement.
-    /// The table that tells it fails on MySQL 9 while a statement carries an id.
+    /// The same query of information_schema.processlist fails on MySQL 9 while a statement carries an id.
     /// </summary>
     public async Task<int> SessionsAsync(string column = "Command", string value = "Sleep")
     {
