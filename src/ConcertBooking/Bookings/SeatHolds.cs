@@ -34,6 +34,11 @@ internal sealed class SeatHolds(
     {
         var until = deadline ?? MySqlLimits.Request;
         var outcome = await shared.RunAsync(hold, () => HoldAloneAsync(hold, until), until);
+        if (outcome.Seats is [var only])
+        {
+            limits.Learn(hold.Token.UserId, hold.ScheduleId, only);
+        }
+
         if (outcome is { Refusal: null, IsNew: true })
         {
             outbox.Set();
@@ -59,11 +64,6 @@ internal sealed class SeatHolds(
             {
                 // A live reservation was written without the seat row; the schema's unique column refused a second one.
                 return new(Problems.SeatTaken with { SeatNos = hold.SeatNos }, []);
-            }
-
-            if (seats is [var only])
-            {
-                limits.Learn(hold.Token.UserId, hold.ScheduleId, only);
             }
 
             if ((Decide(remembered, seats) ?? Decide(seats, hold)) is { } outcome)

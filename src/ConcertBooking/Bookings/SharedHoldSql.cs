@@ -19,24 +19,31 @@ internal static class SharedHoldSql
     public static readonly StoredProcedure Procedure = new("hold_seats_shared",
         "@members JSON, @holdSeconds INT, @holdsPerUser INT, @purchasesPerUser INT, @extensionsLeft INT, @keys INT",
         SharedSql.Variables + """
-        DECLARE @open, @seats, @won TEXT DEFAULT '';
+        DECLARE @open, @seats, @won, @allHolds, @allPurchases TEXT DEFAULT '';
         DECLARE @wanted, @free INT DEFAULT 0;
         DECLARE @until DATETIME(3);
         START TRANSACTION;
 
         """ + SharedSql.LockUsers
         // Who may hold as many seats of that schedule now; with a key, who has no answer yet. The user's rows are locked, so nobody
-        // changes what is counted. Plain reads, as in hold_seats.
+        // changes what is counted. Plain reads, as in hold_seats. The inner query counts with these seats, each count once; then it
+        // is known, too, who cannot hold as many again.
         + $"""
-        SELECT COALESCE(GROUP_CONCAT(w.n), ''), COALESCE(SUM(w.seats), 0) INTO @open, @wanted
-          FROM {SharedSql.Members(
-              SharedSql.N, SharedSql.User, Schedule, SharedSql.Queue, Count, "last_seat INT PATH '$.last'", SharedSql.Key)}
-          STRAIGHT_JOIN concert_schedule s ON s.schedule_id = w.schedule_id STRAIGHT_JOIN concert c ON c.concert_id = s.concert_id
-          WHERE FIND_IN_SET(w.user_id, @users) AND c.queue_name = w.queue_name AND w.last_seat <= s.seat_count AND {SaleState.IsOpenSql}
-            AND w.seats + (SELECT COUNT(*) {SeatHoldSql.HeldSql("w.user_id")}) <= @holdsPerUser
-            AND NOT {PurchaseLimit.IsExceededSql($"w.seats + (SELECT COUNT(*) {PurchaseLimit.OwnedSql("w.user_id", "w.schedule_id")})")}
-            AND (w.k IS NULL OR NOT EXISTS (SELECT 1 FROM idempotency i
-                 WHERE i.user_id = w.user_id AND i.call_name = 'hold' AND i.idempotency_key = {SharedSql.KeySql}));
+        SELECT COALESCE(GROUP_CONCAT(s.n), ''), COALESCE(SUM(s.seats), 0),
+            COALESCE(GROUP_CONCAT(IF(s.held + s.seats > @holdsPerUser, s.n, NULL)), ''),
+            COALESCE(GROUP_CONCAT(IF({PurchaseLimit.IsExceededSql("s.owned + s.seats")}, s.n, NULL)), '')
+          INTO @open, @wanted, @allHolds, @allPurchases
+          FROM (SELECT w.n, w.seats, s.max_per_user, w.seats + (SELECT COUNT(*) {SeatHoldSql.HeldSql("w.user_id")}) AS held,
+                  w.seats + (SELECT COUNT(*) {PurchaseLimit.OwnedSql("w.user_id", "w.schedule_id")}) AS owned
+                FROM {SharedSql.Members(
+                    SharedSql.N, SharedSql.User, Schedule, SharedSql.Queue, Count, "last_seat INT PATH '$.last'", SharedSql.Key)}
+                STRAIGHT_JOIN concert_schedule s ON s.schedule_id = w.schedule_id
+                STRAIGHT_JOIN concert c ON c.concert_id = s.concert_id
+                WHERE FIND_IN_SET(w.user_id, @users) AND c.queue_name = w.queue_name AND w.last_seat <= s.seat_count
+                  AND {SaleState.IsOpenSql}
+                  AND (w.k IS NULL OR NOT EXISTS (SELECT 1 FROM idempotency i
+                       WHERE i.user_id = w.user_id AND i.call_name = 'hold' AND i.idempotency_key = {SharedSql.KeySql}))) s
+          WHERE s.held <= @holdsPerUser AND NOT {PurchaseLimit.IsExceededSql("s.owned")};
 
         """
         // Decides the race: the seats that are free and that nobody else has locked. A seat that is about to be sold is left to the
@@ -86,7 +93,8 @@ internal static class SharedHoldSql
         """
         // After COMMIT, a plain read.
         + $"""
-        SELECT w.n, r.seat_no, r.reservation_id, r.price, r.held_expires_at, {SeatPlace.ColumnsSql},
+        SELECT w.n, r.seat_no, r.reservation_id, r.price, r.held_expires_at, FIND_IN_SET(w.n, @allHolds) > 0,
+            FIND_IN_SET(w.n, @allPurchases) > 0, {SeatPlace.ColumnsSql},
             IF(w.k IS NULL, NULL, (SELECT i.answer FROM idempotency i WHERE i.user_id = w.user_id AND i.call_name = 'hold'
                                      AND i.idempotency_key = {SharedSql.KeySql}))
           FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Key, Seats)}

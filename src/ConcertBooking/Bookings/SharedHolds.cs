@@ -36,7 +36,7 @@ internal sealed class SharedHolds(SharedTransactions shared, Settings settings)
         {
             var n = reader.GetInt32(0);
             seats[n].Add(Read(reader, holds[n], Guid.Parse(members[n].Booking)));
-            answers[n] = reader.IsDBNull(9) ? null : new StoredAnswer(reader.GetString(9), Replayed: false);
+            answers[n] = reader.IsDBNull(11) ? null : new StoredAnswer(reader.GetString(11), Replayed: false);
         }
 
         return [.. holds.Select((_, n) => seats[n].Count == 0 ? null : new SeatHolds.Outcome(null, seats[n], IsNew: true, answers[n]))];
@@ -44,8 +44,8 @@ internal sealed class SharedHolds(SharedTransactions shared, Settings settings)
 
     /// <summary>A seat that was just held. What only refusals need to know is not read.</summary>
     private static SeatRow Read(MySqlDataReader row, SeatHold hold, Guid booking) => new(
-        SeatNo: row.GetInt32(1), SeatPlace.Read(row, 5, row.GetInt32(1)), Sale: default, hold.Token.Queue, Exists: true,
-        HasAllHolds: false, HasAllPurchases: false, Claim: row.GetGuid(2),
+        SeatNo: row.GetInt32(1), SeatPlace.Read(row, 7, row.GetInt32(1)), Sale: default, hold.Token.Queue, Exists: true,
+        HasAllHolds: row.GetBoolean(5), HasAllPurchases: row.GetBoolean(6), Claim: row.GetGuid(2),
         new SeatReservation(
             Id: row.GetGuid(2), booking, hold.Token.UserId, Price: row.GetInt64(3), HeldUntil: row.GetDateTime(4),
             ReservationStatus.Held, IsOverdue: false, IsLasting: true, Extensions: 0, hold.SeatNos.Count));

@@ -35,6 +35,9 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
     private int _inFlight;
     private int _slowInFlight;
 
+    /// <summary>Under the lock. While a transaction is in flight that is soon done, the next batch is its.</summary>
+    private bool MayBegin => _inFlight <= _slowInFlight && _inFlight < MaximumInFlight;
+
     private sealed class Waiter(TRequest request, Deadline deadline)
         : TaskCompletionSource<TOutcome?>(TaskCreationOptions.RunContinuationsAsynchronously)
     {
@@ -100,12 +103,11 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
         return waiter.Task;
     }
 
-    /// <summary>Unless a transaction is in flight that is soon done, and the next batch is its.</summary>
     private void RunBatches()
     {
         lock (_lock)
         {
-            if (_waiting.Count == 0 || _inFlight > _slowInFlight || _inFlight == MaximumInFlight)
+            if (_waiting.Count == 0 || !MayBegin)
             {
                 return;
             }
@@ -146,7 +148,8 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
     /// <summary>Lets the requests that wait behind a slow transaction have another.</summary>
     private async Task<IReadOnlyList<TOutcome?>> AwaitAsync(Task<IReadOnlyList<TOutcome?>> outcomes)
     {
-        if (await Task.WhenAny(outcomes, Task.Delay(Slow)) == outcomes)
+        await ((Task)outcomes).WaitAsync(Slow).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (outcomes.IsCompleted)
         {
             return await outcomes;
         }
@@ -164,16 +167,16 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
     }
 
     /// <summary>
-    /// The next members in the order of their arrival, or null when nobody waits, or another transaction in flight is not slow and
-    /// the next batch is its. Of two that want the same row one runs alone.
+    /// The next members in the order of their arrival, or null when nobody waits, or another transaction serves them. Of two that
+    /// want the same row one runs alone.
     /// </summary>
     private List<Waiter>? Next()
     {
         lock (_lock)
         {
-            if (_inFlight - 1 > _slowInFlight)
+            _inFlight--;
+            if (!MayBegin)
             {
-                _inFlight--;
                 return null;
             }
 
@@ -191,13 +194,13 @@ internal sealed class TransactionBatcher<TRequest, TOutcome>(
                 members.Add(waiter);
             }
 
-            if (members.Count > 0)
+            if (members.Count == 0)
             {
-                return members;
+                return null;
             }
 
-            _inFlight--;
-            return null;
+            _inFlight++;
+            return members;
         }
     }
 }

@@ -97,7 +97,8 @@ public sealed class SmallPool : FaultTests
 
             await Assert.That(took).IsLessThan(Promise);
         }
-        await Assert.That(replies.Count(answer => answer.Reply.Status == 503)).IsGreaterThan(50);
+        // A read may come through, once a stuck charge has been given up.
+        await Assert.That(replies.Where((_, number) => number % 2 == 0).All(answer => answer.Reply.Status == 503)).IsTrue();
         foreach (var reply in await Task.WhenAll(waiting))
         {
             if (reply.Status != 201)

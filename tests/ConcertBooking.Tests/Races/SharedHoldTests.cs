@@ -145,6 +145,42 @@ public sealed class SharedHoldTests : SharedRigTests
         Task<int> SlowAsync() => alone.Database.SessionsAsync("State", "User sleep");
     }
 
+    /// <summary>Who is at the limit does not take the short lock of a seat in Redis, so nobody else is refused for them.</summary>
+    [Test]
+    [Arguments("Holds__MaxPerUser", "hold_limit_reached")]
+    [Arguments("Purchases__MaxPerUser", "purchase_limit_reached")]
+    public async Task HoldSeat_LastAllowedOneWasShared_LeavesOtherSeatsToOthers(string limit, string code)
+    {
+        await using var alone = await Rig.StartAloneAsync(new Dictionary<string, string?> { [limit] = "2" });
+        var show = await alone.Catalogue.AddShowAsync();
+        var users = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => NewVisitorAsync(alone, show)));
+        var (atLimit, other, stuck) = (users[0], users[1], users[2]);
+        await atLimit.HeldAsync(show, seatNo: 1);
+        await stuck.HeldAsync(show, seatNo: 2);
+        Task<Reply> waiting;
+        await using (await alone.Database.LockBalanceAsync(stuck.UserId))
+        {
+            waiting = stuck.HoldAsync(show, seatNo: 3);
+            await alone.Database.ExpectWaitingAsync();
+            await atLimit.HeldAsync(show, seatNo: 4);
+            await Assert.That(await SharedAsync(alone, "hold")).IsEqualTo(1);
+        }
+
+        await waiting;
+        await alone.Database.ExpectNoneWaitingAsync();
+        await using (await alone.Database.LockBalanceAsync(atLimit.UserId))
+        {
+            waiting = atLimit.HoldAsync(show, seatNo: 5);
+            await alone.Database.ExpectWaitingAsync();
+
+            (await other.HoldAsync(show, seatNo: 5)).Expect(201);
+        }
+
+        await waiting;
+        (await atLimit.HoldAsync(show, seatNo: 6)).ExpectProblem(409, code);
+        await Rig.VerifyAsync(alone.Database.Settings);
+    }
+
     [Test]
     public async Task Hold_OneBreaksAConstraint_OthersAreServed()
     {

@@ -20,7 +20,7 @@ internal static class Rush
     public static Task<T[]> AllAtOnceAsync<T>(int count, Func<int, Task<T>> call) =>
         AllAtOnceAsync([.. Enumerable.Range(0, count)], call);
 
-    /// <summary>All at once, each as <see cref="Eventually.HeardAsync"/>: an idempotency key must not be made within the call.</summary>
+    /// <summary>All at once, each as <see cref="Eventually.AnsweredAsync"/>: an idempotency key must not be made within the call.</summary>
     public static Task<Reply[]> AllAnsweredAsync<TOf>(IReadOnlyCollection<TOf> of, Func<TOf, Task<Reply>> call) =>
         AllAtOnceAsync(of, one => Eventually.AnsweredAsync(() => call(one)));
 
