@@ -76,6 +76,7 @@ def knees(folders):
 PHASES = {"enter": "enter", "look": "look at a cached list", "hold": "hold", "pay": "pay"}
 RUNS = {"knee": "closed loop of 32 connections", "at 60 %": "evenly at 60 % of that", "alone": "one at a time"}
 BOUNDS = {"hold": 15, "pay": 20}
+HALL = {"named seats": "three seats by their numbers", "best available": "the best three, hall nearly empty", "best, 70 % sold": "the best three, 70 % sold at random"}
 
 
 def sales(folders):
@@ -108,6 +109,14 @@ def sales(folders):
                     for run, how in RUNS.items():
                         if f"{call} {run}" in found:
                             timed(size, build, f"{call}, {how}" + (f" (p95 wanted: {bound} ms)" if run == "at 60 %" else ""), found[f"{call} {run}"])
+    if any(phase in found for data in measured.values() for found in data["builds"].values() for phase in HALL):
+        print("\n## A hall of 100,000 seats: 20 buyers at a time, each takes three side by side (p95 wanted: 30 ms)\n")
+        table("size", "build", "", "service", "MySQL", "Redis", "together", "a second", "p50", "p95", "log fsyncs each", "what limits")
+        for size, data in measured.items():
+            for build, found in data["builds"].items():
+                for phase, what in HALL.items():
+                    if phase in found:
+                        timed(size, build, what, found[phase])
 
 
 def timed(size, build, what, found):

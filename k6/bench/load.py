@@ -56,13 +56,22 @@ class Api:
     def bearer(self, user, role=None):
         return f"Bearer {access_token(self.signing_key, user, role)}"
 
-    def show(self, seats, max_active=1_000_000):
+    def show(self, seats, max_active=1_000_000, **plan):
+        """A new queue, concert and schedule. Returns their ids."""
         admin = {"Authorization": self.bearer(1, "admin")}
         queue = f"bench-{time.time_ns():x}"
         self.call("PUT", f"/v1/admin/queues/{queue}", {"maxActive": max_active, "activeSeconds": 3600}, **admin)
         concert = self.call("POST", "/v1/admin/concerts", {"title": "bench", "queue": queue}, **admin)[0]["concertId"]
-        plan = {"startsAt": "2099-01-01T19:00:00Z", "seatCount": seats, "price": 700}
+        plan = {"startsAt": "2099-01-01T19:00:00Z"} | (plan or {"seatCount": seats, "price": 700})
         return queue, concert, self.call("POST", f"/v1/admin/concerts/{concert}/schedules", plan, **admin)[0]["scheduleId"]
+
+    def hall_show(self, sections=25, rows=40, seats=100):
+        """The same in a new hall of four grades."""
+        grades = ["VIP", "R", "S", "A"]
+        plan = [{"section": str(number), "grade": grades[4 * number // sections], "layout": {"x": 100 * number, "y": 0, "angle": 0, "curve": 0},
+                 "rows": [{"row": str(row), "seats": seats} for row in range(1, rows + 1)]} for number in range(sections)]
+        hall = self.call("POST", "/v1/admin/halls", {"name": "bench", "sections": plan}, Authorization=self.bearer(1, "admin"))[0]["hallId"]
+        return self.show(0, hallId=hall, prices={grade: 700 for grade in grades})
 
     def users(self, count):
         self.next_user += count
@@ -89,6 +98,10 @@ def hold_line(token, schedule, seat):
 
 def pay_line(token, reservation, key):
     return line("POST", "/v1/payments", {"reservationId": reservation}, Queue_Token=token, Idempotency_Key=key)
+
+
+def booking_line(token, schedule, key, **seats):
+    return line("POST", "/v1/bookings", {"scheduleId": schedule} | seats, Queue_Token=token, Idempotency_Key=key)
 
 
 def send(url, lines, connections, seconds, again=False, rate=None, answers=False):

@@ -11,19 +11,28 @@ A sale: 24 buyers at once over connections that are kept alive enter, look at a 
 other. CPU times are those of the processes, from /proc; MySQL is durable (both logs on the disk at each commit). The events are
 measured afterwards by a worker that publishes to a broker and consumes, less what starting it costs with nothing to do.
 The knee is a closed loop of 32 connections; then the same calls come evenly at 60 % of it, and one at a time.
+The hall has 100,000 seats: 20 buyers at a time take three side by side, each a buyer of its own, in a closed loop.
 Needs wrk, mysqld, redis-server, and root for the sizes. Writes artifacts/k6/SIZE/sale.json, which k6/results.py prints.
 """
 import argparse, json, os, re, resource, statistics, subprocess, sys, time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from load import Api, hold_line, line, pay_line, send
+from load import Api, booking_line, hold_line, line, pay_line, send
 from rig import REPOSITORY, SIGNING_KEY, SIZES, WORKER_PORTS, Build, Servers, Sql, await_, cpu_seconds, machine, machine_seconds, switches
 
-PARTS = ["sale", "events", "knee", "speed", "k6", "start"]
+PARTS = ["sale", "events", "knee", "hall", "speed", "k6", "start"]
 PHASES = ("enter", "look", "hold", "pay")
 KNEE_CONNECTIONS, KNEE_SHARE = 32, 0.6
+HALL_CONNECTIONS, HALL_SEATS = 20, 100_000
 SETTLE_SECONDS = 0.5
+# Seven of ten free seats of a schedule, at random, as the service would have left them.
+SELL_SQL = ("""INSERT INTO reservation (reservation_id, booking_id, payment_id, user_id, schedule_id, seat_no, status, price, held_expires_at)
+    SELECT id, id, id, 1, schedule_id, seat_no, 'CONFIRMED', 700, NOW(3)
+    FROM (SELECT UNHEX(LEFT(SHA2(CONCAT(schedule_id, ' ', seat_no), 256), 32)) AS id, schedule_id, seat_no FROM seat
+          WHERE schedule_id = {schedule} AND reservation_id IS NULL AND CRC32(seat_no) % 10 < 7) sold""",
+            """UPDATE seat s JOIN reservation r ON r.schedule_id = s.schedule_id AND r.seat_no = s.seat_no AND r.live = 1
+    SET s.reservation_id = r.reservation_id WHERE s.schedule_id = {schedule}""")
 EVENT_SECONDS = 6  # at least, of a worker that is measured
 
 
@@ -41,7 +50,7 @@ class Bench:
     def add(self, build, phase, figures):
         self.measured.setdefault((build.name, phase), []).append(figures)
         shown = " ".join(f"{name}={value:.2f}" if isinstance(value, float) else f"{name}={value}" for name, value in figures.items())
-        print(f"  {build.name:10} {phase:12} {shown}", flush=True)
+        print(f"  {build.name:10} {phase:15} {shown}", flush=True)
 
     def measure(self, build, phase, lines, connections, seconds=60, **how):
         """One phase: what wrk saw, and the CPU time of every server a request."""
@@ -81,8 +90,8 @@ class Bench:
             sys.exit(f"{build.name}: preparation failed: {seen}: {bad}")
         return [json.loads(body) for _, body in answers]
 
-    def tokens(self, build, queue, count):
-        return [answer["token"] for answer in self.quietly(build, [build.api.enter_line(user, queue) for user in build.users[:count]])]
+    def tokens(self, build, queue, users):
+        return [answer["token"] for answer in self.quietly(build, [build.api.enter_line(user, queue) for user in users])]
 
     def sale(self, build, count, phase=lambda name: name, connections=None, only=PHASES, rates=None):
         """Every buyer takes a seat of a new show. What is not in only is prepared unmeasured."""
@@ -93,7 +102,7 @@ class Bench:
             answers = self.measure(build, phase("enter"), lines, connections, answers=True)[1]
             tokens = [json.loads(body)["token"] for status, body in answers if status in ("200", "201")]
         else:
-            tokens = self.tokens(build, queue, count)
+            tokens = self.tokens(build, queue, build.users[:count])
         if "look" in only:
             self.measure(build, phase("look"), [build.looks], connections, seconds=2, again=True)
         lines = [hold_line(token, schedule, seat) for seat, token in enumerate(tokens, 1)]
@@ -109,6 +118,24 @@ class Bench:
         self.sale(build, max(100, int(3 * rates["pay"])) if rates["pay"] * 3 < count else count, lambda name: f"{name} at 60 %",
                   2 * KNEE_CONNECTIONS, only=("hold", "pay"), rates={call: round(rate) for call, rate in rates.items()})
         self.sale(build, min(count, 300), lambda name: f"{name} alone", 1, only=("hold", "pay"))
+
+    def hall(self, build):
+        queue, _, schedule = build.api.hall_show()
+        tokens = self.tokens(build, queue, build.api.users(self.buyers))  # of new users, who hold nothing yet
+        third = len(tokens) // 3
+
+        def buy(phase, buyers, seats):
+            lines = [booking_line(token, schedule, f"{phase} {number}", **seats(number)) for number, token in enumerate(buyers)]
+            self.measure(build, phase, lines, HALL_CONNECTIONS)
+
+        def best(number):
+            return {"bestAvailable": {"count": 3}}
+
+        buy("named seats", tokens[:third], lambda number: {"seatNos": [HALL_SEATS - 5 * number - seat for seat in range(3)]})
+        buy("best available", tokens[third:2 * third], best)
+        for statement in SELL_SQL:
+            build.sql.rows(statement.format(schedule=schedule))
+        buy("best, 70 % sold", tokens[2 * third:], best)
 
     def pending(self, build):
         return int(build.sql.rows("SELECT COUNT(*) FROM outbox WHERE state = 'PENDING'")[0][0])
@@ -158,7 +185,7 @@ class Bench:
                 self.measured.setdefault((build.name, "start"), []).append({"ms": 1000 * seconds, "cpuMs": 1000 * cpu})
         for build in builds:
             times = [row["ms"] for row in self.measured[build.name, "start"]]
-            print(f"  {build.name:10} start        median {statistics.median(times):.0f} ms, {min(times):.0f} to {max(times):.0f}", flush=True)
+            print(f"  {build.name:10} start           median {statistics.median(times):.0f} ms, {min(times):.0f} to {max(times):.0f}", flush=True)
 
     def run(self, size, builds):
         options, self.size, self.measured = self.options, size, {}
@@ -181,6 +208,8 @@ class Bench:
                             self.events(build, seats)
                     if "knee" in options.parts:
                         self.knee(build)
+                    if "hall" in options.parts:
+                        self.hall(build)
             self.others(size, builds[-1])
         if "start" in options.parts:
             self.starts(builds)
@@ -241,27 +270,27 @@ class Bench:
 def report(size, data):
     print(f"\n{size}: medians of {data['rounds']} rounds, {data['database']} with {data['settings']}; {data['machine']['cores']} × {data['machine']['model']}, "
           f"load {data['loadBefore']:.1f} before, {data['loadAfter']:.1f} after")
-    print(f"{'µs CPU':24}{'service':>9}{'MySQL':>9}{'Redis':>9}{'all':>9}{'per s':>9}{'p50 ms':>9}{'p95 ms':>9}{'fsyncs':>8}{'wakes':>7}  limit")
+    print(f"{'µs CPU':27}{'service':>9}{'MySQL':>9}{'Redis':>9}{'all':>9}{'per s':>9}{'p50 ms':>9}{'p95 ms':>9}{'fsyncs':>8}{'wakes':>7}  limit")
     for name, found in data["builds"].items():
         for phase, row in found.items():
             if "perSecond" in row:
-                print(f"{name[:10]:11}{phase:13}{row['service']:9.0f}{row['mysql']:9.0f}{row['redis']:9.0f}{row['all']:9.0f}{row['perSecond']:9.0f}"
+                print(f"{name[:10]:11}{phase:16}{row['service']:9.0f}{row['mysql']:9.0f}{row['redis']:9.0f}{row['all']:9.0f}{row['perSecond']:9.0f}"
                       f"{row['p50']:9.2f}{row['p95']:9.2f}{row['fsyncs']:8.2f}{row['switches']:7.1f}  {row['limit']}")
         if all(phase in found for phase in PHASES):
             sums = {server: sum(found[phase][server] for phase in PHASES) for server in ("service", "mysql", "redis", "all")}
-            print(f"{name[:10]:11}{'a sold seat':13}{sums['service']:9.0f}{sums['mysql']:9.0f}{sums['redis']:9.0f}{sums['all']:9.0f}")
+            print(f"{name[:10]:11}{'a sold seat':16}{sums['service']:9.0f}{sums['mysql']:9.0f}{sums['redis']:9.0f}{sums['all']:9.0f}")
         if row := found.get("events"):
-            print(f"{name[:10]:11}{'its events':13}{row['worker']:9.0f}{row['mysql']:9.0f}{row['redis']:9.0f}{row['all']:9.0f}"
+            print(f"{name[:10]:11}{'its events':16}{row['worker']:9.0f}{row['mysql']:9.0f}{row['redis']:9.0f}{row['all']:9.0f}"
                   f"   (service: the worker; all: with the broker's {row['kafka']:.0f})")
         if row := found.get("start"):
-            print(f"{name[:10]:11}{'start':13}{row['ms']:9.0f} ms to the first 200 of readyz, {row['cpuMs']:.0f} ms CPU")
+            print(f"{name[:10]:11}{'start':16}{row['ms']:9.0f} ms to the first 200 of readyz, {row['cpuMs']:.0f} ms CPU")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("builds", nargs="*", default=[f"now={REPOSITORY}/artifacts/native/concert-booking"], metavar="NAME=BINARY")
     parser.add_argument("--sizes", default="small,medium", help="of small, medium and none")
-    parser.add_argument("--parts", default="sale,events,knee,start", help="of these, speed and k6; or all")
+    parser.add_argument("--parts", default="sale,events,knee,hall,start", help="of these, speed and k6; or all")
     parser.add_argument("--k6", default="k6")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--buyers", type=int, default=3000)

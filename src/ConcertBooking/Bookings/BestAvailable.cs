@@ -11,24 +11,40 @@ internal readonly record struct HallRow(int FirstSeatNo, int SeatCount, int Dept
 /// <summary>Seats side by side in one row.</summary>
 /// <param name="LeavesSingle">A seat beside it would be free with no free neighbour, which nobody who comes in company would take.</param>
 /// <param name="Distance">From the middle of the front row, squared, in half seats: rows count as seats.</param>
-internal readonly record struct Place(int FirstSeatNo, int SeatCount, bool LeavesSingle, long Distance) : IComparable<Place>
+internal readonly record struct Place(int FirstSeatNo, int SeatCount, bool LeavesSingle, long Distance)
 {
-    public int CompareTo(Place other) =>
-        (LeavesSingle, Distance, FirstSeatNo).CompareTo((other.LeavesSingle, other.Distance, other.FirstSeatNo));
+    /// <summary>The lower the better: no single seat left, then the distance, then the number of the first seat (at most 2^20).</summary>
+    public long Rank => (LeavesSingle ? 1L << 62 : 0) + (Distance << 20) + FirstSeatNo;
 }
 
 /// <summary>
-/// Best-fit search for seats of people who come together: a pure function of the rows and of which seats are free. It reads free
-/// runs rather than seats, and nothing that cannot be better than what it has found, so that a hall of 100,000 seats costs
-/// microseconds.
+/// Best-first search for seats of people who come together: a pure function of the rows and of which seats are free. It keeps a queue
+/// of places and of parts of rows that it has not read, each ranked by the best place that it could have, and reads a part only when
+/// no place is better; so a search in a hall of 100,000 seats costs microseconds.
 /// </summary>
 internal static class BestAvailable
 {
     /// <summary>Two starts of a run at most leave a single seat, so a better one is no farther from the best than this.</summary>
     private const int Window = 3;
 
-    /// <summary>What is known before a search: no place is better than this.</summary>
-    private readonly record struct Bound(bool LeavesSingle, long Distance);
+    private enum PartKind
+    {
+        /// <summary>This row and those behind it.</summary>
+        Rows,
+
+        /// <summary>What is left of a row from a seat on.</summary>
+        Right,
+
+        /// <summary>What is left of a row before a seat.</summary>
+        Left,
+
+        /// <summary>A free run, ranked by its best place.</summary>
+        Run,
+    }
+
+    /// <param name="Row">Its index.</param>
+    /// <param name="From">By seat number of the row minus 1, as <paramref name="To"/>, which is not included.</param>
+    private readonly record struct Part(PartKind Kind, int Row, int From = 0, int To = 0);
 
     /// <summary>
     /// The best place: one that leaves no single seat if there is any, of those the nearest to the front and the middle, of those the
@@ -38,101 +54,85 @@ internal static class BestAvailable
     /// <param name="isFree">By seat number minus 1.</param>
     /// <param name="count">Seats of the place, 1 or more.</param>
     /// <returns>Null when no row has as many free seats side by side.</returns>
-    public static Place? Find(IReadOnlyList<HallRow> rows, ReadOnlySpan<bool> isFree, int count) =>
-        Find(rows, isFree, count, default)?.Place;
+    public static Place? Find(IReadOnlyList<HallRow> rows, bool[] isFree, int count) =>
+        FindInOrder(rows, isFree, count).Take(1).ToList() is [var place] ? place : null;
 
-    /// <summary>
-    /// The best place, the best once that is taken, and so on. Each search begins where the one before it ended: only what is left
-    /// of the run that it took from can be better.
-    /// </summary>
-    /// <param name="rows">As of <see cref="Find(IReadOnlyList{HallRow}, ReadOnlySpan{bool}, int)"/>.</param>
-    /// <param name="isFree">The same; changed during the search, and restored.</param>
+    /// <summary>The best place, the best once that is taken, and so on, each searched for when it is asked for.</summary>
+    /// <param name="rows">As of <see cref="Find"/>.</param>
+    /// <param name="isFree">The same; must not change meanwhile.</param>
     /// <param name="count">The same.</param>
-    /// <param name="most">How many places are enough.</param>
-    public static IReadOnlyList<Place> FindSeveral(IReadOnlyList<HallRow> rows, Span<bool> isFree, int count, int most)
+    public static IEnumerable<Place> FindInOrder(IReadOnlyList<HallRow> rows, bool[] isFree, int count)
     {
-        var (places, bound) = (new List<Place>(most), default(Bound));
-        while (places.Count < most && Find(rows, isFree, count, bound) is var (place, row))
+        var queue = new PriorityQueue<Part, long>();
+        AddRows(0);
+        while (queue.TryDequeue(out var part, out _))
         {
-            places.Add(place);
-            Set(isFree, place, value: false);
-            var seats = isFree.Slice(row.FirstSeatNo - 1, row.SeatCount);
-            var first = place.FirstSeatNo - row.FirstSeatNo;
-            var rest = Better(null, row, StartOfRun(seats, first), first, count);
-            rest = Better(rest, row, first + count, EndOfRun(seats, first + count), count);
-            var best = rest is { } left && left.CompareTo(place) < 0 ? left : place;
-            bound = new(best.LeavesSingle, best.Distance);
+            var row = rows[part.Row];
+            switch (part.Kind)
+            {
+                case PartKind.Rows when row.SeatCount >= count:
+                    AddRows(part.Row + 1);
+                    var start = StartOfRun(Seats(row), Middle(row, count));
+                    Read(new(PartKind.Right, part.Row, From: start));
+                    Read(new(PartKind.Left, part.Row, To: start));
+                    break;
+                case PartKind.Rows:
+                    AddRows(part.Row + 1);
+                    break;
+                case PartKind.Run:
+                    var best = Best(row, part.From, part.To, count)!.Value;
+                    yield return best;
+                    var first = best.FirstSeatNo - row.FirstSeatNo;
+                    AddRun(part.Row, part.From, first);
+                    AddRun(part.Row, first + count, part.To);
+                    break;
+                default:
+                    Read(part);
+                    break;
+            }
         }
 
-        foreach (var place in places)
+        void AddRows(int index)
         {
-            Set(isFree, place, value: true);
+            if (index < rows.Count)
+            {
+                queue.Enqueue(new(PartKind.Rows, index), Unread(OfDepth(rows[index])));
+            }
         }
 
-        return places;
+        void AddRun(int index, int from, int to)
+        {
+            if (Best(rows[index], from, to, count) is { } place)
+            {
+                queue.Enqueue(new(PartKind.Run, index, from, to), place.Rank);
+            }
+        }
+
+        // Reads a part up to its next run that is long enough; the rest is another part.
+        void Read(Part part)
+        {
+            var row = rows[part.Row];
+            var seats = Seats(row);
+            var isRight = part.Kind == PartKind.Right;
+            var (from, to) = isRight ? NextRun(seats, part.From) : PreviousRun(seats, part.To);
+            while (from < to && to - from < count)
+            {
+                (from, to) = isRight ? NextRun(seats, to) : PreviousRun(seats, from);
+            }
+
+            AddRun(part.Row, from, to);
+            var nearest = isRight ? Math.Max(to, Middle(row, count)) : Math.Min(from - count, Middle(row, count));
+            if (from < to && nearest >= 0 && nearest + count <= row.SeatCount)
+            {
+                queue.Enqueue(isRight ? part with { From = to } : part with { To = from }, Unread(Distance(row, nearest, count)));
+            }
+        }
+
+        ReadOnlySpan<bool> Seats(HallRow row) => isFree.AsSpan(row.FirstSeatNo - 1, row.SeatCount);
     }
 
-    private static (Place Place, HallRow Row)? Find(IReadOnlyList<HallRow> rows, ReadOnlySpan<bool> isFree, int count, Bound bound)
-    {
-        Place? best = null;
-        HallRow bestRow = default;
-        foreach (var row in rows)
-        {
-            if (IsBeyond(best, bound, OfDepth(row)))
-            {
-                break; // not even the middle of this row, or of one behind it, is as near
-            }
-
-            if (row.SeatCount < count || Distance(row, 0, count) < bound.Distance)
-            {
-                continue; // not even its ends are as far
-            }
-
-            var found = FindIn(row, isFree.Slice(row.FirstSeatNo - 1, row.SeatCount), count, bound, best);
-            (best, bestRow) = found == best ? (best, bestRow) : (found, row);
-        }
-
-        // Nearer than the bound there may be places that leave a single seat: second to any that do not.
-        return best is not { LeavesSingle: false } && bound is { LeavesSingle: false, Distance: > 0 }
-            ? Find(rows, isFree, count, new(LeavesSingle: true, 0))
-            : best is { } place ? (place, bestRow) : null;
-    }
-
-    /// <summary>
-    /// The better of the best so far and the best of a row. From the middle to the right, then to the left, beginning at the bound,
-    /// each until no place can be as near as the best.
-    /// </summary>
-    private static Place? FindIn(HallRow row, ReadOnlySpan<bool> seats, int count, Bound bound, Place? best)
-    {
-        var last = row.SeatCount - count;
-        var middle = last / 2;
-        var aside = (int)Math.Ceiling(Math.Sqrt(Math.Max(0, bound.Distance - OfDepth(row))));
-        var right = Math.Min((last + aside + 1) / 2, row.SeatCount);
-        var start = StartOfRun(seats, right);
-        for (var (from, to) = NextRun(seats, start); from < to; (from, to) = NextRun(seats, to))
-        {
-            if (IsBeyond(best, bound, Distance(row, Math.Max(from, middle), count)))
-            {
-                break;
-            }
-
-            best = Better(best, row, from, to, count);
-        }
-
-        var left = aside > last ? 0 : (last - aside) / 2;
-        var end = left < start ? EndOfRun(seats, left) : start;
-        for (var (from, to) = PreviousRun(seats, end); from < to; (from, to) = PreviousRun(seats, from))
-        {
-            if (IsBeyond(best, bound, Distance(row, Math.Min(to - count, middle), count)))
-            {
-                break;
-            }
-
-            best = Better(best, row, from, to, count);
-        }
-
-        return best;
-    }
+    /// <summary>The rank of what may have a place at that distance: before all places there.</summary>
+    private static long Unread(long distance) => new Place(FirstSeatNo: 0, SeatCount: 0, LeavesSingle: false, distance).Rank;
 
     /// <summary>
     /// The best places for a group that may be divided: together where that can be had, else in as few blocks as possible. Each
@@ -142,7 +142,7 @@ internal static class BestAvailable
     /// <param name="isFree">As of <see cref="Find"/>; changed during the search, and restored.</param>
     /// <param name="count">Seats of all blocks.</param>
     /// <returns>Empty when there are not as many free seats.</returns>
-    public static IReadOnlyList<Place> FindBlocks(IReadOnlyList<HallRow> rows, Span<bool> isFree, int count)
+    public static IReadOnlyList<Place> FindBlocks(IReadOnlyList<HallRow> rows, bool[] isFree, int count)
     {
         var blocks = new List<Place>(1);
         while (count > 0 && Find(rows, isFree, Math.Min(count, LongestRun(rows, isFree, count))) is { } block)
@@ -161,12 +161,12 @@ internal static class BestAvailable
     }
 
     /// <summary>The length of the longest free run, or any that is long enough; 1 when no seat is free.</summary>
-    private static int LongestRun(IReadOnlyList<HallRow> rows, ReadOnlySpan<bool> isFree, int enough)
+    private static int LongestRun(IReadOnlyList<HallRow> rows, bool[] isFree, int enough)
     {
         var longest = 1;
         foreach (var row in rows)
         {
-            var seats = isFree.Slice(row.FirstSeatNo - 1, row.SeatCount);
+            var seats = isFree.AsSpan(row.FirstSeatNo - 1, row.SeatCount);
             for (var (from, to) = NextRun(seats, 0); from < to; (from, to) = NextRun(seats, to))
             {
                 longest = Math.Max(longest, to - from);
@@ -201,28 +201,25 @@ internal static class BestAvailable
     private static int EndOfRun(ReadOnlySpan<bool> seats, int start) =>
         seats[start..].IndexOf(false) is >= 0 and var length ? start + length : seats.Length;
 
-    private static void Set(Span<bool> isFree, Place place, bool value) =>
-        isFree.Slice(place.FirstSeatNo - 1, place.SeatCount).Fill(value);
+    private static void Set(bool[] isFree, Place place, bool value) =>
+        isFree.AsSpan(place.FirstSeatNo - 1, place.SeatCount).Fill(value);
 
-    /// <summary>Whether the best is better than any place at that distance, or farther.</summary>
-    private static bool IsBeyond(Place? best, Bound bound, long distance) =>
-        best is { } found && (!found.LeavesSingle || bound.LeavesSingle) && found.Distance < distance;
-
-    /// <summary>The better of the best so far and the best of a free run.</summary>
-    private static Place? Better(Place? best, HallRow row, int from, int to, int count)
+    /// <summary>The best place of a free run.</summary>
+    private static Place? Best(HallRow row, int from, int to, int count)
     {
         var last = to - count;
         if (last < from)
         {
-            return best;
+            return null;
         }
 
-        var middle = Math.Clamp((row.SeatCount - count) / 2, from, last);
+        Place? best = null;
+        var middle = Math.Clamp(Middle(row, count), from, last);
         for (var first = Math.Max(from, middle - Window); first <= Math.Min(last, middle + Window); first++)
         {
             var place = new Place(
                 row.FirstSeatNo + first, count, LeavesSingle: first - from == 1 || last - first == 1, Distance(row, first, count));
-            if (best is null || place.CompareTo(best.Value) < 0)
+            if (best is null || place.Rank < best.Value.Rank)
             {
                 best = place;
             }
@@ -230,6 +227,9 @@ internal static class BestAvailable
 
         return best;
     }
+
+    /// <summary>Where the place in the middle of a row begins; of two the left one.</summary>
+    private static int Middle(HallRow row, int count) => (row.SeatCount - count) / 2;
 
     private static long Distance(HallRow row, int first, int count)
     {

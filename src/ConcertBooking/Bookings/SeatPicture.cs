@@ -134,7 +134,7 @@ internal sealed class SeatPicture
 
     /// <summary>The n-th best place, where each is the best once those before it are taken; a random one where there are fewer.</summary>
     private static IReadOnlyList<Place> Candidates(IReadOnlyList<HallRow> rows, bool[] free, SeatWish wish, int n) =>
-        BestAvailable.FindSeveral(rows, free, wish.Count, n) switch
+        BestAvailable.FindInOrder(rows, free, wish.Count).Take(n).ToList() switch
         {
             { Count: > 0 } places => [places.Count == n ? places[^1] : places[Random.Shared.Next(places.Count)]],
             _ when wish.Together => [],

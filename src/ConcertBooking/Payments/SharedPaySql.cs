@@ -11,18 +11,20 @@ internal static class SharedPaySql
 {
     /// <summary>A row for each booking that was paid: its answer, and how many seats its user still holds.</summary>
     public static readonly StoredProcedure Procedure = new("pay_bookings_shared", "@members JSON",
-        SharedSql.Variables + """
+        """
         DECLARE @seats, @won TEXT DEFAULT '';
         START TRANSACTION;
 
-        """ + SharedSql.LockKnownUsers
-        // Decides the race under the row locks of the seats: the user's own, held, not overdue.
+        """
+        // Decides the race under the row locks of the user, which is first as in every transaction that touches points or holds, and of
+        // the seats: the user's own, held, not overdue.
         + $"""
         SELECT COALESCE(GROUP_CONCAT(w.n), '') INTO @seats
           FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Booking, SharedSql.Reservation)}
+          STRAIGHT_JOIN user_point_balance u FORCE INDEX (PRIMARY) ON u.user_id = w.user_id
           STRAIGHT_JOIN reservation k FORCE INDEX (reservation_booking) ON k.booking_id = UNHEX(w.booking)
-          WHERE FIND_IN_SET(w.user_id, @users) AND k.user_id = w.user_id AND k.status = 'HELD' AND k.held_expires_at > NOW(3)
-            AND (w.reservation IS NULL OR k.reservation_id = UNHEX(w.reservation)) {SharedSql.SkipLocked};
+          WHERE k.user_id = w.user_id AND k.status = 'HELD' AND k.held_expires_at > NOW(3)
+            AND (w.reservation IS NULL OR k.reservation_id = UNHEX(w.reservation)) {SharedSql.SkipBothLocked};
 
         """
         // All seats that the booking holds must be locked here, also one that somebody is about to release. The user's row is locked,

@@ -30,17 +30,11 @@ public sealed class BestAvailableOracle
         iter: HallCount);
 
     [Test]
-    public void FindSeveral_LongRows_AreTheOraclesOneAfterTheOther() => LongRows.Sample(
+    public void FindInOrder_LongRows_AreTheOraclesOneAfterTheOther() => LongRows.Sample(
         (rows, density, seats, count) =>
         {
             var (hall, free) = Build(rows, density, seats);
-            var before = free.ToArray();
-            var found = BestAvailable.FindSeveral(hall, free, count, most: 10);
-            if (!before.SequenceEqual(free))
-            {
-                Assert.Fail("The search changed which seats are free.");
-            }
-
+            var found = BestAvailable.FindInOrder(hall, free, count).Take(10).ToList();
             for (var index = 0; index < 10; index++)
             {
                 var best = Best(hall, free, count);
