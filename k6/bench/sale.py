@@ -26,6 +26,7 @@ PHASES = ("enter", "look", "hold", "pay")
 KNEE_CONNECTIONS, KNEE_SHARE = 32, 0.6
 HALL_CONNECTIONS, HALL_SEATS = 20, 100_000
 SETTLE_SECONDS = 0.5
+PICTURE_SECONDS = 1.1  # longer than an instance believes that seats are free which another has sold
 # Seven of ten free seats of a schedule, at random, as the service would have left them.
 SELL_SQL = ("""INSERT INTO reservation (reservation_id, booking_id, payment_id, user_id, schedule_id, seat_no, status, price, held_expires_at)
     SELECT id, id, id, 1, schedule_id, seat_no, 'CONFIRMED', 700, NOW(3)
@@ -124,18 +125,22 @@ class Bench:
         tokens = self.tokens(build, queue, build.api.users(self.buyers))  # of new users, who hold nothing yet
         third = len(tokens) // 3
 
-        def buy(phase, buyers, seats):
-            lines = [booking_line(token, schedule, f"{phase} {number}", **seats(number)) for number, token in enumerate(buyers)]
-            self.measure(build, phase, lines, HALL_CONNECTIONS)
+        def lines(phase, buyers, seats):
+            return [booking_line(token, schedule, f"{phase} {number}", **seats(number)) for number, token in enumerate(buyers)]
+
+        def named(number):
+            return {"seatNos": [HALL_SEATS - 5 * number - seat for seat in range(3)]}
 
         def best(number):
             return {"bestAvailable": {"count": 3}}
 
-        buy("named seats", tokens[:third], lambda number: {"seatNos": [HALL_SEATS - 5 * number - seat for seat in range(3)]})
-        buy("best available", tokens[third:2 * third], best)
+        self.measure(build, "named seats", lines("named", tokens[:third], named), HALL_CONNECTIONS)
+        self.measure(build, "best available", lines("best", tokens[third:2 * third], best), HALL_CONNECTIONS)
         for statement in SELL_SQL:
             build.sql.rows(statement.format(schedule=schedule))
-        buy("best, 70 % sold", tokens[2 * third:], best)
+        time.sleep(PICTURE_SECONDS)
+        self.quietly(build, lines("sold", tokens[-1:], best))
+        self.measure(build, "best, 70 % sold", lines("last", tokens[2 * third:-1], best), HALL_CONNECTIONS)
 
     def pending(self, build):
         return int(build.sql.rows("SELECT COUNT(*) FROM outbox WHERE state = 'PENDING'")[0][0])

@@ -64,20 +64,19 @@ internal static class BestAvailable
     public static IEnumerable<Place> FindInOrder(IReadOnlyList<HallRow> rows, bool[] isFree, int count)
     {
         var queue = new PriorityQueue<Part, long>();
-        AddRows(0);
+        var wanted = Enumerable.Repeat(true, count).ToArray();
+        if (rows.Count > 0)
+        {
+            AddRows(0);
+        }
+
         while (queue.TryDequeue(out var part, out _))
         {
             var row = rows[part.Row];
             switch (part.Kind)
             {
-                case PartKind.Rows when row.SeatCount >= count:
-                    AddRows(part.Row + 1);
-                    var start = StartOfRun(Seats(row), Middle(row, count));
-                    Read(new(PartKind.Right, part.Row, From: start));
-                    Read(new(PartKind.Left, part.Row, To: start));
-                    break;
                 case PartKind.Rows:
-                    AddRows(part.Row + 1);
+                    AddRows(part.Row);
                     break;
                 case PartKind.Run:
                     var best = Best(row, part.From, part.To, count)!.Value;
@@ -92,8 +91,20 @@ internal static class BestAvailable
             }
         }
 
+        // All rows of a depth; those behind them are another part.
         void AddRows(int index)
         {
+            for (var depth = rows[index].Depth; index < rows.Count && rows[index].Depth == depth; index++)
+            {
+                var row = rows[index];
+                if (row.SeatCount >= count)
+                {
+                    var start = StartOfRun(Seats(row), Middle(row, count));
+                    Read(new(PartKind.Right, index, From: start));
+                    Read(new(PartKind.Left, index, To: start));
+                }
+            }
+
             if (index < rows.Count)
             {
                 queue.Enqueue(new(PartKind.Rows, index), Unread(OfDepth(rows[index])));
@@ -114,12 +125,7 @@ internal static class BestAvailable
             var row = rows[part.Row];
             var seats = Seats(row);
             var isRight = part.Kind == PartKind.Right;
-            var (from, to) = isRight ? NextRun(seats, part.From) : PreviousRun(seats, part.To);
-            while (from < to && to - from < count)
-            {
-                (from, to) = isRight ? NextRun(seats, to) : PreviousRun(seats, from);
-            }
-
+            var (from, to) = isRight ? NextRun(seats, part.From, wanted) : PreviousRun(seats, part.To, wanted);
             AddRun(part.Row, from, to);
             var nearest = isRight ? Math.Max(to, Middle(row, count)) : Math.Min(from - count, Middle(row, count));
             if (from < to && nearest >= 0 && nearest + count <= row.SeatCount)
@@ -167,7 +173,7 @@ internal static class BestAvailable
         foreach (var row in rows)
         {
             var seats = isFree.AsSpan(row.FirstSeatNo - 1, row.SeatCount);
-            for (var (from, to) = NextRun(seats, 0); from < to; (from, to) = NextRun(seats, to))
+            for (var (from, to) = NextRun(seats, 0, [true]); from < to; (from, to) = NextRun(seats, to, [true]))
             {
                 longest = Math.Max(longest, to - from);
                 if (longest >= enough)
@@ -180,19 +186,20 @@ internal static class BestAvailable
         return longest;
     }
 
-    /// <summary>The next free run of a row: from its first seat to the one after its last; empty when there is none.</summary>
-    private static (int From, int To) NextRun(ReadOnlySpan<bool> seats, int start)
+    /// <summary>
+    /// The next free run of a row that has the wanted seats: from its first seat to the one after its last; empty when there is none.
+    /// </summary>
+    /// <param name="start">Where no run is divided: the edge of one, or a seat that is not free.</param>
+    private static (int From, int To) NextRun(ReadOnlySpan<bool> seats, int start, ReadOnlySpan<bool> wanted)
     {
-        var from = seats[start..].IndexOf(true) is >= 0 and var skipped ? start + skipped : seats.Length;
+        var from = seats[start..].IndexOf(wanted) is >= 0 and var skipped ? start + skipped : seats.Length;
         return (from, EndOfRun(seats, from));
     }
 
-    /// <summary>The last free run before a seat that is not free; empty when there is none.</summary>
-    private static (int From, int To) PreviousRun(ReadOnlySpan<bool> seats, int end)
-    {
-        var to = seats[..end].LastIndexOf(true) + 1;
-        return (StartOfRun(seats, to), to);
-    }
+    /// <summary>The last one before a seat.</summary>
+    /// <param name="end">As the start of <see cref="NextRun"/>.</param>
+    private static (int From, int To) PreviousRun(ReadOnlySpan<bool> seats, int end, ReadOnlySpan<bool> wanted) =>
+        seats[..end].LastIndexOf(wanted) is >= 0 and var last ? (StartOfRun(seats, last), last + wanted.Length) : (0, 0);
 
     /// <summary>Where the free run begins that ends before a seat.</summary>
     private static int StartOfRun(ReadOnlySpan<bool> seats, int end) => seats[..end].LastIndexOf(false) + 1;

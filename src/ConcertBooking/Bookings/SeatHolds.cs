@@ -17,7 +17,10 @@ internal sealed class SeatHolds(
     private const int MaximumAttempts = 4;
 
     /// <param name="Answer">The refusal; null when the seats are the caller's.</param>
-    /// <param name="Seats">As the last attempt left them, in the order of their numbers; empty when there is no such schedule.</param>
+    /// <param name="Seats">
+    /// As the last attempt left them, in the order of their numbers; empty when there is no such schedule, and where the key's answer
+    /// says it all.
+    /// </param>
     /// <param name="IsNew">This request made the booking, even if the answer of the attempt that did was lost.</param>
     /// <param name="Remembered">The answer of the idempotency key: this or an earlier booking, or that the key was reused.</param>
     public sealed record Outcome(

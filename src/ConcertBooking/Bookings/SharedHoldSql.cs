@@ -15,7 +15,9 @@ internal static class SharedHoldSql
     /// <summary>A row a seat instead of a row a member.</summary>
     private const string Seats = "NESTED PATH '$.seats[*]' COLUMNS (seat_no INT PATH '$.no', reservation CHAR(32) PATH '$.id')";
 
-    /// <summary>A row for each seat that was held.</summary>
+    /// <summary>
+    /// A row for each seat that was held, unless all members have keys; then, if any have, a row with its answer for each of them.
+    /// </summary>
     public static readonly StoredProcedure Procedure = new("hold_seats_shared",
         "@members JSON, @holdSeconds INT, @holdsPerUser INT, @purchasesPerUser INT, @extensionsLeft INT, @keys INT",
         SharedSql.Variables + """
@@ -91,15 +93,20 @@ internal static class SharedHoldSql
         END IF;
 
         """
-        // After COMMIT, a plain read.
+        // After COMMIT, plain reads.
         + $"""
-        SELECT w.n, r.seat_no, r.reservation_id, r.price, r.held_expires_at, FIND_IN_SET(w.n, @allHolds) > 0,
-            FIND_IN_SET(w.n, @allPurchases) > 0, {SeatPlace.ColumnsSql},
-            IF(w.k IS NULL, NULL, (SELECT i.answer FROM idempotency i WHERE i.user_id = w.user_id AND i.call_name = 'hold'
-                                     AND i.idempotency_key = {SharedSql.KeySql}))
-          FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Key, Seats)}
-          STRAIGHT_JOIN reservation r FORCE INDEX (PRIMARY) ON r.reservation_id = UNHEX(w.reservation)
-          STRAIGHT_JOIN concert_schedule s ON s.schedule_id = r.schedule_id {BookingEvents.PlacesSql}
-          WHERE {SharedSql.Won} ORDER BY w.n, r.seat_no;
+        IF @keys < JSON_LENGTH(@members) THEN
+          SELECT w.n, r.seat_no, r.reservation_id, r.price, r.held_expires_at, FIND_IN_SET(w.n, @allHolds) > 0,
+              FIND_IN_SET(w.n, @allPurchases) > 0, {SeatPlace.ColumnsSql}
+            FROM {SharedSql.Members(SharedSql.N, SharedSql.Key, Seats)}
+            STRAIGHT_JOIN reservation r FORCE INDEX (PRIMARY) ON r.reservation_id = UNHEX(w.reservation)
+            STRAIGHT_JOIN concert_schedule s ON s.schedule_id = r.schedule_id {BookingEvents.PlacesSql}
+            WHERE w.k IS NULL AND {SharedSql.Won} ORDER BY w.n, r.seat_no;
+        END IF;
+        IF @keys > 0 THEN
+          SELECT w.n, i.answer FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Key)} STRAIGHT_JOIN idempotency i
+            ON i.user_id = w.user_id AND i.call_name = 'hold' AND i.idempotency_key = {SharedSql.KeySql} WHERE {SharedSql.Won};
+        END IF;
+
         """);
 }

@@ -28,18 +28,33 @@ internal sealed class SharedHolds(SharedTransactions shared, Settings settings)
         command.Parameters.AddWithValue("@holdsPerUser", settings.HoldsPerUser);
         command.Parameters.AddWithValue("@purchasesPerUser", settings.PurchasesPerUser);
         command.Parameters.AddWithValue("@extensionsLeft", settings.HoldExtensions);
-        command.Parameters.AddWithValue("@keys", members.Count(static member => member.Key is not null));
+        var keys = members.Count(static member => member.Key is not null);
+        command.Parameters.AddWithValue("@keys", keys);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        var seats = holds.Select(static _ => new List<SeatRow>(1)).ToList();
-        var answers = new IResult?[holds.Count];
-        while (await reader.ReadAsync(cancellationToken))
+        var outcomes = new SeatHolds.Outcome?[holds.Count];
+        if (keys < holds.Count)
         {
-            var n = reader.GetInt32(0);
-            seats[n].Add(Read(reader, holds[n], Guid.Parse(members[n].Booking)));
-            answers[n] = reader.IsDBNull(11) ? null : new StoredAnswer(reader.GetString(11), Replayed: false);
+            var rows = new List<(int N, SeatRow Seat)>(holds.Count);
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                var n = reader.GetInt32(0);
+                rows.Add((n, Read(reader, holds[n], Guid.Parse(members[n].Booking))));
+            }
+
+            foreach (var seats in rows.GroupBy(static row => row.N, static row => row.Seat))
+            {
+                outcomes[seats.Key] = new(null, [.. seats], IsNew: true);
+            }
+
+            await reader.NextResultAsync(cancellationToken);
         }
 
-        return [.. holds.Select((_, n) => seats[n].Count == 0 ? null : new SeatHolds.Outcome(null, seats[n], IsNew: true, answers[n]))];
+        while (keys > 0 && await reader.ReadAsync(cancellationToken))
+        {
+            outcomes[reader.GetInt32(0)] = new(null, [], IsNew: true, new StoredAnswer(reader.GetString(1), Replayed: false));
+        }
+
+        return outcomes;
     }
 
     /// <summary>A seat that was just held. What only refusals need to know is not read.</summary>
