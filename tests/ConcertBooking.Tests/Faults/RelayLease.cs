@@ -1,3 +1,4 @@
+using System.Globalization;
 using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
@@ -5,7 +6,8 @@ namespace ConcertBooking.Tests.Faults;
 
 /// <summary>
 /// A relay whose lease ends before it has sent what it claimed: others send it meanwhile, and it must not send it
-/// behind them.
+/// behind them. Only the one event that it was just giving to the client library when it was frozen may come behind: nothing can tell
+/// it between its last look at the lease and the send.
 /// </summary>
 [Category("Long"), Explicit, NotInParallel(nameof(RelayLease))]
 public sealed class RelayLease : SharedRigTests
@@ -56,7 +58,12 @@ public sealed class RelayLease : SharedRigTests
         await AddAsync(fleet, key, 1);
         await ExpectSentAsync(fleet);
 
-        await OutboxRows.ExpectInOrderAsync(kafka.ConnectionString, Reservations, events + 1);
+        var published = await KafkaTopics.ReadAllAsync(kafka.ConnectionString, Reservations);
+        var order = published.Select(static one => long.Parse(one.Value, CultureInfo.InvariantCulture)).ToList();
+        await Assert.That(order.Distinct()).IsOrderedBy(static number => number);
+        await Assert.That(order.Distinct().Count()).IsEqualTo(events + 1);
+        await Assert.That(order.Count(number => number == order[0])).IsLessThanOrEqualTo(2);
+        await Assert.That(order.Where(number => number != order[0])).HasDistinctItems();
     }
 
     /// <summary>In one statement, so that one claim gets them all.</summary>
