@@ -77,6 +77,7 @@ PHASES = {"enter": "enter", "look": "look at a cached list", "hold": "hold", "pa
 RUNS = {"knee": "closed loop of 32 connections", "at 60 %": "evenly at 60 % of that", "alone": "one at a time"}
 BOUNDS = {"hold": 15, "pay": 20}
 HALL = {"named seats": "three seats by their numbers", "best available": "the best three, hall nearly empty", "best, 70 % sold": "the best three, 70 % sold at random"}
+TIMED_HEADS = ("size", "build", "", "service", "MySQL", "Redis", "together", "a second", "p50", "p95", "log fsyncs each", "what limits")
 
 
 def sales(folders):
@@ -88,7 +89,7 @@ def sales(folders):
         print(f"{size}: {data['database']} with {data['settings']}; medians of {data['rounds']} rounds of {data['buyers']} buyers, {data['connections']} at once; "
               f"load of the machine {data['loadBefore']:.1f} before and {data['loadAfter']:.1f} after.")
     print("\nµs of processor time:\n")
-    table("size", "build", "", "service", "MySQL", "Redis", "together", "a second", "p50", "p95", "log fsyncs each", "what limits")
+    table(*TIMED_HEADS)
     for size, data in measured.items():
         for build, found in data["builds"].items():
             for phase, what in PHASES.items():
@@ -100,23 +101,21 @@ def sales(folders):
             if events := found.get("events"):
                 row(size, build, "its events, published and consumed (worker)", f"{events['worker']:.0f}", f"{events['mysql']:.0f}", f"{events['redis']:.0f}",
                     f"{events['all']:.0f}, with the broker's {events['kafka']:.0f}", "", "", "", "", "")
-    if any(f"{call} knee" in found for data in measured.values() for found in data["builds"].values() for call in BOUNDS):
-        print("\n## The knee by a closed loop: fewer processors for the load than k6\n")
-        table("size", "build", "", "service", "MySQL", "Redis", "together", "a second", "p50", "p95", "log fsyncs each", "what limits")
-        for size, data in measured.items():
-            for build, found in data["builds"].items():
-                for call, bound in BOUNDS.items():
-                    for run, how in RUNS.items():
-                        if f"{call} {run}" in found:
-                            timed(size, build, f"{call}, {how}" + (f" (p95 wanted: {bound} ms)" if run == "at 60 %" else ""), found[f"{call} {run}"])
-    if any(phase in found for data in measured.values() for found in data["builds"].values() for phase in HALL):
-        print("\n## A hall of 100,000 seats: 20 buyers at a time, each takes three side by side (p95 wanted: 30 ms)\n")
-        table("size", "build", "", "service", "MySQL", "Redis", "together", "a second", "p50", "p95", "log fsyncs each", "what limits")
-        for size, data in measured.items():
-            for build, found in data["builds"].items():
-                for phase, what in HALL.items():
-                    if phase in found:
-                        timed(size, build, what, found[phase])
+    knee = {f"{call} {run}": f"{call}, {how}" + (f" (p95 wanted: {bound} ms)" if run == "at 60 %" else "")
+            for call, bound in BOUNDS.items() for run, how in RUNS.items()}
+    timed_table("The knee by a closed loop: fewer processors for the load than k6", measured, knee)
+    timed_table("A hall of 100,000 seats: 20 buyers at a time, each takes three side by side (p95 wanted: 30 ms)", measured, HALL)
+
+
+def timed_table(title, measured, phases):
+    """The phases that were measured, in words; nothing when none were."""
+    rows = [(size, build, what, found[phase]) for size, data in measured.items() for build, found in data["builds"].items()
+            for phase, what in phases.items() if phase in found]
+    if rows:
+        print(f"\n## {title}\n")
+        table(*TIMED_HEADS)
+    for cells in rows:
+        timed(*cells)
 
 
 def timed(size, build, what, found):

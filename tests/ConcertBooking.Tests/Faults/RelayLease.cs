@@ -6,8 +6,8 @@ namespace ConcertBooking.Tests.Faults;
 
 /// <summary>
 /// A relay whose lease ends before it has sent what it claimed: others send it meanwhile, and it must not send it
-/// behind them. Only the one event that it was just giving to the client library when it was frozen may come behind: nothing can tell
-/// it between its last look at the lease and the send.
+/// behind them. Only the one event that it was passing to the producer when it was frozen may come behind: after the last check of the
+/// lease no other can follow.
 /// </summary>
 [Category("Long"), Explicit, NotInParallel(nameof(RelayLease))]
 public sealed class RelayLease : SharedRigTests

@@ -77,6 +77,7 @@ public sealed class Api(Uri address)
         var body = await response.Content.ReadAsByteArrayAsync();
         return new Reply(method, request.RequestUri!, (int)response.StatusCode, response.Headers, response.Content.Headers, body);
     }
+
     private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
