@@ -16,12 +16,13 @@ internal static class MySqlSession
 
     /// <summary>
     /// READ COMMITTED: every statement sees what is committed when it starts, so a statement that waited for a lock decides
-    /// on current data. The time zone makes TIMESTAMP columns read as UTC, and no hour come twice.
+    /// on current data. The time zone makes TIMESTAMP columns read as UTC, and no hour come twice. The longest text made of several
+    /// rows, on MariaDB also JSON_ARRAYAGG, has place for the seats of all payments of a shared transaction.
     /// </summary>
     private const string Sql = $"""
         SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
         SET SESSION sql_mode = '{SqlMode}', time_zone = '+00:00', autocommit = 1, completion_type = 0,
-          foreign_key_checks = 1, unique_checks = 1, sql_safe_updates = 0, group_concat_max_len = 100000;
+          foreign_key_checks = 1, unique_checks = 1, sql_safe_updates = 0, group_concat_max_len = 1000000;
 
         """;
 

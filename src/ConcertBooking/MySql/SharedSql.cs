@@ -33,7 +33,11 @@ internal static class SharedSql
 
     /// <summary>The members as rows of <c>w</c>, with just the columns that a statement reads.</summary>
     /// <param name="columns">Each as in COLUMNS of JSON_TABLE.</param>
-    public static string Members(params string[] columns) => $"JSON_TABLE(@members, '$[*]' COLUMNS ({string.Join(", ", columns)})) w";
+    public static string Members(params string[] columns) => Rows("@members", columns);
+
+    /// <summary>The same of another array.</summary>
+    public static string Rows(string array, params string[] columns) =>
+        $"JSON_TABLE({array}, '$[*]' COLUMNS ({string.Join(", ", columns)})) w";
 
     /// <summary>Whether the member is in the list of those that are served, the variable @won.</summary>
     public const string Won = "FIND_IN_SET(w.n, @won)";

@@ -20,14 +20,15 @@ internal static class PaySql
         """;
 
     /// <summary>
-    /// The event of <c>payment p</c>, an aggregate over its <c>reservation r</c> of <c>concert_schedule s</c>. Its JSON must equal the
-    /// record PaymentCompletedV2, which the consumers read strictly (ConsumerTests), and the schema of payment.completed.v2 in
-    /// deploy/asyncapi.yaml (AsyncApiTests compares all members).
+    /// The event of <c>payment p</c>. Its JSON must equal the record PaymentCompletedV2, which the consumers read strictly
+    /// (ConsumerTests), and the schema of payment.completed.v2 in deploy/asyncapi.yaml (AsyncApiTests compares all members).
     /// </summary>
-    public static string EventSql { get; } = $$"""
+    /// <param name="seats">What <see cref="BookingEvents.SeatsSql"/> gives.</param>
+    /// <param name="schedule">The table with concert_id and schedule_id.</param>
+    public static string EventSql(string seats, string schedule) => $$"""
         CONCAT('{"paymentId":"', {{UuidSql.Text("p.payment_id")}}, '","bookingId":"', {{UuidSql.Text("p.booking_id")}},
-                '","userId":', p.user_id, ',"concertId":', s.concert_id, ',"scheduleId":', s.schedule_id,
-                ',"seats":[', {{BookingEvents.SeatsSql}}, '],"amount":', p.amount,
+                '","userId":', p.user_id, ',"concertId":', {{schedule}}.concert_id,
+                ',"scheduleId":', {{schedule}}.schedule_id, ',"seats":[', {{seats}}, '],"amount":', p.amount,
                 ',"paidAt":"', DATE_FORMAT(p.created_at, '%Y-%m-%dT%H:%i:%s.%fZ'), '"}')
         """;
 
@@ -87,7 +88,7 @@ internal static class PaySql
         """ + BookingSql.Settle + $$"""
           INSERT INTO outbox (event_id, topic, event_type, event_key, payload, traceparent)
             SELECT @event, 'concert-booking.payments', '{{OutboxEvents.PaymentCompleted}}', p.booking_id,
-              {{EventSql}}, @traceparent
+              {{EventSql(BookingEvents.SeatsSql, "s")}}, @traceparent
             FROM payment p JOIN reservation r ON r.payment_id = p.payment_id
             JOIN concert_schedule s ON s.schedule_id = r.schedule_id {{BookingEvents.PlacesSql}}
             WHERE p.payment_id = @attempt GROUP BY p.payment_id;

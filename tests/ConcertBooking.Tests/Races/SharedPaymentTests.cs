@@ -1,3 +1,5 @@
+using System.Text.Json;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 
 namespace ConcertBooking.Tests.Races;
@@ -105,6 +107,55 @@ public sealed class SharedPaymentTests : SharedRigTests
         await Assert.That((await slow).Expect(201).Number("amount")).IsEqualTo(2 * Price);
         await Rig.VerifyAsync(alone.Database.Settings);
     }
+
+    [Test]
+    public async Task Pay_CrowdInAHallOfOddNames_EventsHaveTheSeatsOfTheirOwnBooking()
+    {
+        const string Odd = "\"\\é석🎫{['";
+        await using var alone = await Rig.StartAloneAsync(new Dictionary<string, string?> { [KafkaServers.Setting] = null });
+        var odd = JsonEncodedText.Encode(Odd);
+        var show = await alone.Catalogue.AddHallShowAsync(
+            $$"""{"name":"h","sections":[{"section":"{{odd}}","grade":"{{odd}}","rows":[{"row":"{{odd}}","seats":100}]}]}""",
+            $$"""{"{{odd}}":{{Price}}}""");
+        var users = await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => Rig.NewVisitor(alone).AdmittedAsync(show, Points)));
+        var bookings = new List<string>();
+        foreach (var (number, user) in users.Index())
+        {
+            bookings.Add(await user.HeldTogetherAsync(show, Enumerable.Range((3 * number) + 1, 1 + (number % 3)).ToList()));
+        }
+
+        await Rush.AllAtOnceAsync(users.Length, async number =>
+        {
+            var key = $"\"\\{{[,'%{Visitor.NewKey()}";
+            var pay = () => users[number].PayBookingAsync(bookings[number], key);
+            var paid = (await AnsweredAsync(pay)).Expect(201);
+            await Assert.That((await pay()).Expect(201).Body).IsEquivalentTo(paid.Body);
+            return true;
+        });
+
+        foreach (var (number, user) in users.Index())
+        {
+            var booking = (await user.BookingAsync(bookings[number])).Expect(200).Json;
+            var payloads = await alone.Database.ColumnAsync<string>(
+                "SELECT payload FROM outbox WHERE event_key = @id AND event_type = 'payment.completed.v2'",
+                ("@id", Guid.Parse(bookings[number])));
+            await Assert.That(payloads).Count().IsEqualTo(1);
+            var published = JsonElement.Parse(payloads[0]);
+            await Assert.That(Seats(published)).IsEqualTo(Seats(booking));
+            await Assert.That(Seats(published)).Contains(Odd);
+            await Assert.That(published.Number("userId")).IsEqualTo(user.UserId);
+            await Assert.That(published.Number("concertId")).IsEqualTo(show.ConcertId);
+            await Assert.That(published.Number("scheduleId")).IsEqualTo(show.ScheduleId);
+            await Assert.That(published.Number("amount")).IsEqualTo(Price * (1 + (number % 3)));
+        }
+
+        await Assert.That(await SharedHoldTests.SharedAsync(alone, "pay")).IsGreaterThan(0);
+        await Rig.VerifyAsync(alone.Database.Settings);
+    }
+
+    private static string Seats(JsonElement of) => string.Join('\n', of.GetProperty("seats").EnumerateArray().Select(static seat =>
+        $"{seat.Value("reservationId")} {seat.Number("seatNo")} {seat.Value("section")} {seat.Value("row")} {seat.Value("label")} "
+            + $"{seat.Value("grade")} {seat.Number("price")}"));
 
     private static Task<Reply> AnsweredAsync(Func<Task<Reply>> request) => Eventually.AnsweredAsync(request);
 
