@@ -161,7 +161,11 @@ public sealed class MySqlFaults : FaultTests
     private Task<long> DeadlocksAsync() =>
         Rig.Database.ScalarAsync<long>("SELECT count FROM information_schema.innodb_metrics WHERE name = 'lock_deadlocks'");
 
-    private async Task DeadlockAsync(Func<Visitor, Show, Task<Func<Task<Reply>>>> prepare, string mine, string theirs, int status)
+    private Task DeadlockAsync(Func<Visitor, Show, Task<Func<Task<Reply>>>> prepare, string mine, string theirs, int status) =>
+        Eventually.InTimeAsync(Eventually.HalfARequest, clock => DeadlockAsync(prepare, mine, theirs, status, clock));
+
+    private async Task DeadlockAsync(
+        Func<Visitor, Show, Task<Func<Task<Reply>>>> prepare, string mine, string theirs, int status, Stopwatch clock)
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var user = await Rig.NewVisitorAsync(show, points: show.Price);
@@ -170,11 +174,13 @@ public sealed class MySqlFaults : FaultTests
         await using var transaction = await connection.BeginTransactionAsync();
         await ExecuteAsync(transaction, HeavyWork, user, show);
         await ExecuteAsync(transaction, mine, user, show);
-        var call = send();
-        await Rig.Database.ExpectWaitingAsync();
-
         var before = await DeadlocksAsync();
+        clock.Start();
+        var call = send();
+        await Rig.Database.ExpectWaitingAsync(call);
+
         await ExecuteAsync(transaction, theirs, user, show);
+        clock.Stop();
         await transaction.RollbackAsync();
 
         // Had InnoDB not seen a deadlock, this lock would have come when the service's wait for the other ended.

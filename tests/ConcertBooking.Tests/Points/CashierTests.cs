@@ -95,9 +95,10 @@ public sealed class CashierTests : SharedRigTests
         }
 
         var locks = await Task.WhenAll(stuck.Select(user => Rig.Database.LockBalanceAsync(user.UserId)));
-        var waiting = stuck[..3].Select(user => cashier.ChargeForAsync(user.UserId, 1)).ToArray();
+        var waiting = stuck[..3].Select(user => Eventually.AnsweredAsync(() => cashier.ChargeForAsync(user.UserId, 1))).ToArray();
 
-        var charged = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => cashier.ChargeForAsync(UserIds.Next(), 1)));
+        // As long as the rows are locked.
+        var charged = await Rush.AllAnsweredAsync(20, _ => cashier.ChargeForAsync(UserIds.Next(), 1));
 
         var waited = waiting.Count(static charge => !charge.IsCompleted);
         foreach (var one in locks)

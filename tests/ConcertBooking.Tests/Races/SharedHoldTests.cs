@@ -149,7 +149,8 @@ public sealed class SharedHoldTests : SharedRigTests
     [Test]
     [Arguments("Holds__MaxPerUser", "hold_limit_reached")]
     [Arguments("Purchases__MaxPerUser", "purchase_limit_reached")]
-    public async Task HoldSeat_LastAllowedOneWasShared_LeavesOtherSeatsToOthers(string limit, string code)
+    public Task HoldSeat_LastAllowedOneWasShared_LeavesOtherSeatsToOthers(string limit, string code) => Eventually.InTimeAsync(
+        Eventually.HalfARequest, async clock =>
     {
         await using var alone = await Rig.StartAloneAsync(new Dictionary<string, string?> { [limit] = "2" });
         var show = await alone.Catalogue.AddShowAsync();
@@ -160,9 +161,11 @@ public sealed class SharedHoldTests : SharedRigTests
         Task<Reply> waiting;
         await using (await alone.Database.LockBalanceAsync(stuck.UserId))
         {
+            clock.Start();
             waiting = stuck.HoldAsync(show, seatNo: 3);
-            await alone.Database.ExpectWaitingAsync();
+            await alone.Database.ExpectWaitingAsync(waiting);
             await atLimit.HeldAsync(show, seatNo: 4);
+            clock.Stop();
             await Assert.That(await SharedAsync(alone, "hold")).IsEqualTo(1);
         }
 
@@ -170,16 +173,18 @@ public sealed class SharedHoldTests : SharedRigTests
         await alone.Database.ExpectNoneWaitingAsync();
         await using (await alone.Database.LockBalanceAsync(atLimit.UserId))
         {
+            clock.Restart();
             waiting = atLimit.HoldAsync(show, seatNo: 5);
-            await alone.Database.ExpectWaitingAsync();
+            await alone.Database.ExpectWaitingAsync(waiting);
 
             (await other.HoldAsync(show, seatNo: 5)).Expect(201);
+            clock.Stop();
         }
 
         await waiting;
         (await atLimit.HoldAsync(show, seatNo: 6)).ExpectProblem(409, code);
         await Rig.VerifyAsync(alone.Database.Settings);
-    }
+    });
 
     [Test]
     public async Task Hold_OneBreaksAConstraint_OthersAreServed()

@@ -16,7 +16,8 @@ public sealed class StarvationTests : SharedRigTests
     [Arguments("hold")]
     [Arguments("pay")]
     [Arguments("release")]
-    public async Task Writes_ManyOfOneUserAtOnce_LeaveConnectionsToOthers(string write)
+    public Task Writes_ManyOfOneUserAtOnce_LeaveConnectionsToOthers(string write) => Eventually.InTimeAsync(
+        Eventually.OneRequest, async clock =>
     {
         await using var service = await StartAloneAsync();
         var show = await service.Catalogue.AddShowAsync(seats: 100);
@@ -42,6 +43,7 @@ public sealed class StarvationTests : SharedRigTests
             await lockRow.ExecuteScalarAsync();
         }
 
+        clock.Start();
         var stuck = Rush.AllAtOnceAsync(50, number => write switch
         {
             "charge" => greedy.ChargeAsync(1),
@@ -54,6 +56,7 @@ public sealed class StarvationTests : SharedRigTests
             (await other.HoldAsync(show, 90 + index)).Expect(201);
         }
 
+        clock.Stop();
         await transaction.RollbackAsync();
 
         foreach (var reply in await stuck)
@@ -62,11 +65,11 @@ public sealed class StarvationTests : SharedRigTests
         }
 
         (await greedy.ChargeAsync(1)).Expect(201);
-    }
+    });
 
     /// <summary>Whoever is not admitted is due a stored answer at most, and those are looked up together.</summary>
     [Test]
-    public async Task Payments_OfThoseWhoWait_TakeNoConnectionsFromThoseWhoAreIn()
+    public Task Payments_OfThoseWhoWait_TakeNoConnectionsFromThoseWhoAreIn() => Eventually.InTimeAsync(Eventually.OneRequest, async clock =>
     {
         await using var service = await StartAloneAsync();
         var show = await service.Catalogue.AddShowAsync(maxActive: 1);
@@ -81,12 +84,14 @@ public sealed class StarvationTests : SharedRigTests
         await using var command = new MySqlCommand("LOCK TABLES idempotency WRITE", connection);
         await command.ExecuteNonQueryAsync();
 
+        clock.Start();
         var refused = Rush.AllAtOnceAsync(waiting, static visitor => visitor.PayAsync(Guid.NewGuid().ToString()));
         for (var seat = 1; seat <= 4; seat++)
         {
             (await admitted.HoldAsync(show, seat)).Expect(201);
         }
 
+        clock.Stop();
         command.CommandText = "UNLOCK TABLES";
         await command.ExecuteNonQueryAsync();
 
@@ -94,7 +99,7 @@ public sealed class StarvationTests : SharedRigTests
         {
             await Assert.That(reply.Code).IsEqualTo("queue_token_not_active").Or.IsEqualTo("database_unavailable");
         }
-    }
+    });
 
     [Test]
     public async Task Payment_OfOneWhoWaitsAgain_RepeatsItsFirstAnswer()

@@ -11,6 +11,14 @@ internal static class Eventually
     /// <summary>How long a test waits for what must come, where nothing promises a time: more than any machine needs.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
+    /// <summary>The two seconds after which a request that waits for MySQL is answered 503.</summary>
+    public static readonly TimeSpan OneRequest = TimeSpan.FromSeconds(2);
+
+    /// <summary>The same with room for what the service does afterwards.</summary>
+    public static readonly TimeSpan HalfARequest = OneRequest / 2;
+
+    private const int Tries = 10;
+
     /// <summary>A time that the service promises, with room for a machine that gives it a part of one core.</summary>
     public static TimeSpan Promised(double seconds) => 5 * TimeSpan.FromSeconds(seconds);
 
@@ -50,6 +58,29 @@ internal static class Eventually
     /// </summary>
     public static Task<Reply> AnsweredAsync(Func<Task<Reply>> request) =>
         GetAsync(request, static reply => reply.Status != 503);
+
+    /// <summary>
+    /// Plays a scene for which the service gives a time, such as the two seconds that a request waits for a lock. Where the machine
+    /// let the test come too late, the scene showed nothing and is played again, from its beginning; what fails in time fails.
+    /// </summary>
+    /// <param name="given">By the service.</param>
+    /// <param name="scene">Starts the clock before the service does, and stops it when it has done what must be done in time.</param>
+    public static async Task InTimeAsync(TimeSpan given, Func<Stopwatch, Task> scene)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            var clock = new Stopwatch();
+            try
+            {
+                await scene(clock);
+                return;
+            }
+            catch (Exception exception) when (clock.Elapsed > given && tries < Tries)
+            {
+                Console.WriteLine($"Too late by {(clock.Elapsed - given).TotalSeconds:0.0} s, played again: {exception.Message}");
+            }
+        }
+    }
 
     public static Task TrueAsync(
         Func<Task<bool>> condition, TimeSpan? within = null, [CallerArgumentExpression(nameof(condition))] string what = "") =>

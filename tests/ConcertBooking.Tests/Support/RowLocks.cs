@@ -15,6 +15,13 @@ internal static class RowLocks
     public static Task ExpectWaitingAsync(this Database database, int transactions = 1) =>
         ExpectAsync(database, waiting => waiting >= transactions);
 
+    /// <summary>Waits until the request waits for a row lock; fails when it is answered before.</summary>
+    public static async Task ExpectWaitingAsync(this Database database, Task<Reply> request)
+    {
+        await ExpectAsync(database, waiting => waiting > 0 || request.IsCompleted);
+        await Assert.That(request.IsCompleted).IsFalse();
+    }
+
     /// <summary>Waits until nobody waits for a row lock any more: those who did were killed, and the server has noticed.</summary>
     public static Task ExpectNoneWaitingAsync(this Database database) =>
         ExpectAsync(database, static waiting => waiting == 0);
