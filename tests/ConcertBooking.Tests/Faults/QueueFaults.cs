@@ -198,7 +198,9 @@ public sealed class QueueFaults : SharedRigTests
         var visitors = Enumerable.Range(0, count).Select(_ => fleet.NewVisitor()).ToArray();
         foreach (var visitor in visitors)
         {
-            (await Eventually.AnsweredAsync(() => visitor.EnterAsync(show.Queue))).Expect(201);
+            // 200 where an answer was too late, since its entry counts.
+            var entered = await Eventually.AnsweredAsync(() => visitor.EnterAsync(show.Queue));
+            await Assert.That(entered.Status).IsIn([200, 201]).Because(entered.ToString());
         }
 
         return visitors;
