@@ -76,7 +76,16 @@ public sealed class SmallPool : FaultTests
             await lockAll.ExecuteScalarAsync();
         }
 
-        var waiting = stuck.Select(user => Eventually.AnsweredAsync(() => user.ChargeAsync(1))).ToArray();
+        var waiting = stuck.Select(user => Eventually.AnsweredAsync(async () =>
+        {
+            var reply = await user.ChargeAsync(1);
+            if (reply.Status != 201)
+            {
+                reply.ExpectProblem(503, "database_unavailable").ExpectRetryAfter();
+            }
+
+            return reply;
+        })).ToArray();
         await fleet.Database.ExpectWaitingAsync(Pool);
 
         var replies = await Rush.AllAtOnceAsync(100, async number =>
