@@ -174,11 +174,11 @@ public sealed class MySqlFaults : FaultTests
         await using var transaction = await connection.BeginTransactionAsync();
         await ExecuteAsync(transaction, HeavyWork, user, show);
         await ExecuteAsync(transaction, mine, user, show);
-        var before = await DeadlocksAsync();
         clock.Start();
         var call = send();
         await Rig.Database.ExpectWaitingAsync(call);
 
+        var before = await DeadlocksAsync();
         await ExecuteAsync(transaction, theirs, user, show);
         clock.Stop();
         await transaction.RollbackAsync();
