@@ -19,7 +19,7 @@ public sealed class DemotedPrimary : FaultTests
         var promoted = await CopyOfAsync(fleet.Database, newServer);
         await using var proxy = TcpProxy.OfMySql(old.ConnectionString);
         await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(old)));
-        foreach (var reply in await Rush.AllAtOnceAsync(20, _ => fleet.NewVisitor().ChargeAsync(1)))
+        foreach (var reply in await Rush.AllServedAsync(20, _ => fleet.NewVisitor().ChargeAsync(1)))
         {
             reply.Expect(201);
         }
@@ -33,7 +33,7 @@ public sealed class DemotedPrimary : FaultTests
         await Assert.That(
             await promoted.ScalarAsync<long>(
                 "SELECT balance FROM user_point_balance WHERE user_id = @user", ("@user", user.UserId))).IsEqualTo(7);
-        foreach (var reply in await Rush.AllAtOnceAsync(20, _ => fleet.NewVisitor().ChargeAsync(1)))
+        foreach (var reply in await Rush.AllServedAsync(20, _ => fleet.NewVisitor().ChargeAsync(1)))
         {
             reply.Expect(201);
         }

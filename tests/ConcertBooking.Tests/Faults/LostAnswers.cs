@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 using MySqlConnector;
@@ -146,31 +147,39 @@ public sealed class LostAnswers : FaultTests
         await using var proxy = TcpProxy.OfMySql(Rig.Database.ConnectionString);
         await using var fleet = await Fleet.StartAsync(Rig, 1);
         var behind = await fleet.AddAsync((MySqlServers.Setting, proxy.InPlaceOf(fleet.Database)));
-        var show = await fleet.Catalogue.AddShowAsync(Rounds);
+        var show = await fleet.Catalogue.AddShowAsync(10 * Rounds);
+        var seat = 0;
         for (var round = 1; round <= Rounds; round++)
+        {
+            await Eventually.InTimeAsync(Eventually.OneRequest, clock => PlayAsync(isPaid: round % 3 != 0, clock));
+        }
+
+        await Assert.That(proxy.Cuts).IsGreaterThan(Rounds);
+        await fleet.VerifyAsync();
+
+        async Task PlayAsync(bool isPaid, Stopwatch clock)
         {
             var user = await fleet.NewVisitorAsync(show);
             user.Api = behind.Api;
             var (chargeKey, payKey) = (Visitor.NewKey(), Visitor.NewKey());
+            seat++;
 
-            var charge = (await WhileLosingAsync(proxy, () => user.ChargeAsync(show.Price, chargeKey))).Expect(201);
+            var charge = (await WhileLosingAsync(proxy, clock, () => user.ChargeAsync(show.Price, chargeKey))).Expect(201);
             await Assert.That(charge.Header("Idempotency-Replayed")).IsNull();
-            var reservation = (await WhileLosingAsync(proxy, () => user.HoldAsync(show, round))).Expect(201).Value("reservationId");
-            if (round % 3 == 0)
+            var reservation = (await WhileLosingAsync(proxy, clock, () => user.HoldAsync(show, seat))).Expect(201).Value("reservationId");
+            await Assert.That(await ReservationsAsync(fleet, user)).IsEqualTo(1);
+            if (!isPaid)
             {
-                (await WhileLosingAsync(proxy, () => user.ReleaseAsync(reservation))).Expect(204);
+                (await WhileLosingAsync(proxy, clock, () => user.ReleaseAsync(reservation))).Expect(204);
                 await Assert.That(await user.BalanceAsync()).IsEqualTo(show.Price);
-                continue;
+                return;
             }
-            var pay = (await WhileLosingAsync(proxy, () => user.PayAsync(reservation, payKey))).Expect(201);
+
+            var pay = (await WhileLosingAsync(proxy, clock, () => user.PayAsync(reservation, payKey))).Expect(201);
             await Assert.That(pay.Header("Idempotency-Replayed")).IsNull();
             await Assert.That(await user.BalanceAsync()).IsEqualTo(0);
             (await user.PlaceAsync()).ExpectProblem(410, "queue_token_expired");
         }
-
-        await Assert.That(proxy.Cuts).IsGreaterThan(Rounds);
-        await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation")).IsEqualTo(Rounds);
-        await fleet.VerifyAsync();
     }
 
     /// <summary>
@@ -186,18 +195,21 @@ public sealed class LostAnswers : FaultTests
         var show = await fleet.Catalogue.AddShowAsync(10 * Rounds);
         for (var round = 1; round <= Rounds; round++)
         {
-            var user = await fleet.NewVisitorAsync(show);
-            user.Api = behind.Api;
-            var key = Visitor.NewKey();
+            await Eventually.InTimeAsync(Eventually.OneRequest, async clock =>
+            {
+                var user = await fleet.NewVisitorAsync(show);
+                user.Api = behind.Api;
+                var key = Visitor.NewKey();
 
-            var held = (await WhileLosingAsync(proxy, () => user.HoldBestAsync(show, """{"count":3}""", key))).Expect(201);
+                var held = (await WhileLosingAsync(proxy, clock, () => user.HoldBestAsync(show, """{"count":3}""", key))).Expect(201);
 
-            await Assert.That(held.Header("Idempotency-Replayed")).IsNull();
-            await Assert.That((await user.HoldBestAsync(show, """{"count":3}""", key)).Expect(201).Text).IsEqualTo(held.Text);
+                await Assert.That(held.Header("Idempotency-Replayed")).IsNull();
+                await Assert.That((await user.HoldBestAsync(show, """{"count":3}""", key)).Expect(201).Text).IsEqualTo(held.Text);
+                await Assert.That(await ReservationsAsync(fleet, user)).IsEqualTo(3);
+            });
         }
 
         await Assert.That(proxy.Cuts).IsGreaterThan(Rounds / 2);
-        await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM reservation")).IsEqualTo(3 * Rounds);
         await fleet.VerifyAsync();
     }
 
@@ -237,15 +249,22 @@ public sealed class LostAnswers : FaultTests
         await Assert.That(await fleet.Database.ScalarAsync<long>("SELECT COUNT(*) FROM concert WHERE title = 'Once'")).IsEqualTo(1);
     });
 
+    private static Task<long> ReservationsAsync(Fleet fleet, Visitor user) => fleet.Database.ScalarAsync<long>(
+        "SELECT COUNT(*) FROM reservation WHERE user_id = @user", ("@user", user.UserId));
+
     /// <summary>An answer of MySQL does not get through; repeats of the service come until one does.</summary>
-    private static async Task<Reply> WhileLosingAsync(TcpProxy proxy, Func<Task<Reply>> send)
+    /// <param name="clock">Measures the request.</param>
+    private static async Task<Reply> WhileLosingAsync(TcpProxy proxy, Stopwatch clock, Func<Task<Reply>> send)
     {
+        clock.Restart();
         proxy.LoseAnswers = true;
         var cuts = proxy.Cuts;
         var call = send();
         await Eventually.TrueAsync(() => proxy.Cuts > cuts);
         proxy.LoseAnswers = false;
-        return await call;
+        var reply = await call;
+        clock.Stop();
+        return reply;
     }
 
     private static async Task<Reply?> OrCutAsync(Func<Task<Reply>> send)

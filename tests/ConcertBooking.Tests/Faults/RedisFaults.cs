@@ -17,7 +17,7 @@ public sealed class RedisFaults : RedisFaultTests
         var after = await Rig.Catalogue.AddShowAsync();
         await Rig.Servers.Redis.StopAsync();
 
-        var replies = await Rush.AllAtOnceAsync(users, user => user.HoldAsync(show));
+        var replies = await Rush.AllServedAsync(users.Length, number => users[number].HoldAsync(show));
 
         var won = replies.ExpectOneWinner(409, "seat_taken");
         await Rig.Database.ExpectOneOwnerAsync(show, 1, won.Value("reservationId"));

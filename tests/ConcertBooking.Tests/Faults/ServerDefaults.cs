@@ -51,7 +51,7 @@ public sealed class ServerDefaults : FaultTests
         await using var fleet = await Fleet.StartAsync(Rig, 1);
         for (var round = 0; round < 3; round++)
         {
-            foreach (var reply in await Rush.AllAtOnceAsync(25, _ => fleet.NewVisitor().ChargeAsync(1)))
+            foreach (var reply in await Rush.AllServedAsync(25, _ => fleet.NewVisitor().ChargeAsync(1)))
             {
                 reply.Expect(201);
             }

@@ -28,6 +28,10 @@ internal static class Rush
     public static Task<Reply[]> AllAnsweredAsync(int count, Func<int, Task<Reply>> call) =>
         AllAnsweredAsync([.. Enumerable.Range(0, count)], call);
 
+    /// <summary>All at once, each as <see cref="Eventually.ServedAsync"/>.</summary>
+    public static Task<Reply[]> AllServedAsync(int count, Func<int, Task<Reply>> call) =>
+        AllAtOnceAsync(count, number => Eventually.ServedAsync(() => call(number)));
+
     /// <summary>New users admitted to the show, who call the given instances by turns.</summary>
     public static async Task<Visitor[]> AdmittedAsync(this Rig rig, Show show, int count, long points = 0, params Instance[] instances)
     {

@@ -93,7 +93,8 @@ public sealed class Visitor(Api api, long userId, string accessToken)
 
         if (points > 0)
         {
-            (await ChargeAsync(points)).Expect(201);
+            var key = NewKey();
+            (await Eventually.AnsweredAsync(() => ChargeAsync(points, key))).Expect(201);
         }
 
         return this;
