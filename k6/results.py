@@ -63,7 +63,7 @@ def knees(folders):
     for size, folder in folders.items():
         for call, knee in (load(folder, "capacity") or {"knees": {}})["knees"].items():
             row(CALLS.get(call, call), size, knee["perSecond"], f"{knee.get('p95', 0):.1f} ms", f"{knee['bound']} ms", knee["limit"])
-    print("\nWhere the *load generator* or the *preparation* ended it, the service's knee lies higher; the closed loop below has less of both.")
+    print("\nWhere the *load generator* or the *preparation* ended it, the service's knee lies higher; that of `sale.py` below has less of both.")
     if not any(load(folder, "steady") for folder in folders.values()):
         return
     print("\n## At 60 % of the knee\n")
@@ -74,7 +74,7 @@ def knees(folders):
 
 
 PHASES = {"enter": "enter", "look": "look at a cached list", "hold": "hold", "pay": "pay"}
-RUNS = {"knee": "closed loop of 32 connections", "at 60 %": "evenly at 60 % of that", "alone": "one at a time"}
+RUNS = {"loop": "closed loop of 32 connections", "knee": "evenly, the knee", "at 60 %": "evenly at 60 % of the knee", "alone": "one at a time"}
 BOUNDS = {"hold": 15, "pay": 20}
 HALL = {"named seats": "three seats by their numbers", "best available": "the best three, hall nearly empty", "best, 70 % sold": "the best three, 70 % sold at random"}
 TIMED_HEADS = ("size", "build", "", "service", "MySQL", "Redis", "together", "a second", "p50", "p95", "log fsyncs each", "what limits")
@@ -103,7 +103,7 @@ def sales(folders):
                     f"{events['all']:.0f}, with the broker's {events['kafka']:.0f}", "", "", "", "", "")
     knee = {f"{call} {run}": f"{call}, {how}" + (f" (p95 wanted: {bound} ms)" if run == "at 60 %" else "")
             for call, bound in BOUNDS.items() for run, how in RUNS.items()}
-    timed_table("The knee by a closed loop: fewer processors for the load than k6", measured, knee)
+    timed_table("The most in a closed loop, and the knee of an open one: fewer processors for the load than k6", measured, knee)
     timed_table("A hall of 100,000 seats: 20 buyers at a time, each takes three side by side (p95 wanted: 30 ms)", measured, HALL)
 
 

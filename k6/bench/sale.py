@@ -10,7 +10,9 @@
 A sale: 24 buyers at once over connections that are kept alive enter, look at a cached list, hold and pay, a phase after the
 other. CPU times are those of the processes, from /proc; MySQL is durable (both logs on the disk at each commit). The events are
 measured afterwards by a worker that publishes to a broker and consumes, less what starting it costs with nothing to do.
-The knee is a closed loop of 32 connections; then the same calls come evenly at 60 % of it, and one at a time.
+A closed loop of 32 connections shows how many a second there can be at most. The knee is that of an open loop, as k6/capacity.js
+finds it with a costlier generator: the calls come evenly, at a rising rate, until p95 leaves its bound or all connections wait.
+Then they come evenly at 60 % of the knee, and one at a time.
 The hall has 100,000 seats: 20 buyers at a time take three side by side, each a buyer of its own, in a closed loop.
 Needs wrk, mysqld, redis-server, and root for the sizes. Writes artifacts/k6/SIZE/sale.json, which k6/results.py prints.
 """
@@ -23,7 +25,11 @@ from rig import REPOSITORY, SIGNING_KEY, SIZES, WORKER_PORTS, Build, Servers, Sq
 
 PARTS = ["sale", "events", "knee", "hall", "speed", "k6", "start"]
 PHASES = ("enter", "look", "hold", "pay")
-KNEE_CONNECTIONS, KNEE_SHARE = 32, 0.6
+LOOP_CONNECTIONS, EVEN_CONNECTIONS = 32, 64
+# p95 in ms up to which a rate is held, as in k6/capacity.js; late calls, for which no connection was free, as a share; and the
+# rates that are tried, from a part of the closed loop's.
+KNEE_BOUNDS, KNEE_LATE, KNEE_FROM, KNEE_STEP, KNEE_SHARE = {"hold": 200, "pay": 160}, 0.01, 0.4, 1.15, 0.6
+EVEN_SECONDS = 2
 HALL_CONNECTIONS, HALL_SEATS = 20, 100_000
 SETTLE_SECONDS = 0.5
 PICTURE_SECONDS = 1.1  # longer than an instance believes that seats are free which another has sold
@@ -85,7 +91,7 @@ class Bench:
 
     def quietly(self, build, lines):
         """Prepares: every line must succeed."""
-        seen, answers = send(build.api.url, lines, KNEE_CONNECTIONS, 120, answers=True)
+        seen, answers = send(build.api.url, lines, LOOP_CONNECTIONS, 120, answers=True)
         if seen["refused"] or len(answers) < len(lines):
             bad = next((answer for answer in answers if not answer[0].startswith("2")), answers[:1])
             sys.exit(f"{build.name}: preparation failed: {seen}: {bad}")
@@ -95,7 +101,10 @@ class Bench:
         return [answer["token"] for answer in self.quietly(build, [build.api.enter_line(user, queue) for user in users])]
 
     def sale(self, build, count, phase=lambda name: name, connections=None, only=PHASES, rates=None):
-        """Every buyer takes a seat of a new show. What is not in only is prepared unmeasured."""
+        """
+        Every buyer takes a seat of a new show. What is not in only is prepared unmeasured; what has a rate comes evenly. Returns
+        the figures of hold and pay.
+        """
         connections, rates = connections or self.options.connections, rates or {}
         queue, _, schedule = build.api.show(count)
         if "enter" in only:
@@ -107,18 +116,41 @@ class Bench:
         if "look" in only:
             self.measure(build, phase("look"), [build.looks], connections, seconds=2, again=True)
         lines = [hold_line(token, schedule, seat) for seat, token in enumerate(tokens, 1)]
-        held = self.measure(build, phase("hold"), lines, connections, answers=True, rate=rates.get("hold"))[1]
-        held = [json.loads(body) for status, body in held if status == "201"]
+        hold, answers = self.measure(build, phase("hold"), lines, connections, answers=True, rate=rates.get("hold"))
+        held = [json.loads(body) for status, body in answers if status == "201"]
         lines = [pay_line(tokens[seat["seatNo"] - 1], seat["reservationId"], f"pay-{seat['reservationId']}") for seat in held]
-        return self.measure(build, phase("pay"), lines, connections, rate=rates.get("pay"))[0]
+        return {"hold": hold, "pay": self.measure(build, phase("pay"), lines, connections, rate=rates.get("pay"))[0]}
+
+    def evenly(self, build, rates, phase):
+        """Both calls at their rates, for a time."""
+        count = min(self.buyers, round(EVEN_SECONDS * max(rates.values())))
+        rates = {call: round(rate) for call, rate in rates.items()}
+        return self.sale(build, count, phase, EVEN_CONNECTIONS, only=("hold", "pay"), rates=rates)
+
+    def climb(self, build, most):
+        """The figures of each call at the highest rate before the first that is not held."""
+        climbing, knees, share = set(KNEE_BOUNDS), {}, KNEE_FROM
+        while climbing:
+            rates = {call: share * figures["perSecond"] for call, figures in most.items()}
+            for call, figures in self.evenly(build, rates, lambda name: f"({name})").items():
+                held = figures["p95"] <= KNEE_BOUNDS[call] and figures["late"] <= KNEE_LATE * figures["count"] and not figures["refused"]
+                if call in climbing and held:
+                    knees[call] = figures | {"perSecond": rates[call]}
+                elif call in climbing:
+                    climbing.remove(call)
+            share *= KNEE_STEP
+        return knees
 
     def knee(self, build):
-        count, found = self.buyers, self.measured
-        self.sale(build, count, lambda name: f"{name} knee", KNEE_CONNECTIONS, only=("hold", "pay"))
-        rates = {call: KNEE_SHARE * statistics.median(row["perSecond"] for row in found[build.name, f"{call} knee"]) for call in ("hold", "pay")}
-        self.sale(build, max(100, int(3 * rates["pay"])) if rates["pay"] * 3 < count else count, lambda name: f"{name} at 60 %",
-                  2 * KNEE_CONNECTIONS, only=("hold", "pay"), rates={call: round(rate) for call, rate in rates.items()})
-        self.sale(build, min(count, 300), lambda name: f"{name} alone", 1, only=("hold", "pay"))
+        most = self.sale(build, self.buyers, lambda name: f"{name} loop", LOOP_CONNECTIONS, only=("hold", "pay"))
+        kept, self.measured = self.measured, {}
+        knees = self.climb(build, most)
+        self.measured = kept
+        for call, figures in knees.items():
+            self.add(build, f"{call} knee", figures)
+        rates = {call: KNEE_SHARE * statistics.median(row["perSecond"] for row in kept[build.name, f"{call} knee"]) for call in knees}
+        self.evenly(build, rates, lambda name: f"{name} at 60 %")
+        self.sale(build, min(self.buyers, 300), lambda name: f"{name} alone", 1, only=("hold", "pay"))
 
     def hall(self, build):
         queue, _, schedule = build.api.hall_show()
@@ -208,7 +240,7 @@ class Bench:
                 for build in builds:
                     if "sale" in options.parts or "events" in options.parts:
                         sold = self.consumed_and_empty(build)
-                        seats = self.sale(build, self.buyers)["count"]
+                        seats = self.sale(build, self.buyers)["pay"]["count"]
                         if sold and self.servers.kafka:
                             self.events(build, seats)
                     if "knee" in options.parts:
