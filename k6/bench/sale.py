@@ -17,6 +17,7 @@ The hall has 100,000 seats: 20 buyers at a time take three side by side, each a 
 Needs wrk, mysqld, redis-server, and root for the sizes. Writes artifacts/k6/SIZE/sale.json, which k6/results.py prints.
 """
 import argparse, json, os, re, resource, statistics, subprocess, sys, time
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -58,6 +59,13 @@ class Bench:
         self.measured.setdefault((build.name, phase), []).append(figures)
         shown = " ".join(f"{name}={value:.2f}" if isinstance(value, float) else f"{name}={value}" for name, value in figures.items())
         print(f"  {build.name:10} {phase:15} {shown}", flush=True)
+
+    @contextmanager
+    def unrecorded(self):
+        """What is measured within is printed alone."""
+        kept, self.measured = self.measured, {}
+        yield
+        self.measured = kept
 
     def measure(self, build, phase, lines, connections, seconds=60, **how):
         """One phase: what wrk saw, and the CPU time of every server a request."""
@@ -139,16 +147,17 @@ class Bench:
                 elif call in climbing:
                     climbing.remove(call)
             share *= KNEE_STEP
+        if missing := KNEE_BOUNDS.keys() - knees:
+            sys.exit(f"{build.name}: the lowest rate of {', '.join(sorted(missing))} is not held")
         return knees
 
     def knee(self, build):
         most = self.sale(build, self.buyers, lambda name: f"{name} loop", LOOP_CONNECTIONS, only=("hold", "pay"))
-        kept, self.measured = self.measured, {}
-        knees = self.climb(build, most)
-        self.measured = kept
+        with self.unrecorded():
+            knees = self.climb(build, most)
         for call, figures in knees.items():
             self.add(build, f"{call} knee", figures)
-        rates = {call: KNEE_SHARE * statistics.median(row["perSecond"] for row in kept[build.name, f"{call} knee"]) for call in knees}
+        rates = {call: KNEE_SHARE * statistics.median(row["perSecond"] for row in self.measured[build.name, f"{call} knee"]) for call in knees}
         self.evenly(build, rates, lambda name: f"{name} at 60 %")
         self.sale(build, min(self.buyers, 300), lambda name: f"{name} alone", 1, only=("hold", "pay"))
 
@@ -267,10 +276,9 @@ class Bench:
         build.users = build.api.users(self.buyers)
         build.looks = line("GET", f"/v1/schedules/{build.api.show(50)[2]}/seats")
         self.quietly(build, [build.api.charge_line(user, 1_000_000, f"charge-{user}") for user in build.users])
-        kept, self.measured = self.measured, {}
         print(" warming up", flush=True)
-        self.sale(build, min(300, self.buyers), lambda name: f"({name})")
-        self.measured = kept
+        with self.unrecorded():
+            self.sale(build, min(300, self.buyers), lambda name: f"({name})")
         if "events" in self.options.parts and self.servers.kafka:
             build.sql.rows("DELETE FROM outbox")
             build.idle, _ = self.worker(build, lambda: True)
