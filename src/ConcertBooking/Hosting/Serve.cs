@@ -27,8 +27,8 @@ internal static class Serve
         ListenAddresses.Check(settings.Addresses);
         AddServices(builder, settings);
         await using var app = builder.Build();
-        app.Services.GetRequiredService<Health>().ProbeAhead();
         app.Services.CheckTracing(settings, builder.Configuration);
+        app.Services.GetRequiredService<Health>().ProbeAhead(); // after the last setting that could still stop the start
         Configure(app, settings);
         OpenFiles.WarnIfReduced(settings, app.Logger);
         app.Lifetime.ApplicationStarted.Register(() => _ = StartGarbage.CollectLaterAsync(app.Services.GetRequiredService<TimeProvider>()));
