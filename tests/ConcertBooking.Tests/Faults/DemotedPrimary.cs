@@ -24,12 +24,12 @@ public sealed class DemotedPrimary : FaultTests
             reply.Expect(201);
         }
 
-        var user = fleet.NewVisitor();
+        var (user, key) = (fleet.NewVisitor(), Visitor.NewKey());
 
         proxy.ServerPort = (int)new MySqlConnectionStringBuilder(newServer.ConnectionString).Port;
         await using var demoted = await ReadOnlyServer.DemoteAsync(fleet.Database);
 
-        await Eventually.GetAsync(() => user.ChargeAsync(7), reply => reply.Status == 201, Whole);
+        await Eventually.GetAsync(() => user.ChargeAsync(7, key), reply => reply.Status == 201, Whole);
         await Assert.That(
             await promoted.ScalarAsync<long>(
                 "SELECT balance FROM user_point_balance WHERE user_id = @user", ("@user", user.UserId))).IsEqualTo(7);
@@ -68,7 +68,7 @@ public sealed class DemotedPrimary : FaultTests
         var service = await DocumentedGrants.GrantAsync(fleet.Database, DocumentedGrants.Service);
         var settings = new Dictionary<string, string?> { [MySqlServers.Setting] = service.ConnectionString };
         await fleet.AddAsync((MySqlServers.Setting, service.ConnectionString), (KafkaServers.Setting, Rig.Servers.Kafka.ConnectionString));
-        var user = fleet.NewVisitor();
+        var (user, key) = (fleet.NewVisitor(), Visitor.NewKey());
         (await user.ChargeAsync(5)).Expect(201);
         using var onCall = new OnCall("MySQL failover", fleet, Rig.Settings);
         await Assert.That((await onCall.SqlAsync(1)).Single()[1]).IsEqualTo("0");
@@ -94,7 +94,7 @@ public sealed class DemotedPrimary : FaultTests
             await Assert.That((await Rig.RunAsync(["verify"], settings)).ExitCode).IsEqualTo(0);
         }
 
-        await Eventually.GetAsync(() => user.ChargeAsync(5), reply => reply.Status == 201, Whole);
+        await Eventually.GetAsync(() => user.ChargeAsync(5, key), reply => reply.Status == 201, Whole);
         await Eventually.GetAsync(() => fleet[0].GetAsync("/readyz"), ready => ready.Status == 200, Whole);
         await Assert.That(fleet.Faults()).IsEmpty();
         await fleet.VerifyAsync();

@@ -24,7 +24,7 @@ public sealed class FullDisk : FaultTests
         var settings = database.Settings;
         await Assert.That((await Rig.RunAsync(["migrate"], settings)).ExitCode).IsEqualTo(0);
         await using var instance = await Rig.StartAsync(settings);
-        var user = Rig.NewVisitor(instance);
+        var (user, key) = (Rig.NewVisitor(instance), Visitor.NewKey());
         (await user.ChargeAsync(5)).Expect(201);
 
         using var onCall = new OnCall("Disk full", database, settings);
@@ -59,7 +59,7 @@ public sealed class FullDisk : FaultTests
         await database.ExecuteAsync("DROP TABLE ballast");
 
         await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200, Whole);
-        await Eventually.GetAsync(() => user.ChargeAsync(5), reply => reply.Status == 201, Whole);
+        await Eventually.GetAsync(() => user.ChargeAsync(5, key), reply => reply.Status == 201, Whole);
         await Assert.That(instance.Process.Output.Any(static line => line.Contains("Unhandled exception", StringComparison.Ordinal)))
             .IsFalse();
         await Assert.That((await Rig.RunAsync(["verify"], settings)).ExitCode).IsEqualTo(0);

@@ -121,7 +121,7 @@ public sealed class MySqlFaults : FaultTests
         }
 
         await Assert.That(answers.Max(answer => answer.Took)).IsLessThan(Eventually.Promised(seconds: 2));
-        await Eventually.GetAsync(() => user.PayAsync(reservation), reply => reply.Status == 201, ComeBack);
+        await Eventually.GetAsync(() => user.PayAsync(reservation, key: reservation), reply => reply.Status == 201, ComeBack);
         await Rig.VerifyAsync();
     }
 

@@ -40,7 +40,7 @@ public sealed class MySqlSilence : FaultTests
             await unlock.ExecuteNonQueryAsync();
         }
 
-        await Eventually.GetAsync(() => user.PayAsync(held), reply => reply.Status == 201, ComeBack);
+        await Eventually.GetAsync(() => user.PayAsync(held, key: held), reply => reply.Status == 201, ComeBack);
         foreach (var (name, reply, _) in await AskAllAsync(Calls(fleet, user, show, paid, held, payment)))
         {
             await Assert.That(reply.Status).IsLessThan(500).Because(name);
@@ -73,7 +73,7 @@ public sealed class MySqlSilence : FaultTests
             await Rig.Servers.MySql.ResumeAsync();
         }
 
-        await Eventually.GetAsync(() => user.PayAsync(held), reply => reply.Status == 201, ComeBack);
+        await Eventually.GetAsync(() => user.PayAsync(held, key: held), reply => reply.Status == 201, ComeBack);
         await Eventually.GetAsync(() => fleet[0].GetAsync("/v1/concerts"), reply => reply.Status == 200, ComeBack);
         await fleet.VerifyAsync();
     }
