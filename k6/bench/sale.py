@@ -136,20 +136,27 @@ class Bench:
         return self.sale(build, count, phase, EVEN_CONNECTIONS, only=("hold", "pay"), rates=rates)
 
     def climb(self, build, most):
-        """The figures of each call at the highest rate before the first that is not held."""
-        climbing, knees, share = set(KNEE_BOUNDS), {}, KNEE_FROM
+        """
+        The figures of each call at the highest rate before the first that is not held. A rate that is not is tried once more, since
+        a neighbour of the machine may have been the reason.
+        """
+        climbing, missed, knees, share = set(KNEE_BOUNDS), set(), {}, KNEE_FROM
         while climbing:
             rates = {call: share * figures["perSecond"] for call, figures in most.items()}
-            for call, figures in self.evenly(build, rates, lambda name: f"({name})").items():
-                held = figures["p95"] <= KNEE_BOUNDS[call] and figures["late"] <= KNEE_LATE * figures["count"] and not figures["refused"]
-                if call in climbing and held:
-                    knees[call] = figures | {"perSecond": rates[call]}
-                elif call in climbing:
-                    climbing.remove(call)
-            share *= KNEE_STEP
+            seen = self.evenly(build, rates, lambda name: f"({name})")
+            held = {call for call in climbing if self.is_held(call, seen[call])}
+            knees |= {call: seen[call] | {"perSecond": rates[call]} for call in held}
+            if not missed and (missed := climbing - held):
+                continue
+            climbing -= missed - held
+            missed, share = set(), share * KNEE_STEP
         if missing := KNEE_BOUNDS.keys() - knees:
             sys.exit(f"{build.name}: the lowest rate of {', '.join(sorted(missing))} is not held")
         return knees
+
+    @staticmethod
+    def is_held(call, figures):
+        return figures["p95"] <= KNEE_BOUNDS[call] and figures["late"] <= KNEE_LATE * figures["count"] and not figures["refused"]
 
     def knee(self, build):
         most = self.sale(build, self.buyers, lambda name: f"{name} loop", LOOP_CONNECTIONS, only=("hold", "pay"))
