@@ -13,7 +13,7 @@ internal sealed record SeatHold(QueueToken Token, long ScheduleId, IReadOnlyList
     public string? TraceParent { get; } = Instrumentation.TraceParent;
 
     /// <summary>The rows that no other member of a shared transaction may want: its user, written as a seat 0, and its seats.</summary>
-    public IEnumerable<(long, long)> Keys => SeatNos.Select(seatNo => (ScheduleId, (long)seatNo)).Prepend((Token.UserId, 0));
+    public IReadOnlyList<(long, long)> Keys { get; } = [(Token.UserId, 0), .. SeatNos.Select(seatNo => (ScheduleId, (long)seatNo))];
 
     /// <summary>
     /// The ids of what an attempt would make. Reservations ascend like the seats, so that every statement locks both in one

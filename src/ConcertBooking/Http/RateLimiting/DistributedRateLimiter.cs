@@ -66,7 +66,8 @@ internal sealed class DistributedRateLimiter(
 
         public long Number => number;
 
-        public IEnumerable<KeyValuePair<RateLimitKey, RequestCount>> All => _users.All.Concat(_addresses.All);
+        /// <summary>The keys that have reached their sync threshold, each once: most never do, so a sync does not visit them.</summary>
+        public ConcurrentQueue<KeyValuePair<RateLimitKey, RequestCount>> NearLimit { get; } = [];
 
         public RequestCount GetOrAdd(RateLimitKey key) => CountsOf(key).GetOrAdd(key);
 
@@ -80,8 +81,6 @@ internal sealed class DistributedRateLimiter(
         private readonly ConcurrentDictionary<RateLimitKey, RequestCount> _counts = new();
         private readonly Lock _evicting = new();
         private int _size;
-
-        public IEnumerable<KeyValuePair<RateLimitKey, RequestCount>> All => _counts;
 
         public RequestCount? Find(RateLimitKey key) => _counts.GetValueOrDefault(key);
 
@@ -153,9 +152,16 @@ internal sealed class DistributedRateLimiter(
             return 1 + (left / 1000);
         }
 
-        Interlocked.Increment(ref count.Local);
+        if (Interlocked.Increment(ref count.Local) == SyncThreshold(limit))
+        {
+            current.NearLimit.Enqueue(new(key, count));
+        }
+
         return 0;
     }
+
+    /// <summary>At least 1.</summary>
+    private static int SyncThreshold(int limit) => (limit + SyncThresholdDivisor - 1) / SyncThresholdDivisor;
 
     private int Limit(RateLimitKey key) => key.Kind == 'u' ? settings.RatePerUser : settings.RatePerAddress;
 
@@ -186,8 +192,7 @@ internal sealed class DistributedRateLimiter(
     protected override async Task RoundAsync(CancellationToken stoppingToken)
     {
         var window = Volatile.Read(ref _windows).Current;
-        var unsynced = window.All
-            .Where(entry => entry.Value.Local > entry.Value.Synced && entry.Value.Local * SyncThresholdDivisor >= Limit(entry.Key));
+        var unsynced = window.NearLimit.Where(static entry => entry.Value.Local > entry.Value.Synced);
         foreach (var batch in unsynced.Chunk(BatchSize))
         {
             var added = batch.Select(static entry => entry.Value.Local - entry.Value.Synced).ToArray();

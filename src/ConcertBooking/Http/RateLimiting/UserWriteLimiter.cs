@@ -1,12 +1,13 @@
-using System.Threading.RateLimiting;
+using System.Runtime.InteropServices;
 
 namespace ConcertBooking.Http.RateLimiting;
 
 /// <summary>
 /// Concurrency limiter per user: hold, release, pay and charge lock the user's row, so more than two at a time would only wait
-/// for each other, each with a connection of the pool. They wait here instead, before a connection is taken.
+/// for each other, each with a connection of the pool. They wait here instead, before a connection is taken. It keeps nothing of
+/// a user who has no request under way, so its cost does not grow with the number of users.
 /// </summary>
-internal sealed class UserWriteLimiter : IDisposable
+internal sealed class UserWriteLimiter
 {
     /// <summary>Two, not one: a repeat with an idempotency key whose request is still running is answered at once.</summary>
     private const int MaximumConcurrency = 2;
@@ -14,29 +15,70 @@ internal sealed class UserWriteLimiter : IDisposable
     /// <summary>The same as the queue timeout of <see cref="RequestBatcher{TRequest, TResponse}"/>.</summary>
     private static readonly TimeSpan QueueTimeout = TimeSpan.FromSeconds(5);
 
-    private readonly PartitionedRateLimiter<long> _limiter = PartitionedRateLimiter.Create<long, long>(user =>
-        RateLimitPartition.GetConcurrencyLimiter(
-            user, _ => new ConcurrencyLimiterOptions { PermitLimit = MaximumConcurrency, QueueLimit = int.MaxValue }));
+    private readonly Lock _lock = new();
+    private readonly Dictionary<long, UserWrites> _users = [];
 
     /// <summary>Marks an endpoint that writes on the caller's behalf.</summary>
     internal sealed class UserWrite;
 
-    /// <returns>The lease, to be disposed after the write; null when it was not acquired in time.</returns>
-    public async Task<RateLimitLease?> AcquireAsync(long userId, CancellationToken cancellationToken)
+    /// <summary>The writes of one user that run or wait; the lease of each that runs.</summary>
+    private sealed class UserWrites(UserWriteLimiter limiter, long userId) : IDisposable
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(QueueTimeout);
-        try
+        public long UserId => userId;
+
+        public int Count { get; set; }
+
+        public SemaphoreSlim Permits { get; } = new(MaximumConcurrency);
+
+        public void Dispose()
         {
-            return await _limiter.AcquireAsync(userId, cancellationToken: limit.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            return null;
+            Permits.Release();
+            limiter.Leave(this);
         }
     }
 
-    public void Dispose() => _limiter.Dispose();
+    /// <returns>The lease, to be disposed after the write; null when it was not acquired in time.</returns>
+    /// <exception cref="OperationCanceledException">The client has gone meanwhile.</exception>
+    public async Task<IDisposable?> AcquireAsync(long userId, CancellationToken cancellationToken)
+    {
+        var writes = Join(userId);
+        var acquired = false;
+        try
+        {
+            acquired = await writes.Permits.WaitAsync(QueueTimeout, cancellationToken);
+        }
+        finally
+        {
+            if (!acquired)
+            {
+                Leave(writes);
+            }
+        }
+
+        return acquired ? writes : null;
+    }
+
+    private UserWrites Join(long userId)
+    {
+        lock (_lock)
+        {
+            ref var writes = ref CollectionsMarshal.GetValueRefOrAddDefault(_users, userId, out _);
+            writes ??= new UserWrites(this, userId);
+            writes.Count++;
+            return writes;
+        }
+    }
+
+    private void Leave(UserWrites writes)
+    {
+        lock (_lock)
+        {
+            if (--writes.Count == 0)
+            {
+                _users.Remove(writes.UserId);
+            }
+        }
+    }
 }
 
 internal static class UserWriteLimiterRoutes
