@@ -55,7 +55,11 @@ public sealed partial class RunbookTests : SharedRigTests
         var metrics = await onCall.ShellAsync(1);
         var waiting = PayAllAsync();
         var held = await Eventually.GetAsync(
-            async () => Transactions((await onCall.SqlAsync(2))[^1][^1]),
+            async () =>
+            {
+                waiting = waiting.IsCompleted ? PayAllAsync() : waiting; // they wait for two seconds and no longer
+                return Transactions((await onCall.SqlAsync(2))[^1][^1]);
+            },
             transactions => transactions.Any(static one => one.Waits) && transactions.Any(one => one.Thread == culprit.ServerThread));
         await onCall.SqlAsync(3, ("@id", held.Single(one => one.Thread == culprit.ServerThread).Thread));
 

@@ -180,12 +180,13 @@ public sealed class MySqlFaults : FaultTests
 
         var before = await DeadlocksAsync();
         await ExecuteAsync(transaction, theirs, user, show);
-        clock.Stop();
         await transaction.RollbackAsync();
+        var reply = await call;
+        clock.Stop();
 
         // Had InnoDB not seen a deadlock, this lock would have come when the service's wait for the other ended.
         await Assert.That(await DeadlocksAsync()).IsGreaterThan(before);
-        (await call).Expect(status);
+        reply.Expect(status);
         await Rig.VerifyAsync();
     }
 

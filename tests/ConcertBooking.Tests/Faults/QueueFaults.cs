@@ -22,7 +22,7 @@ public sealed class QueueFaults : SharedRigTests
         await Task.Delay(TimeSpan.FromSeconds(IdleSeconds + 1));
         redis.Proxy.Refuse = false;
         var newcomer = fleet.NewVisitor();
-        await Eventually.GetAsync(() => newcomer.EnterAsync(show.Queue), reply => reply.Status is 200 or 201);
+        await newcomer.EnteredAsync(show.Queue);
         await ExpectOrderAsync([.. line, newcomer]);
 
         // All instances are down.
@@ -146,7 +146,7 @@ public sealed class QueueFaults : SharedRigTests
         await fleet.Members[0].StartAsync();
 
         var newcomer = fleet.NewVisitor();
-        var entered = await Eventually.GetAsync(() => newcomer.EnterAsync(show.Queue), reply => reply.Status is 200 or 201);
+        var entered = await newcomer.EnteredAsync(show.Queue);
         await Assert.That(entered.Value("status")).IsEqualTo("WAITING");
         foreach (var visitor in Enumerable.Reverse(line).Concat(admitted))
         {

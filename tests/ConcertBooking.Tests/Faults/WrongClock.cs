@@ -43,7 +43,7 @@ public sealed class WrongClock : RedisFaultTests
     public async Task Admission_ClockMinutesOff_EndsByRedissClock(int minutes)
     {
         await using var fleet = await OffByAsync(minutes);
-        var show = await fleet.Catalogue.AddShowAsync(activeSeconds: 3);
+        var show = await fleet.Catalogue.AddShowAsync(activeSeconds: 6);
         var user = await fleet.NewVisitorAsync(show);
         await user.HeldAsync(show, 1);
 
@@ -60,7 +60,7 @@ public sealed class WrongClock : RedisFaultTests
     public async Task Admission_ClockMinutesOffAndRedisStopped_EndsInTime(int minutes)
     {
         await using var fleet = await OffByAsync(minutes);
-        var shortly = await fleet.Catalogue.AddShowAsync(activeSeconds: 3);
+        var shortly = await fleet.Catalogue.AddShowAsync(activeSeconds: 6);
         var longer = await fleet.Catalogue.AddShowAsync(activeSeconds: 60);
         var (ending, staying) = (await fleet.NewVisitorAsync(shortly), await fleet.NewVisitorAsync(longer));
         await Rig.Servers.Redis.StopAsync();

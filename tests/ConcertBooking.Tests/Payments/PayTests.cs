@@ -211,7 +211,7 @@ public sealed class PayTests : SharedRigTests
     [Test]
     public async Task Pay_AdmissionIsOver_PaysWhatIsHeld()
     {
-        var show = await Rig.Catalogue.AddShowAsync(activeSeconds: 1);
+        var show = await Rig.Catalogue.AddShowAsync(activeSeconds: 5);
         var visitor = await Rig.NewVisitorAsync(show, points: 2 * show.Price);
         var (held, token) = (await visitor.HeldAsync(show), visitor.QueueToken);
         await Eventually.GetAsync(visitor.PlaceAsync, static place => place.Status == 410);

@@ -134,7 +134,7 @@ public sealed class GetPlaceTests : SharedRigTests
     [Test]
     public async Task GetPlace_AdmissionOfOneIsOver_AdmitsTheNext()
     {
-        var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1, activeSeconds: 1);
+        var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1, activeSeconds: 5);
         (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
         var next = Rig.NewVisitor();
         var waiting = (await next.EnterAsync(queue)).Expect(201);
@@ -147,7 +147,7 @@ public sealed class GetPlaceTests : SharedRigTests
     public async Task GetPlace_OwnerStopsAsking_PlaceIsDropped()
     {
         // Alone, because its sweep would drop the silent of every queue it knows.
-        await using var impatient = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Queue__IdleSeconds"] = "1" });
+        await using var impatient = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Queue__IdleSeconds"] = "5" });
         var queue = await impatient.Catalogue.AddQueueAsync(maxActive: 1);
         (await Rig.NewVisitor(impatient).EnterAsync(queue)).Expect(201);
         var silent = Rig.NewVisitor(impatient);

@@ -12,7 +12,7 @@ public sealed class Reply(
 
     public int Status { get; } = status;
 
-    /// <summary>Of a hold: the seat is the caller's. 200 comes where the hold before it was made, but answered by a 503.</summary>
+    /// <summary>Of a hold or an entry: it is the caller's. 200 comes where an earlier request made it and was answered 503.</summary>
     public bool IsWon => Status is 200 or 201;
 
     public byte[] Body { get; } = body;
@@ -53,6 +53,9 @@ public sealed class Reply(
 
         return this;
     }
+
+    /// <summary>Fails unless <see cref="IsWon"/>.</summary>
+    public Reply ExpectWon() => IsWon ? this : Expect(201);
 
     /// <summary>Fails unless this is problem+json with all its members, that status and that code.</summary>
     public Reply ExpectProblem(int expected, string code)

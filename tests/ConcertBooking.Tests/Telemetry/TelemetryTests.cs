@@ -51,7 +51,8 @@ public sealed class TelemetryTests : SharedRigTests
         var spans = await Eventually.GetAsync(
             () => Task.FromResult(collector.Spans(trace)),
             static spans => spans.Count(
-                static span => span.Kind is SpanKind.Consumer) >= 3 && spans.Any(static span => span.Kind is SpanKind.Server));
+                static span => span.Kind is SpanKind.Consumer) >= 3 && spans.Any(static span => span.Kind is SpanKind.Server)
+                    && spans.Any(static span => span.Kind is SpanKind.Producer));
         var request = spans.Single(static span => span.Kind is SpanKind.Server);
         var send = spans.Single(static span => span.Kind is SpanKind.Producer);
         var processed = spans.Where(static span => span.Kind is SpanKind.Consumer).ToList();
