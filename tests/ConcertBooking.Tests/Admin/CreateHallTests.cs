@@ -124,7 +124,7 @@ public sealed class CreateHallTests : SharedRigTests
         await Assert.That(planned[^1].Number("firstSeatNo")).IsEqualTo(((rows - 1) * seats) + 1);
         await Assert.That(planned.All(row => row.GetProperty("labels").GetArrayLength() == seats)).IsTrue();
         var visitor = await Rig.NewVisitorAsync(show);
-        await visitor.HeldAsync(show, rows * seats);
+        (await Eventually.AnsweredAsync(() => visitor.HoldAsync(show, rows * seats))).Expect(201);
         (await visitor.HoldAsync(show, (rows * seats) + 1)).ExpectProblem(404, "seat_not_found");
     }
 

@@ -198,14 +198,7 @@ public sealed class QueueFaults : SharedRigTests
         var visitors = Enumerable.Range(0, count).Select(_ => fleet.NewVisitor()).ToArray();
         foreach (var visitor in visitors)
         {
-            var wasLate = false; // an entry whose answer was too late may count: then the next finds it, 200
-            var entered = await Eventually.AnsweredAsync(async () =>
-            {
-                var reply = await visitor.EnterAsync(show.Queue);
-                wasLate |= reply.Status == 503;
-                return reply;
-            });
-            await Assert.That(entered.Status).IsIn(wasLate ? [200, 201] : [201]).Because(entered.ToString());
+            await visitor.EnteredAsync(show.Queue);
         }
 
         return visitors;

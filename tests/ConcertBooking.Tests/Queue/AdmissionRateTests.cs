@@ -14,7 +14,7 @@ public sealed class AdmissionRateTests : SharedRigTests
         var queue = await alone.Catalogue.AddQueueAsync(maxActive: 50);
         for (var index = 0; index < 120; index++)
         {
-            await Rig.NewVisitor(alone).EnteredAsync(queue);
+            (await Rig.NewVisitor(alone).EnterAsync(queue)).Expect(201);
         }
 
         var reply = (await alone.Catalogue.PutQueueAsync(queue, maxActive: 100)).Expect(200);
@@ -32,7 +32,7 @@ public sealed class AdmissionRateTests : SharedRigTests
         var started = Stopwatch.StartNew();
         for (var index = 0; index < Users; index++)
         {
-            await Rig.NewVisitor(index % 2 == 0 ? Rig.A : Rig.B).EnteredAsync(queue);
+            (await Rig.NewVisitor(index % 2 == 0 ? Rig.A : Rig.B).EnterAsync(queue)).Expect(201);
         }
 
         long active;
@@ -69,8 +69,8 @@ public sealed class AdmissionRateTests : SharedRigTests
         async Task<bool> IsThrottledAsync()
         {
             await Task.Delay(300);
-            var group = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => Rig.NewVisitor(instance).EnteredAsync(show.Queue)));
-            return group.Any(static entered => entered.Value("status") == "WAITING");
+            var group = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => Rig.NewVisitor(instance).EnterAsync(show.Queue)));
+            return group.Any(entered => entered.Expect(201).Value("status") == "WAITING");
         }
         var holding = HoldAndReleaseAsync();
 

@@ -43,7 +43,7 @@ public sealed class IssueTokenTests : SharedRigTests
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
         (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
         var first = (await Rig.NewVisitor().EnterAsync(queue)).Expect(201).Number("pollAfterMs");
-        await Task.WhenAll(Enumerable.Range(0, 60).Select(_ => Rig.NewVisitor().EnteredAsync(queue)));
+        await Task.WhenAll(Enumerable.Range(0, 60).Select(async _ => (await Rig.NewVisitor().EnterAsync(queue)).Expect(201)));
 
         var last = (await Rig.NewVisitor().EnterAsync(queue)).Expect(201).Number("pollAfterMs");
 

@@ -52,7 +52,7 @@ public sealed class LongQueueTests : SharedRigTests
         const int Rounds = 12, Places = 5;
         var queue = await Rig.Catalogue.AddQueueAsync(Places, activeSeconds: 1);
         await ForEachAsync(
-            Rounds * Places, index => Rig.NewVisitor(index % 2 == 0 ? Rig.A : Rig.B).EnteredAsync(queue));
+            Rounds * Places, async index => (await Rig.NewVisitor(index % 2 == 0 ? Rig.A : Rig.B).EnterAsync(queue)).Expect(201));
 
         var empty = await Eventually.GetAsync(
             () => Rig.Catalogue.GetQueueAsync(queue), reply => reply.Number("active") + reply.Number("waiting") == 0);

@@ -173,7 +173,7 @@ public sealed class WatchPlaceTests : SharedRigTests
         var visitors = Enumerable.Range(0, count).Select(_ => Rig.NewVisitor()).ToArray();
         foreach (var visitor in visitors)
         {
-            await visitor.EnteredAsync(show.Queue);
+            (await visitor.EnterAsync(show.Queue)).Expect(201);
         }
 
         return (show, visitors);

@@ -24,14 +24,14 @@ public sealed class SharedHoldTests : SharedRigTests
         for (var seat = 1; seat <= 12; seat++)
         {
             var (user, mine) = (await NewVisitorAsync(alone, show), seat);
-            calls.Add(async () => await ExpectOwnAsync(user, (await AnsweredAsync(() => user.HoldAsync(show, mine))).ExpectWon(), [mine]));
+            calls.Add(async () => await ExpectOwnAsync(user, (await AnsweredAsync(() => user.HoldAsync(show, mine))).Expect(201), [mine]));
         }
 
         for (var first = 13; first <= 40; first += 3)
         {
             var (user, mine) = (await NewVisitorAsync(alone, show), (int[])[first, first + 1, first + 2]);
             calls.Add(async () => await ExpectOwnAsync(
-                user, (await AnsweredAsync(() => user.HoldTogetherAsync(show, mine))).ExpectWon(), mine));
+                user, (await AnsweredAsync(() => user.HoldTogetherAsync(show, mine))).Expect(201), mine));
         }
 
         for (var number = 0; number < 4; number++)
@@ -97,7 +97,7 @@ public sealed class SharedHoldTests : SharedRigTests
 
         foreach (var reply in replies)
         {
-            reply.ExpectWon();
+            reply.Expect(201);
         }
 
         await Assert.That(locked.Any(static one => one.IsCompleted)).IsFalse();
@@ -220,11 +220,12 @@ public sealed class SharedHoldTests : SharedRigTests
 
         await seatLock.DisposeAsync();
         await Assert.That((await waiting).IsWon).IsTrue();
-        string[] Logged() => [.. alone.Process.Output.Where(
-            static line => line.Contains("A shared transaction failed", StringComparison.Ordinal))];
-        await Eventually.TrueAsync(() => Logged().Length > 0);
-        await Assert.That(Logged()).HasSingleItem();
-        await Assert.That(Logged()[0]).Contains("(hold, 1 members)");
+        var lines = await Eventually.GetAsync(
+            () => Task.FromResult(alone.Process.Output.Where(
+                static line => line.Contains("A shared transaction failed", StringComparison.Ordinal)).ToArray()),
+            static lines => lines.Length > 0);
+        await Assert.That(lines.Length).IsEqualTo(1);
+        await Assert.That(lines[0]).Contains("(hold, 1 members)");
     }
 
     private Task<LoneInstance> StartAsync() => Rig.StartAloneAsync(new Dictionary<string, string?>

@@ -77,7 +77,7 @@ public sealed class StarvationTests : SharedRigTests
         var waiting = Enumerable.Range(0, 30).Select(_ => Rig.NewVisitor(service)).ToArray();
         foreach (var visitor in waiting)
         {
-            await Assert.That((await visitor.EnteredAsync(show.Queue)).Value("status")).IsEqualTo("WAITING");
+            await Assert.That((await visitor.EnterAsync(show.Queue)).Expect(201).Value("status")).IsEqualTo("WAITING");
         }
 
         await using var connection = await service.Database.OpenAsync();

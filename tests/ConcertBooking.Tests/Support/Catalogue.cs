@@ -23,7 +23,7 @@ public sealed class Catalogue(Visitor admin)
     public async Task<string> AddQueueAsync(int maxActive = Everybody, int activeSeconds = 600)
     {
         var queue = NewQueueName();
-        (await Eventually.AnsweredAsync(() => PutQueueAsync(queue, maxActive, activeSeconds))).Expect(200);
+        (await PutQueueAsync(queue, maxActive, activeSeconds)).Expect(200);
         return queue;
     }
 
@@ -35,8 +35,7 @@ public sealed class Catalogue(Visitor admin)
             $$"""{"maxActive":{{maxActive}},"activeSeconds":{{activeSeconds}},"admitPerSecond":{{rate}}}""");
     }
 
-    public async Task<Reply> GetQueueAsync(string queue) =>
-        (await Eventually.AnsweredAsync(() => admin.GetAsync($"/v1/admin/queues/{queue}"))).Expect(200);
+    public async Task<Reply> GetQueueAsync(string queue) => (await admin.GetAsync($"/v1/admin/queues/{queue}")).Expect(200);
 
     public async Task<long> AddConcertAsync(string queue, string title = "The Quiet Hour") =>
         (await admin.PostAsync("/v1/admin/concerts", $$"""{"title":"{{title}}","queue":"{{queue}}"}""")).Expect(201).Number("concertId");

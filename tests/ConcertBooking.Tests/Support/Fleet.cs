@@ -142,6 +142,6 @@ internal sealed class Fleet : IAsyncDisposable
         public Task KillAsync() => _instance?.Process.KillAsync() ?? Task.CompletedTask;
 
         /// <returns>The exit code.</returns>
-        public Task<int> StopAsync() => Instance.Process.StopAsync(Eventually.Promised(seconds: 7));
+        public Task<int> StopAsync() => Instance.Process.StopAsync(TimeSpan.FromSeconds(15));
     }
 }

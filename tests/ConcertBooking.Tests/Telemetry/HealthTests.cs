@@ -70,7 +70,7 @@ public sealed class HealthTests : SharedRigTests
 
         await Eventually.GetAsync(() => instance.Api.GetAsync("/readyz"), ready => ready.Status == 200);
         await visitor.AdmittedAsync(show);
-        await visitor.HeldAsync(show);
+        (await visitor.HoldAsync(show)).Expect(201);
         await Eventually.TrueAsync(
             () => instance.Process.Output.Any(line => line.Contains("MySQL is back", StringComparison.Ordinal)));
     }
