@@ -8,6 +8,9 @@ namespace ConcertBooking.MySql;
 /// <summary>MySQL did not answer in time, or cannot be reached; the outcome of the work may be unknown.</summary>
 internal sealed class DatabaseUnavailableException(string message, Exception? inner = null) : Exception(message, inner);
 
+/// <summary>The session from the pool had ended before the work reached it: nothing was done.</summary>
+internal sealed class SessionEndedException(Exception inner) : Exception(inner.Message, inner);
+
 /// <summary>
 /// Access to MySQL: a bounded connection pool, a deadline for each unit of work (<see cref="MySqlLimits"/>), and a retry of
 /// the whole unit when it was the victim of a deadlock or the connection was lost.
@@ -64,7 +67,7 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
                 OnRetry = async arguments =>
                 {
                     var exception = arguments.Outcome.Exception!;
-                    if (MySqlErrors.FaultOf(exception) is MySqlFault.ConnectionLost or MySqlFault.IdleDisconnect or MySqlFault.NotPrimary)
+                    if (MySqlErrors.FaultOf(exception) is MySqlFault.ConnectionLost or MySqlFault.SessionEnded or MySqlFault.NotPrimary)
                     {
                         // The other connections in the pool are most likely broken too, or lead to the same server.
                         await ClearPoolsAsync();
@@ -98,7 +101,7 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
     /// <exception cref="DatabaseUnavailableException">No answer by the deadline, or the connection was lost again and again.</exception>
     public Task<T> RunAsync<T>(
         Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
-        RunAsync(new UnitOfWork<T>(work, deadline ?? MySqlLimits.Request, isRead: false), _retry, cancellationToken);
+        RunAsync(new UnitOfWork<T>(work, deadline ?? MySqlLimits.Request), _retry, cancellationToken);
 
     /// <summary>The same for a plain read, which gets a fifth of the connections at most.</summary>
     /// <exception cref="DatabaseUnavailableException">As <see cref="RunAsync"/>.</exception>
@@ -107,17 +110,17 @@ internal sealed partial class MySqlDatabase : IAsyncDisposable
 
     /// <summary>
     /// The same for work that must not be done twice: it is repeated when nothing of it was done (a deadlock undid it,
-    /// the server refused it), but a lost connection leaves its outcome unknown.
+    /// the server refused it, the session had ended before it), but a connection lost meanwhile leaves its outcome unknown.
     /// </summary>
     /// <exception cref="DatabaseUnavailableException">As <see cref="RunAsync"/>, or the connection was lost.</exception>
     public Task<T> RunOnceAsync<T>(
         Func<MySqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellationToken, Deadline? deadline = null) =>
-        RunAsync(new UnitOfWork<T>(work, deadline ?? MySqlLimits.Request, isRead: false), _retryIfUndone, cancellationToken);
+        RunAsync(new UnitOfWork<T>(work, deadline ?? MySqlLimits.Request, isOnce: true), _retryIfUndone, cancellationToken);
 
     /// <summary>The same once, whatever comes of it: for work that is repeated in another way.</summary>
     /// <exception cref="DatabaseUnavailableException">It was not done, or its outcome is unknown.</exception>
     public Task<T> TryAsync<T>(Func<MySqlConnection, CancellationToken, Task<T>> work) => RunAsync(
-        new UnitOfWork<T>(work, MySqlLimits.Request, isRead: false), ResiliencePipeline.Empty, CancellationToken.None);
+        new UnitOfWork<T>(work, MySqlLimits.Request), ResiliencePipeline.Empty, CancellationToken.None);
 
     private async Task<T> RunAsync<T>(UnitOfWork<T> unit, ResiliencePipeline retry, CancellationToken cancellationToken)
     {

@@ -15,8 +15,8 @@ internal enum MySqlFault
     /// <summary>The session ended, or none could be opened; the outcome of work in progress is unknown.</summary>
     ConnectionLost,
 
-    /// <summary>The server had closed the session for being idle, before the statement reached it: nothing was done.</summary>
-    IdleDisconnect,
+    /// <summary>The session had ended, mostly for being idle, before the statement reached it: nothing was done.</summary>
+    SessionEnded,
 
     /// <summary>The server is up but accepts no further connections: nothing was done.</summary>
     ConnectionsExhausted,
@@ -40,7 +40,7 @@ internal static class MySqlErrors
 
     /// <summary>Whether any work may be retried: nothing of it was done.</summary>
     public static bool HadNoEffect(Exception exception) =>
-        FaultOf(exception) is MySqlFault.Deadlock or MySqlFault.IdleDisconnect or MySqlFault.ConnectionsExhausted or MySqlFault.NotPrimary;
+        FaultOf(exception) is MySqlFault.Deadlock or MySqlFault.SessionEnded or MySqlFault.ConnectionsExhausted or MySqlFault.NotPrimary;
 
     /// <summary>Whether a CHECK of the schema refused the row: ER_CHECK_CONSTRAINT_VIOLATED, or ER_CONSTRAINT_FAILED of MariaDB.</summary>
     public static bool IsCheckViolation(MySqlException exception) => exception.Number is 3819 or 4025;
@@ -54,6 +54,11 @@ internal static class MySqlErrors
         if (exception is DatabaseUnavailableException)
         {
             return MySqlFault.None; // It carries the fault inside, and was given up.
+        }
+
+        if (exception is SessionEndedException)
+        {
+            return MySqlFault.SessionEnded;
         }
 
         if (exception is MySqlException mysql && FaultOf(mysql.Number) is not MySqlFault.None and var fault)
@@ -92,7 +97,7 @@ internal static class MySqlErrors
             => MySqlFault.ConnectionLost,
 
         4031 // ER_CLIENT_INTERACTION_TIMEOUT
-            => MySqlFault.IdleDisconnect,
+            => MySqlFault.SessionEnded,
 
         1040 // ER_CON_COUNT_ERROR
             or 1135 // ER_CANT_CREATE_THREAD

@@ -62,7 +62,7 @@ public sealed partial class ConsoleTests : ConsoleTestsBase
         var visitors = Enumerable.Range(0, 8).Select(_ => Rig.NewVisitor(service)).ToList();
         foreach (var visitor in visitors)
         {
-            (await visitor.EnterAsync(queue)).Expect(201);
+            await visitor.EnteredAsync(queue);
         }
 
         var guest = await OpenConsoleAsync(service);
@@ -132,7 +132,7 @@ public sealed partial class ConsoleTests : ConsoleTestsBase
         var people = Enumerable.Range(0, People).Select(_ => fleet.NewVisitor(member: 1)).ToList();
         foreach (var visitor in people)
         {
-            (await visitor.EnterAsync(queue)).Expect(201);
+            await visitor.EnteredAsync(queue);
         }
 
         var guest = await OpenConsoleAsync(fleet.Members[0].Instance);
@@ -222,15 +222,18 @@ public sealed partial class ConsoleTests : ConsoleTestsBase
     private static async Task ExpectAsync(Visitor visitor, long since, string what)
     {
         await Eventually.GetAsync(
-            visitor.PlaceAsync, static place => place.Expect(200).Value("status") == "ACTIVE", Eventually.Promised(1), what);
+            () => Eventually.AnsweredAsync(visitor.PlaceAsync), static place => place.Expect(200).Value("status") == "ACTIVE",
+            Eventually.Promised(1), what);
         Console.WriteLine($"{what}: admitted {TimeProvider.System.GetElapsedTime(since).TotalMilliseconds:0} ms after the key");
     }
 
+    /// <summary>Beside the browsers Redis may not answer within its quarter of a second: asked again, as any client would.</summary>
     private static async Task<(long Admitted, DateTimeOffset At)> CountAsync(Fleet fleet, string queue)
     {
         var admin = fleet.Admin;
         admin.Api = fleet[1];
-        var item = (await admin.GetAsync("/v1/admin/queues")).Expect(200).Items().Single(item => item.Value("queue") == queue);
+        var queues = await Eventually.AnsweredAsync(() => admin.GetAsync("/v1/admin/queues"));
+        var item = queues.Expect(200).Items().Single(item => item.Value("queue") == queue);
         return (item.Number("admitted"), item.Moment("countedAt"));
     }
 
