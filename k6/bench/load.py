@@ -6,6 +6,7 @@ from threading import local
 from urllib.parse import urlsplit
 
 LUA = Path(__file__).with_name("requests.lua")
+IDLE_SECONDS = 60  # after which a connection is not used again: the service closes it after some time
 
 
 def b64(data):
@@ -41,8 +42,11 @@ class Api:
 
     def call(self, method, path, body=None, expect=(200, 201), **headers):
         if not hasattr(self._local, "connection"):
-            self._local.connection = http.client.HTTPConnection(self.host)
+            self._local.connection, self._local.used = http.client.HTTPConnection(self.host), 0
         connection = self._local.connection
+        if time.monotonic() - self._local.used > IDLE_SECONDS:
+            connection.close()  # the next request opens it
+        self._local.used = time.monotonic()
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None:
             headers["Content-Type"] = "application/json"

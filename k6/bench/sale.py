@@ -30,7 +30,7 @@ LOOP_CONNECTIONS, EVEN_CONNECTIONS = 32, 64
 # p95 in ms up to which a rate is held, as in k6/capacity.js; late calls, for which no connection was free, as a share; and the
 # rates that are tried, from a part of the closed loop's.
 KNEE_BOUNDS, KNEE_LATE, KNEE_FROM, KNEE_STEP, KNEE_SHARE = {"hold": 200, "pay": 160}, 0.01, 0.4, 1.15, 0.6
-EVEN_SECONDS = 2
+EVEN_SECONDS, SHORT_EVEN_SECONDS = 2, 0.5
 HALL_CONNECTIONS, HALL_SEATS = 20, 100_000
 SETTLE_SECONDS = 0.5
 PICTURE_SECONDS = 1.1  # longer than an instance believes that seats are free which another has sold
@@ -108,6 +108,14 @@ class Bench:
     def tokens(self, build, queue, users):
         return [answer["token"] for answer in self.quietly(build, [build.api.enter_line(user, queue) for user in users])]
 
+    def users(self, build, count):
+        """So many users with points for every sale. Those who are missing are added."""
+        if count > len(build.users):
+            more = build.api.users(count - len(build.users))
+            self.quietly(build, [build.api.charge_line(user, 1_000_000, f"charge-{user}") for user in more])
+            build.users += more
+        return build.users[:count]
+
     def sale(self, build, count, phase=lambda name: name, connections=None, only=PHASES, rates=None):
         """
         Every buyer takes a seat of a new show. What is not in only is prepared unmeasured; what has a rate comes evenly. Returns
@@ -116,11 +124,11 @@ class Bench:
         connections, rates = connections or self.options.connections, rates or {}
         queue, _, schedule = build.api.show(count)
         if "enter" in only:
-            lines = [build.api.enter_line(user, queue) for user in build.users[:count]]
+            lines = [build.api.enter_line(user, queue) for user in self.users(build, count)]
             answers = self.measure(build, phase("enter"), lines, connections, answers=True)[1]
             tokens = [json.loads(body)["token"] for status, body in answers if status in ("200", "201")]
         else:
-            tokens = self.tokens(build, queue, build.users[:count])
+            tokens = self.tokens(build, queue, self.users(build, count))
         if "look" in only:
             self.measure(build, phase("look"), [build.looks], connections, seconds=2, again=True)
         lines = [hold_line(token, schedule, seat) for seat, token in enumerate(tokens, 1)]
@@ -130,8 +138,8 @@ class Bench:
         return {"hold": hold, "pay": self.measure(build, phase("pay"), lines, connections, rate=rates.get("pay"))[0]}
 
     def evenly(self, build, rates, phase):
-        """Both calls at their rates, for a time."""
-        count = min(self.buyers, round(EVEN_SECONDS * max(rates.values())))
+        """Both calls at their rates, the higher one for a time."""
+        count = round(max(rates.values()) * (SHORT_EVEN_SECONDS if self.options.short else EVEN_SECONDS))
         rates = {call: round(rate) for call, rate in rates.items()}
         return self.sale(build, count, phase, EVEN_CONNECTIONS, only=("hold", "pay"), rates=rates)
 
@@ -280,9 +288,9 @@ class Bench:
 
     def prepare(self, build):
         build.api = Api(f"http://127.0.0.1:{build.port}", SIGNING_KEY)
-        build.users = build.api.users(self.buyers)
+        build.users = []
         build.looks = line("GET", f"/v1/schedules/{build.api.show(50)[2]}/seats")
-        self.quietly(build, [build.api.charge_line(user, 1_000_000, f"charge-{user}") for user in build.users])
+        self.users(build, self.buyers)
         print(" warming up", flush=True)
         with self.unrecorded():
             self.sale(build, min(300, self.buyers), lambda name: f"({name})")
