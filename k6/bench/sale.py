@@ -123,12 +123,13 @@ class Bench:
         """
         connections, rates = connections or self.options.connections, rates or {}
         queue, _, schedule = build.api.show(count)
+        users = self.users(build, count)
         if "enter" in only:
-            lines = [build.api.enter_line(user, queue) for user in self.users(build, count)]
+            lines = [build.api.enter_line(user, queue) for user in users]
             answers = self.measure(build, phase("enter"), lines, connections, answers=True)[1]
             tokens = [json.loads(body)["token"] for status, body in answers if status in ("200", "201")]
         else:
-            tokens = self.tokens(build, queue, self.users(build, count))
+            tokens = self.tokens(build, queue, users)
         if "look" in only:
             self.measure(build, phase("look"), [build.looks], connections, seconds=2, again=True)
         lines = [hold_line(token, schedule, seat) for seat, token in enumerate(tokens, 1)]

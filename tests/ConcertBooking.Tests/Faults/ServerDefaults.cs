@@ -44,8 +44,8 @@ public sealed class ServerDefaults : FaultTests
     }
 
     /// <summary>
-    /// MySQL says 4031 to whoever speaks on a session that it closed for being idle, and did nothing; MariaDB says nothing that could
-    /// be told from a connection lost meanwhile.
+    /// A statement on a session that was closed for being idle is not run. MySQL answers it with error 4031; on MariaDB it fails as on a
+    /// connection that was lost during the statement.
     /// </summary>
     [Test]
     public async Task IdleSessions_ClosedByTheServer_NoRequestFails()
