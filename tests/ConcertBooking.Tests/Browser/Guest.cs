@@ -49,7 +49,7 @@ public sealed class Guest : IAsyncDisposable
 
     /// <summary>
     /// Whether the page now repeats the call because Redis has missed its quarter of a second, which a machine full of browsers
-    /// brings about. The repeat must succeed: a second 503 in a row is a fault.
+    /// brings about. A second 503 in a row is a fault.
     /// </summary>
     private bool WillRepeat(IResponse response, string path)
     {
