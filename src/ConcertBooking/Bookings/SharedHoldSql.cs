@@ -13,7 +13,16 @@ internal static class SharedHoldSql
     private const string Count = "seats INT PATH '$.count'";
 
     /// <summary>A row a seat instead of a row a member.</summary>
-    private const string Seats = "NESTED PATH '$.seats[*]' COLUMNS (seat_no INT PATH '$.no', reservation CHAR(32) PATH '$.id')";
+    private const string Seats = $"NESTED PATH '$.seats[*]' COLUMNS ({SeatNo}, {Reservation})";
+
+    private const string SeatNo = "seat_no INT PATH '$.no'";
+    private const string Reservation = "reservation CHAR(32) PATH '$.id'";
+    private const string Price = "price BIGINT PATH '$.price'";
+
+    private const string Place = """
+        section VARCHAR(30) PATH '$.section', row_name VARCHAR(10) PATH '$.row', label VARCHAR(10) PATH '$.label',
+        grade VARCHAR(20) PATH '$.grade'
+        """;
 
     /// <summary>
     /// A row for each seat that was held, unless all members have keys; then, if any have, a row with its answer for each of them.
@@ -24,6 +33,7 @@ internal static class SharedHoldSql
         DECLARE @open, @seats, @won, @allHolds, @allPurchases TEXT DEFAULT '';
         DECLARE @wanted, @free INT DEFAULT 0;
         DECLARE @until DATETIME(3);
+        DECLARE @held JSON DEFAULT '[]';
         START TRANSACTION;
 
         """ + SharedSql.LockUsers
@@ -65,21 +75,35 @@ internal static class SharedHoldSql
           ROLLBACK;
         ELSE
           SET @until = TIMESTAMPADD(SECOND, @holdSeconds, NOW(3));
-          UPDATE {SharedSql.Members(SharedSql.N, Schedule, Seats)}
+
+        """
+        // Reads once all that the statements below write and the result returns: each seat, with its member, its price and its place.
+        + $"""
+          SELECT JSON_ARRAYAGG(JSON_OBJECT('n', w.n, 'user', w.user_id, 'key', w.k, 'concert', s.concert_id, 'schedule', w.schedule_id,
+              'booking', w.booking, 'event', w.event, 'traceparent', w.traceparent, 'no', w.seat_no, 'id', w.reservation,
+              'price', COALESCE(p.price, s.price), 'section', h.section, 'row', h.row_name, 'label', h.label, 'grade', h.grade))
+            INTO @held
+            FROM {SharedSql.Members(
+                SharedSql.N, SharedSql.User, Schedule, SharedSql.Key, SharedSql.Booking, SharedSql.Event, SharedSql.TraceParent, Seats)}
+            STRAIGHT_JOIN concert_schedule s ON s.schedule_id = w.schedule_id
+            LEFT JOIN hall_seat h ON h.hall_id = s.hall_id AND h.seat_no = w.seat_no
+            LEFT JOIN schedule_price p ON p.schedule_id = w.schedule_id AND p.grade = h.grade WHERE {SharedSql.Won};
+          UPDATE {Held(Schedule, SeatNo, Reservation)}
             STRAIGHT_JOIN seat k FORCE INDEX (PRIMARY) ON k.schedule_id = w.schedule_id AND k.seat_no = w.seat_no
-            SET k.reservation_id = UNHEX(w.reservation) WHERE {SharedSql.Won};
+            SET k.reservation_id = UNHEX(w.reservation);
           INSERT INTO booking (booking_id, user_id, schedule_id, status, held_expires_at, max_per_user)
             SELECT UNHEX(w.booking), w.user_id, w.schedule_id, 'HELD', @until, {PurchaseLimit.Sql}
             FROM {SharedSql.Members(SharedSql.N, SharedSql.User, Schedule, SharedSql.Booking)}
             STRAIGHT_JOIN concert_schedule s ON s.schedule_id = w.schedule_id WHERE {SharedSql.Won};
           INSERT INTO reservation (reservation_id, booking_id, user_id, schedule_id, seat_no, status, price, held_expires_at, change_id)
-            SELECT UNHEX(w.reservation), UNHEX(w.booking), w.user_id, w.schedule_id, w.seat_no, 'HELD', COALESCE(p.price, s.price),
-              @until, UNHEX(w.event)
-            FROM {SharedSql.Members(SharedSql.N, SharedSql.User, Schedule, SharedSql.Booking, SharedSql.Event, Seats)}
-            STRAIGHT_JOIN concert_schedule s ON s.schedule_id = w.schedule_id
-            LEFT JOIN hall_seat h ON h.hall_id = s.hall_id AND h.seat_no = w.seat_no
-            LEFT JOIN schedule_price p ON p.schedule_id = w.schedule_id AND p.grade = h.grade WHERE {SharedSql.Won};
-          {BookingEvents.ForMembersSql(BookingEvents.Held, SharedSql.Won)}
+            SELECT UNHEX(w.reservation), UNHEX(w.booking), w.user_id, w.schedule_id, w.seat_no, 'HELD', w.price, @until, UNHEX(w.event)
+            FROM {Held(SharedSql.User, Schedule, SharedSql.Booking, SharedSql.Event, SeatNo, Reservation, Price)};
+          {BookingEvents.OfSeatsSql(BookingEvents.Held, $"""
+            (SELECT w.*, UNHEX(w.booking) AS booking_id, UNHEX(w.reservation) AS reservation_id, @until AS held_expires_at
+              FROM {Held(
+                SharedSql.User, "concert_id BIGINT PATH '$.concert'", Schedule, SharedSql.Booking, SharedSql.Event, SharedSql.TraceParent,
+                SeatNo, Reservation, Price, Place)}) w
+            """)}
           IF @keys > 0 THEN
             INSERT INTO idempotency (user_id, call_name, idempotency_key, body_hash, attempt_id, answer)
               SELECT w.user_id, 'hold', w.k, UNHEX(w.body_hash), UNHEX(w.attempt), {SeatHoldSql.AnswerSql}
@@ -93,15 +117,12 @@ internal static class SharedHoldSql
         END IF;
 
         """
-        // After COMMIT, plain reads.
+        // After COMMIT.
         + $"""
         IF @keys < JSON_LENGTH(@members) THEN
-          SELECT w.n, r.seat_no, r.reservation_id, r.price, r.held_expires_at, FIND_IN_SET(w.n, @allHolds) > 0,
-              FIND_IN_SET(w.n, @allPurchases) > 0, {SeatPlace.ColumnsSql}
-            FROM {SharedSql.Members(SharedSql.N, SharedSql.Key, Seats)}
-            STRAIGHT_JOIN reservation r FORCE INDEX (PRIMARY) ON r.reservation_id = UNHEX(w.reservation)
-            STRAIGHT_JOIN concert_schedule s ON s.schedule_id = r.schedule_id {BookingEvents.PlacesSql}
-            WHERE w.k IS NULL AND {SharedSql.Won} ORDER BY w.n, r.seat_no;
+          SELECT w.n, w.seat_no, CAST(UNHEX(w.reservation) AS BINARY(16)), w.price, @until, FIND_IN_SET(w.n, @allHolds) > 0,
+              FIND_IN_SET(w.n, @allPurchases) > 0, w.section, w.row_name, w.label, w.grade
+            FROM {Held(SharedSql.N, SharedSql.Key, SeatNo, Reservation, Price, Place)} WHERE w.k IS NULL;
         END IF;
         IF @keys > 0 THEN
           SELECT w.n, i.answer FROM {SharedSql.Members(SharedSql.N, SharedSql.User, SharedSql.Key)} STRAIGHT_JOIN idempotency i
@@ -109,4 +130,7 @@ internal static class SharedHoldSql
         END IF;
 
         """);
+
+    /// <summary>The seats that were held, as rows of <c>w</c>.</summary>
+    private static string Held(params string[] columns) => SharedSql.Rows("@held", columns);
 }

@@ -43,7 +43,7 @@ internal sealed class SharedHolds(SharedTransactions shared, Settings settings)
 
             foreach (var seats in rows.GroupBy(static row => row.N, static row => row.Seat))
             {
-                outcomes[seats.Key] = new(null, [.. seats], IsNew: true);
+                outcomes[seats.Key] = new(null, [.. seats.OrderBy(static seat => seat.SeatNo)], IsNew: true);
             }
 
             await reader.NextResultAsync(cancellationToken);
