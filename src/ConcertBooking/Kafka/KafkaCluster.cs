@@ -5,7 +5,7 @@ namespace ConcertBooking.Kafka;
 
 /// <summary>
 /// The Kafka producer and the state of the cluster: whether brokers can be reached and the topics exist. A producer that met
-/// a fatal error is replaced. Without the setting there is none, and events wait in the outbox.
+/// a fatal error is replaced. Without the setting there is none, events wait in the outbox, and one line at start says so.
 /// </summary>
 internal sealed partial class KafkaCluster(Settings settings, TimeProvider time, ILogger<KafkaCluster> logger) : BackgroundService
 {
@@ -50,10 +50,17 @@ internal sealed partial class KafkaCluster(Settings settings, TimeProvider time,
     /// Loading librdkafka and requesting metadata both block, so they have a thread of their own; starting
     /// does not wait for them.
     /// </summary>
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => !IsConfigured
-        ? Task.CompletedTask
-        : Task.Factory.StartNew(
+    protected override Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (!IsConfigured)
+        {
+            LogDown("ConnectionStrings__Kafka is empty");
+            return Task.CompletedTask;
+        }
+
+        return Task.Factory.StartNew(
             () => RunProducers(stoppingToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
 
     /// <summary>One producer after the other, each until its fatal error.</summary>
     private void RunProducers(CancellationToken stoppingToken)
