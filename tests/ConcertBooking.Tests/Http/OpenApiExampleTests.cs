@@ -6,6 +6,8 @@ namespace ConcertBooking.Tests.Http;
 /// <summary>What a reader of the OpenAPI document needs besides the schemas: texts, tags, and examples that are true.</summary>
 public sealed class OpenApiExampleTests : SharedRigTests
 {
+    private const string BothLists = "a tag is in Hosting/ApiGuide.cs and in OpenApiExampleTests.Tags, in the same place of both";
+
     private static readonly string[] Tags =
         ["Queue", "Catalogue", "Bookings", "Reservations", "Payments", "Points", "Rankings", "Admin", "Operations"];
 
@@ -15,11 +17,13 @@ public sealed class OpenApiExampleTests : SharedRigTests
         var (document, calls) = await DocumentedCall.ReadAsync(Rig.A.Api);
         var tags = document.GetProperty("tags").EnumerateArray().ToList();
 
-        await Assert.That(string.Join(' ', tags.Select(static tag => tag.Value("name")))).IsEqualTo(string.Join(' ', Tags));
+        await Assert.That(string.Join(' ', tags.Select(static tag => tag.Value("name")))).IsEqualTo(string.Join(' ', Tags))
+            .Because(BothLists);
         await Assert.That(tags.Where(static tag => string.IsNullOrWhiteSpace(tag.Value("description")))).IsEmpty();
         foreach (var call in calls)
         {
-            await Assert.That(Tags).Contains(call.Operation.GetProperty("tags").EnumerateArray().Single().GetString()!).Because($"{call}");
+            await Assert.That(Tags).Contains(call.Operation.GetProperty("tags").EnumerateArray().Single().GetString()!)
+                .Because($"{call}: {BothLists}");
         }
     }
 
