@@ -23,13 +23,15 @@ public sealed class HouseTests
         await Assert.That(TechnicalFolders.Except(folders)).IsEmpty();
 
         // A feature's namespace, in full or from ConcertBooking's own, and the list that knows them all.
-        var names = new Regex(
-            $@"using ConcertBooking\.({string.Join('|', features)})\b|(?<![\w.])({string.Join('|', features)})\.[A-Z]|(?<![\w.])Slices\.");
+        var feature = $"(?<feature>{string.Join('|', features)})";
+        var names = new Regex($@"using ConcertBooking\.{feature}\b[\w.]*|(?<![\w.])({feature}\.[A-Z]\w*|Slices\.\w*)");
         foreach (var file in TechnicalFolders.SelectMany(static folder => Repository.SourceFiles($"src/ConcertBooking/{folder}")))
         {
             var found = names.Match(await File.ReadAllTextAsync(file));
+            var folder = found.Groups["feature"].Value;
             await Assert.That(found.Success).IsFalse().Because(
-                $"{file} names {found.Value}: a feature's namespace, or an identifier that a feature's folder must not be named like");
+                $"{file} has \"{found.Value}\", and a technical folder names no feature"
+                + (folder.Length == 0 ? "" : $"; if this is something else, rename the folder src/ConcertBooking/{folder}"));
         }
     }
 
