@@ -1,11 +1,12 @@
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace ConcertBooking.Tests.Support;
 
 /// <summary>An answer as it came over the wire, with the expectations that a test has of it.</summary>
-public sealed class Reply(
+public sealed partial class Reply(
     HttpMethod method, Uri address, int status, HttpResponseHeaders headers, HttpContentHeaders contentHeaders, byte[] body)
 {
     private readonly Lazy<JsonElement> _json = new(() => JsonElement.Parse(body));
@@ -126,6 +127,7 @@ public sealed class Reply(
         return this;
     }
 
+    /// <summary>The whole answer; of a 500 also what the instance logged of it.</summary>
     public override string ToString()
     {
         var text = new StringBuilder().Append(method).Append(' ').Append(address).Append(" → ").Append(Status).Append('\n');
@@ -134,7 +136,13 @@ public sealed class Reply(
             text.Append(name).Append(": ").AppendJoin(", ", values).Append('\n');
         }
 
-        return text.Append(Text).ToString();
+        text.Append(Text);
+        if (Status == 500)
+        {
+            text.Append("\nThe log of the instance:\n").AppendJoin('\n', Instance.LogOf(address, TraceId().Match(Text).Groups["id"].Value));
+        }
+
+        return text.ToString();
     }
 
     private JsonElement Member(string name, JsonValueKind kind)
@@ -146,6 +154,9 @@ public sealed class Reply(
 
         return value;
     }
+
+    [GeneratedRegex("\"traceId\":\"(?<id>[0-9a-f]+)\"")]
+    private static partial Regex TraceId();
 }
 
 /// <summary>Expectations of parts of an answer.</summary>
