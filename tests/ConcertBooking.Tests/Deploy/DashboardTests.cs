@@ -51,7 +51,7 @@ public sealed partial class DashboardTests : SharedRigTests
     }
 
     /// <summary>A query for a metric or label that does not exist is no error, only an empty panel or an alert that never fires.</summary>
-    [Test, Explicit, Category("Long"), NotInParallel]
+    [Test, Explicit, Category("Long")]
     public async Task Queries_OfEveryPanelAndAlert_HaveAnswersDuringASale()
     {
         await using var rig = await EventRig.StartAsync(Rig);
