@@ -41,6 +41,7 @@ public class Instance(ServiceProcess process) : IAsyncDisposable
     public ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
+        ByAddress.TryRemove(KeyValuePair.Create(Process.Address.Authority, Process));
         return Process.DisposeAsync();
     }
 }
