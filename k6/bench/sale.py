@@ -30,7 +30,8 @@ LOOP_CONNECTIONS, EVEN_CONNECTIONS = 32, 64
 # p95 in ms up to which a rate is held, as in k6/capacity.js; late calls, for which no connection was free, as a share; and the
 # rates that are tried, from a part of the closed loop's.
 KNEE_BOUNDS, KNEE_LATE, KNEE_FROM, KNEE_STEP, KNEE_SHARE = {"hold": 200, "pay": 160}, 0.01, 0.4, 1.15, 0.6
-EVEN_SECONDS, SHORT_EVEN_SECONDS = 2, 0.5
+# A step of the climb; and what is reported, so long that one pause of the machine is not a twentieth of it.
+STEP_SECONDS, EVEN_SECONDS, SHORT_SECONDS = 2, 5, 0.5
 HALL_CONNECTIONS, HALL_SEATS = 20, 100_000
 SETTLE_SECONDS = 0.5
 PICTURE_SECONDS = 1.1  # longer than an instance believes that seats are free which another has sold
@@ -138,9 +139,9 @@ class Bench:
         lines = [pay_line(tokens[seat["seatNo"] - 1], seat["reservationId"], f"pay-{seat['reservationId']}") for seat in held]
         return {"hold": hold, "pay": self.measure(build, phase("pay"), lines, connections, rate=rates.get("pay"))[0]}
 
-    def evenly(self, build, rates, phase):
-        """Both calls at their rates, the higher one for a time."""
-        count = round(max(rates.values()) * (SHORT_EVEN_SECONDS if self.options.short else EVEN_SECONDS))
+    def evenly(self, build, rates, phase, seconds):
+        """Both calls at their rates, the higher one for so long."""
+        count = round(max(rates.values()) * (SHORT_SECONDS if self.options.short else seconds))
         rates = {call: round(rate) for call, rate in rates.items()}
         return self.sale(build, count, phase, EVEN_CONNECTIONS, only=("hold", "pay"), rates=rates)
 
@@ -152,7 +153,7 @@ class Bench:
         climbing, missed, knees, share = set(KNEE_BOUNDS), set(), {}, KNEE_FROM
         while climbing:
             rates = {call: share * figures["perSecond"] for call, figures in most.items()}
-            seen = self.evenly(build, rates, lambda name: f"({name})")
+            seen = self.evenly(build, rates, lambda name: f"({name})", STEP_SECONDS)
             held = {call for call in climbing if self.is_held(call, seen[call])}
             knees |= {call: seen[call] | {"perSecond": rates[call]} for call in held}
             if not missed and (missed := climbing - held):
@@ -174,7 +175,7 @@ class Bench:
         for call, figures in knees.items():
             self.add(build, f"{call} knee", figures)
         rates = {call: KNEE_SHARE * statistics.median(row["perSecond"] for row in self.measured[build.name, f"{call} knee"]) for call in knees}
-        self.evenly(build, rates, lambda name: f"{name} at 60 %")
+        self.evenly(build, rates, lambda name: f"{name} at 60 %", EVEN_SECONDS)
         self.sale(build, min(self.buyers, 300), lambda name: f"{name} alone", 1, only=("hold", "pay"))
 
     def hall(self, build):
