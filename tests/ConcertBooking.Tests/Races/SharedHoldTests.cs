@@ -1,3 +1,5 @@
+using System.Text.Json;
+using ConcertBooking.Servers;
 using ConcertBooking.Tests.Support;
 using ConcertBooking.Tests.Telemetry;
 
@@ -78,6 +80,62 @@ public sealed class SharedHoldTests : SharedRigTests
             var user = await NewVisitorAsync(alone, of);
             calls.Add(async () => (await AnsweredAsync(() => call(user))).ExpectProblem(status, code));
         }
+    }
+
+    [Test]
+    public async Task Hold_CrowdInAHallOfOddNames_AnswersAndEventsHaveTheSeatsOfTheirOwnBooking()
+    {
+        const string Odd = "\"\\é석🎫{['";
+        await using var alone = await Rig.StartAloneAsync(new Dictionary<string, string?> { [KafkaServers.Setting] = null });
+        var odd = JsonEncodedText.Encode(Odd);
+        var show = await alone.Catalogue.AddHallShowAsync(
+            $$"""
+            {"name":"h","sections":[{"section":"{{odd}}","grade":"{{odd}}","rows":[{"row":"{{odd}}","seats":60}]},
+             {"section":"null","grade":"R","rows":[{"row":"1","seats":60}]}]}
+            """,
+            $$"""{"{{odd}}":700,"R":900}""");
+        var users = await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => NewVisitorAsync(alone, show)));
+
+        // One seat, without a key; or up to three, of both grades, with one.
+        var bookings = await Rush.AllAtOnceAsync(users.Length, async number =>
+        {
+            List<int> seatNos = [.. Enumerable.Range(1, number % 4).Select(place => number + 1 + (60 * (place % 2)) + (30 * (place / 2)))];
+            if (seatNos.Count == 0)
+            {
+                return (await AnsweredAsync(() => users[number].HoldAsync(show, number + 1))).Expect(201).Value("bookingId");
+            }
+
+            var held = (await AnsweredAsync(() => users[number].HoldTogetherAsync(show, seatNos))).Expect(201);
+            var booking = (await users[number].BookingAsync(held.Value("bookingId"))).Expect(200);
+            await Assert.That(SeatsOf(held.Json)).IsEqualTo(SeatsOf(booking.Json));
+            await Assert.That(booking.Json.GetProperty("seats").GetArrayLength()).IsEqualTo(seatNos.Count);
+            return held.Value("bookingId");
+        });
+
+        foreach (var (number, user) in users.Index())
+        {
+            var booking = (await user.BookingAsync(bookings[number])).Expect(200).Json;
+            foreach (var seat in booking.GetProperty("seats").EnumerateArray())
+            {
+                var isOdd = seat.Number("seatNo") <= 60;
+                await Assert.That(seat.Value("grade")).IsEqualTo(isOdd ? Odd : "R");
+                await Assert.That(seat.Value("section")).IsEqualTo(isOdd ? Odd : "null");
+                await Assert.That(seat.Number("price")).IsEqualTo(isOdd ? 700 : 900);
+            }
+
+            var payloads = await alone.Database.ColumnAsync<string>(
+                "SELECT payload FROM outbox WHERE event_key = @id", ("@id", Guid.Parse(bookings[number])));
+            await Assert.That(payloads).Count().IsEqualTo(1);
+            var published = JsonElement.Parse(payloads[0]);
+            await Assert.That(SeatsOf(published)).IsEqualTo(SeatsOf(booking));
+            await Assert.That(published.Number("userId")).IsEqualTo(user.UserId);
+            await Assert.That(published.Number("concertId")).IsEqualTo(show.ConcertId);
+            await Assert.That(published.Number("scheduleId")).IsEqualTo(show.ScheduleId);
+            await Assert.That(published.Value("heldUntil")).StartsWith(booking.Value("heldUntil").TrimEnd('Z'));
+        }
+
+        await Assert.That(await SharedAsync(alone, "hold")).IsGreaterThan(0);
+        await Rig.VerifyAsync(alone.Database.Settings);
     }
 
     [Test]
@@ -255,6 +313,11 @@ public sealed class SharedHoldTests : SharedRigTests
             await Assert.That(booking.Seats()).IsEqualTo(string.Join(", ", seatNos.Select(static seat => $"{seat} HELD")));
         }
     }
+
+    /// <summary>The seats of a booking, in an answer or an event.</summary>
+    internal static string SeatsOf(JsonElement of) => string.Join('\n', of.GetProperty("seats").EnumerateArray().Select(static seat =>
+        $"{seat.Value("reservationId")} {seat.Number("seatNo")} {seat.Value("section")} {seat.Value("row")} {seat.Value("label")} "
+            + $"{seat.Value("grade")} {seat.Number("price")}"));
 
     /// <summary>How many of these calls shared a transaction.</summary>
     internal static Task<double> SharedAsync(LoneInstance instance, string call) => CountAsync(instance, call, "shared");

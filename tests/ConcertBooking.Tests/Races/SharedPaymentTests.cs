@@ -141,8 +141,8 @@ public sealed class SharedPaymentTests : SharedRigTests
                 ("@id", Guid.Parse(bookings[number])));
             await Assert.That(payloads).Count().IsEqualTo(1);
             var published = JsonElement.Parse(payloads[0]);
-            await Assert.That(Seats(published)).IsEqualTo(Seats(booking));
-            await Assert.That(Seats(published)).Contains(Odd);
+            await Assert.That(SharedHoldTests.SeatsOf(published)).IsEqualTo(SharedHoldTests.SeatsOf(booking));
+            await Assert.That(SharedHoldTests.SeatsOf(published)).Contains(Odd);
             await Assert.That(published.Number("userId")).IsEqualTo(user.UserId);
             await Assert.That(published.Number("concertId")).IsEqualTo(show.ConcertId);
             await Assert.That(published.Number("scheduleId")).IsEqualTo(show.ScheduleId);
@@ -152,10 +152,6 @@ public sealed class SharedPaymentTests : SharedRigTests
         await Assert.That(await SharedHoldTests.SharedAsync(alone, "pay")).IsGreaterThan(0);
         await Rig.VerifyAsync(alone.Database.Settings);
     }
-
-    private static string Seats(JsonElement of) => string.Join('\n', of.GetProperty("seats").EnumerateArray().Select(static seat =>
-        $"{seat.Value("reservationId")} {seat.Number("seatNo")} {seat.Value("section")} {seat.Value("row")} {seat.Value("label")} "
-            + $"{seat.Value("grade")} {seat.Number("price")}"));
 
     private static Task<Reply> AnsweredAsync(Func<Task<Reply>> request) => Eventually.AnsweredAsync(request);
 
