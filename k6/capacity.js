@@ -22,7 +22,7 @@ const plan = [];
 for (const [call, { from, bound }] of Object.entries(calls)) {
   for (let step = 0; step < either(5, 3); step++) plan.push({ call, rate: Math.round(from * either(1.8, 3) ** step), bound });
 }
-const { options: climbing, last } = climb(plan, { virtualUsers: either(150, 60), stepSeconds: either(3, 2) });
+const { options: climbing, seats } = climb(plan, { virtualUsers: either(150, 60), stepSeconds: either(3, 2) });
 
 // The lowest rate of each call must hold.
 for (const [call, { from, bound }] of Object.entries(calls)) {
@@ -31,7 +31,7 @@ for (const [call, { from, bound }] of Object.entries(calls)) {
 }
 export const options = climbing;
 
-export const setup = () => prepareShow('capacity', last);
+export const setup = () => prepareShow('capacity', seats);
 
 /** For each call the highest rate up to which every step held, and why the next one did not. */
 function knees(data) {

@@ -18,13 +18,13 @@ const measured = () => {
 const rates = Object.entries(__ENV.RATES ? given() : measured()).filter(([, rate]) => rate >= 1);
 if (!rates.length) throw new Error('no rates: k6/capacity.js found no knee');
 
-const { options: climbing, last } = climb(
+const { options: climbing, seats } = climb(
   rates.map(([call, rate]) => ({ call, rate: Math.round(rate), bound: BOUNDS[call] || Infinity })),
   { virtualUsers: either(100, 60), stepSeconds: either(10, 4) },
 );
 export const options = climbing;
 
-export const setup = () => prepareShow('steady', last);
+export const setup = () => prepareShow('steady', seats);
 
 function steady(data) {
   const found = Object.fromEntries(outcomes(data).map(({ call, rate, p95, limit }) => [call, { perSecond: rate, p95, bound: BOUNDS[call], limit }]));

@@ -23,13 +23,17 @@ let steps = [];
 let byName = {};
 let users = 0;
 
-/** The scenarios of [{call, rate, bound}], in this order, and thresholds that always pass, by which the summary lists each step. */
+/**
+ * The scenarios of [{call, rate, bound}], in this order, thresholds that always pass, by which the summary lists each step, and how
+ * many seats the steps want: those that use seats up come first, for a show has 100,000 at most.
+ */
 export function climb(plan, { virtualUsers, stepSeconds }) {
   users = virtualUsers;
   const scenarios = {};
   const thresholds = {};
   let start = 0;
   let first = 1;
+  let seats = 0;
   steps = plan.map(({ call, rate, bound }) => {
     const name = `${call}_${rate}`;
     const each = PREPARATION[call] ? Math.ceil((rate * (stepSeconds + 1) * MARGIN) / users) : 0;
@@ -40,6 +44,7 @@ export function climb(plan, { virtualUsers, stepSeconds }) {
         startTime: `${start}s`, gracefulStop: '0s',
       };
       start += seconds + GAP_SECONDS;
+      seats = first + each * users;
     }
     scenarios[name] = {
       executor: 'constant-arrival-rate', exec: call, rate, timeUnit: '1s', duration: `${stepSeconds}s`,
@@ -57,12 +62,12 @@ export function climb(plan, { virtualUsers, stepSeconds }) {
     return step;
   });
   const summaryTrendStats = ['avg', 'med', 'max', 'p(90)', 'p(95)', 'count'];
-  return { options: { scenarios, thresholds, setupTimeout: '180s', summaryTrendStats }, last: first };
+  return { options: { scenarios, thresholds, setupTimeout: '180s', summaryTrendStats }, seats };
 }
 
 /** The show of all steps; in setup(). */
-export function prepareShow(name, last) {
-  const show = api.addShow({ name, maxActive: 1000000, seats: last + 1, price: 700 });
+export function prepareShow(name, seats) {
+  const show = api.addShow({ name, maxActive: 1000000, seats: seats + 1, price: 700 });
   api.hold(api.admitted(show.firstUser, show.queue), show.scheduleIds[0], show.seats, [201]);
   // What is looked at is a list of 50 seats; one of tens of thousands is a megabyte an answer.
   return { ...show, looked: api.addShow({ name: 'looked-at', maxActive: 10, seats: 50 }).scheduleIds[0] };
