@@ -87,7 +87,7 @@ def sales(folders):
     print("\n## What a sold seat costs, by server\n")
     for size, data in measured.items():
         print(f"{size}: {data['database']} with {data['settings']}; medians of {data['rounds']} rounds of {data['buyers']} buyers, {data['connections']} at once; "
-              f"load of the machine {data['loadBefore']:.1f} before and {data['loadAfter']:.1f} after.")
+              f"load of the machine {data['loadBefore']:.1f} before and {data['loadAfter']:.1f} after; {data['pace']}.")
     print("\nµs of processor time:\n")
     table(*TIMED_HEADS)
     for size, data in measured.items():

@@ -22,7 +22,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from load import Api, booking_line, hold_line, line, pay_line, send
-from rig import REPOSITORY, SIGNING_KEY, SIZES, WORKER_PORTS, Build, Servers, Sql, await_, cpu_seconds, machine, machine_seconds, switches
+from rig import REPOSITORY, SIGNING_KEY, SIZES, WORKER_PORTS, Build, Servers, Sql, await_, cpu_seconds, machine, machine_seconds, pace, switches
 
 PARTS = ["sale", "events", "knee", "hall", "speed", "k6", "start"]
 PHASES = ("enter", "look", "hold", "pay")
@@ -71,6 +71,7 @@ class Bench:
     def measure(self, build, phase, lines, connections, seconds=60, **how):
         """One phase: what wrk saw, and the CPU time of every server a request."""
         time.sleep(SETTLE_SECONDS)
+        self.paces.append(pace(self.servers.folder))
         pids = {"service": build.process.pid, "mysql": self.servers.mysql.pid, "redis": self.servers.redis.pid}
         before, load = {name: cpu_seconds(pid) for name, pid in pids.items()}, used_by_load()
         commits, busy, woken = self.fsyncs(), machine_seconds(), switches(build.process.pid)
@@ -241,6 +242,7 @@ class Bench:
         for build in builds:
             self.servers.stop(build.process)
         for _ in range(self.options.starts):
+            self.paces.append(pace(self.servers.folder))
             for build in builds:
                 process, seconds = build.start(build.group)
                 cpu = cpu_seconds(process.pid)
@@ -251,7 +253,7 @@ class Bench:
             print(f"  {build.name:10} start           median {statistics.median(times):.0f} ms, {min(times):.0f} to {max(times):.0f}", flush=True)
 
     def run(self, size, builds):
-        options, self.size, self.measured = self.options, size, {}
+        options, self.size, self.measured, self.paces = self.options, size, {}, []
         self.status = Sql(self.servers.port)
         started, load = datetime.now(timezone.utc), os.getloadavg()
         print(f"\n{size}: {SIZES[size]:g} processors for the service" if size in SIZES else f"\n{size}: no limit", flush=True)
@@ -309,6 +311,11 @@ class Bench:
                     found[phase]["limit"] = self.limit(found[phase])
         return found
 
+    def pace_text(self):
+        """How even the machine was: phases in which it is half as fast say little of the service."""
+        found = [f"{statistics.median(times):.1f} ms ({min(times):.1f} to {max(times):.1f})" for times in zip(*self.paces)]
+        return "before each phase a fixed loop on one processor took {}, a page's write to the disk {}".format(*found)
+
     def limit(self, figures):
         if figures["servicePercent"] >= 88 and self.size in SIZES:
             return f"the service's processor ({figures['servicePercent']:.0f} % of it)"
@@ -320,7 +327,7 @@ class Bench:
 
     def write(self, size, builds, started, load):
         data = {"startedAt": started.isoformat(), "finishedAt": datetime.now(timezone.utc).isoformat(), "machine": machine(),
-                "loadBefore": load[0], "loadAfter": os.getloadavg()[0], "database": self.servers.version,
+                "loadBefore": load[0], "loadAfter": os.getloadavg()[0], "pace": self.pace_text(), "database": self.servers.version,
                 "settings": "innodb_flush_log_at_trx_commit=1, sync_binlog=1, binary log on", "rounds": self.options.rounds,
                 "buyers": self.buyers, "connections": self.options.connections, "builds": {build.name: self.medians(build) for build in builds}}
         folder = Path(self.options.out) / size
@@ -332,6 +339,7 @@ class Bench:
 def report(size, data):
     print(f"\n{size}: medians of {data['rounds']} rounds, {data['database']} with {data['settings']}; {data['machine']['cores']} × {data['machine']['model']}, "
           f"load {data['loadBefore']:.1f} before, {data['loadAfter']:.1f} after")
+    print(data["pace"])
     print(f"{'µs CPU':27}{'service':>9}{'MySQL':>9}{'Redis':>9}{'all':>9}{'per s':>9}{'p50 ms':>9}{'p95 ms':>9}{'fsyncs':>8}{'wakes':>7}  limit")
     for name, found in data["builds"].items():
         for phase, row in found.items():
