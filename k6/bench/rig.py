@@ -62,9 +62,8 @@ def machine():
 
 def pace(folder):
     """How fast the machine is just now, which others may use too: ms of a fixed loop on one processor, and of a page's write to the disk."""
-    began, total, writes = time.perf_counter(), 0, 20
-    for number in range(300_000):
-        total += number * number
+    began, writes = time.perf_counter(), 20
+    sum(number * number for number in range(300_000))
     looped = time.perf_counter()
     file = os.open(Path(folder, "pace"), os.O_CREAT | os.O_WRONLY)
     for _ in range(writes):

@@ -77,7 +77,7 @@ internal static class SharedHoldSql
           SET @until = TIMESTAMPADD(SECOND, @holdSeconds, NOW(3));
 
         """
-        // Reads once all that the statements below write and the result returns: each seat, with its member, its price and its place.
+        // Reads once what the statements below write of the seats, and the result has of them: the member, the price and the place.
         + $"""
           SELECT JSON_ARRAYAGG(JSON_OBJECT('n', w.n, 'user', w.user_id, 'key', w.k, 'concert', s.concert_id, 'schedule', w.schedule_id,
               'booking', w.booking, 'event', w.event, 'traceparent', w.traceparent, 'no', w.seat_no, 'id', w.reservation,
