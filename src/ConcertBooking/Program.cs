@@ -22,8 +22,12 @@ const string Usage = """
 
 var rest = args.Skip(1).ToArray();
 
+// A builder otherwise watches the folder it is started in, and all below it, for a changed appsettings.json: that takes one of the
+// few inotify instances of a host, without one there is no start, and every file that anybody writes there costs the service time.
+static WebApplicationBuilder Builder() => WebApplication.CreateSlimBuilder(["--hostBuilder:reloadConfigOnChange=false"]);
+
 // The commands read the same sources, under the same names, as the service.
-static IConfiguration Configuration() => WebApplication.CreateSlimBuilder().Configuration;
+static IConfiguration Configuration() => Builder().Configuration;
 
 try
 {
@@ -31,7 +35,7 @@ try
     {
         case null:
             StartGarbage.Keep();
-            return await Serve.RunAsync(WebApplication.CreateSlimBuilder());
+            return await Serve.RunAsync(Builder());
         case "migrate":
             return await Migrate.RunAsync(Configuration(), rest);
         case "seed":

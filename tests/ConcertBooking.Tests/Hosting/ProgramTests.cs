@@ -56,6 +56,19 @@ public sealed class ProgramTests : SharedRigTests
         await Assert.That(service.Process.Output.Where(static line => line.Contains("Overriding", StringComparison.Ordinal))).IsEmpty();
     }
 
+    /// <summary>
+    /// A host has few inotify instances: a service that wants one does not start where they are used up, and it would be woken by
+    /// every file that anybody writes below its folder.
+    /// </summary>
+    [Test]
+    public async Task Start_Always_WatchesNoFiles()
+    {
+        var files = new DirectoryInfo($"/proc/{Rig.A.Process.ProcessId}/fd").GetFileSystemInfos().Select(static file => file.LinkTarget);
+
+        await Assert.That(files).Contains(static file => file?.StartsWith("socket:", StringComparison.Ordinal) is true)
+            .And.DoesNotContain(static file => file?.Contains("inotify", StringComparison.Ordinal) is true);
+    }
+
     [Test]
     [Arguments("ConnectionStrings__MySql", null)]
     [Arguments("ConnectionStrings__MySql", "")]
