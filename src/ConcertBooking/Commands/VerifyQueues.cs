@@ -18,7 +18,7 @@ internal static class VerifyQueues
         local known = redis.call('HMGET', KEYS[2], 'maxActive', 'grace', 'skew', 'loss')
         local time = redis.call('TIME')
         local now = math.floor((time[1] * 1000000 + time[2] + tonumber(known[3] or 0)) / 1000)
-        return {redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf'), redis.call('ZCOUNT', KEYS[1], '-inf', now - 2000),
+        return {redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf'), redis.call('ZCOUNT', KEYS[1], '-inf', now - 5000),
           math.max(tonumber(known[1] or 0), tonumber(known[2] or 0)), now, string.match(known[4] or '', ' (%d+) ') or '0'}
         """;
 
@@ -77,7 +77,7 @@ internal static class VerifyQueues
         }
 
         return Verify.Report("no queue is over its maxActive, but by passes that were shown after a loss", totals.OverLimit, totals.Active)
-            + Verify.Report("no active place is past its end", totals.PastEnd, totals.Active)
+            + Verify.Report("no active place is past its end by more than 5 s", totals.PastEnd, totals.Active)
             + Verify.Report("no admission that was used up before a loss is active again", totals.UsedUp, totals.Shown)
             + (totals.Unreachable == 0 ? 0 : Verify.Report("queues whose Redis does not answer", totals.Unreachable, totals.Queues));
     }

@@ -136,7 +136,8 @@ public class Rig(ServerOptions options) : IAsyncInitializer, IAsyncDisposable
         var result = await RunAsync(["verify"], changes);
         if (result.ExitCode != 0)
         {
-            Assert.Fail($"verify ended with {result.ExitCode}:\n{result.Output}{result.Error}");
+            var violations = result.Output.Split('\n').Where(static line => !line.StartsWith("ok ", StringComparison.Ordinal));
+            Assert.Fail($"verify ended with {result.ExitCode}:\n{string.Join('\n', violations)}{result.Error}");
         }
     }
 

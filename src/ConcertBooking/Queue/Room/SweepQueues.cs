@@ -11,8 +11,9 @@ internal sealed class SweepQueues(
 {
     private const int RoundsPerUpdate = 5;
     private const int RoundsPerRefresh = 10;
-    private const int RoundsPerCount = 20;
+    private static readonly TimeSpan CountInterval = TimeSpan.FromSeconds(2);
     private int _round;
+    private long _countedAt;
     private Task _refreshing = Task.CompletedTask;
 
     protected override async Task RoundAsync(CancellationToken stoppingToken)
@@ -24,7 +25,13 @@ internal sealed class SweepQueues(
             metrics.AdmissionShare = admission.Share;
         }
 
-        var all = round % RoundsPerCount == 0;
+        // By the clock: the rounds of a slow Redis take longer.
+        var all = Time.GetElapsedTime(_countedAt) >= CountInterval;
+        if (all)
+        {
+            _countedAt = Time.GetTimestamp();
+        }
+
         var counting = EachQueue.RunAsync(queues.Known.Where(queue => all || room.HasWaiting(queue.Name)), room.CountAsync);
 
         // A slow MySQL delays only the settings, not the sweep.
