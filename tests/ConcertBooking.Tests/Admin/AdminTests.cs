@@ -45,7 +45,7 @@ public sealed class AdminTests : SharedRigTests
             await Eventually.GetAsync(
                 () => instance.Api.GetAsync($"/v1/concerts/{concertId}/schedules"), schedules => schedules.Status == 200, Promised);
         }
-        var entered = (await Rig.NewVisitor(Rig.B).EnterAsync(queue)).Expect(201);
+        var entered = await Rig.NewVisitor(Rig.B).EnteredAsync(queue);
         await Assert.That(entered.Value("status")).IsEqualTo("ACTIVE").Because("a new queue has the default settings");
     }
 
@@ -102,7 +102,7 @@ public sealed class AdminTests : SharedRigTests
         (await Rig.Admin.SendAsync(HttpMethod.Patch, $"/v1/admin/concerts/{show.ConcertId}", $$"""{"queue":"{{queue}}"}""")).Expect(200);
 
         (await visitor.HoldAsync(show)).ExpectProblem(403, "queue_token_not_active");
-        (await visitor.EnterAsync(queue)).Expect(201);
+        await visitor.EnteredAsync(queue);
         (await visitor.HoldAsync(show)).Expect(201);
     }
 
@@ -270,7 +270,7 @@ public sealed class AdminTests : SharedRigTests
         await Assert.That(reply.Number("activeSeconds")).IsEqualTo(300);
         for (var index = 0; index < 3; index++)
         {
-            (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+            await Rig.NewVisitor().EnteredAsync(queue);
         }
 
         var admin = Rig.Admin;
@@ -290,7 +290,7 @@ public sealed class AdminTests : SharedRigTests
         Visitor[] visitors = [Rig.NewVisitor(), Rig.NewVisitor(), Rig.NewVisitor(Rig.B), Rig.NewVisitor(Rig.B)];
         foreach (var visitor in visitors)
         {
-            (await visitor.EnterAsync(queue)).Expect(201);
+            await visitor.EnteredAsync(queue);
         }
 
         (await Rig.Catalogue.PutQueueAsync(queue, maxActive: 3)).Expect(200);
@@ -311,7 +311,7 @@ public sealed class AdminTests : SharedRigTests
         Visitor[] visitors = [Rig.NewVisitor(), Rig.NewVisitor(), Rig.NewVisitor()];
         foreach (var visitor in visitors)
         {
-            (await visitor.EnterAsync(queue)).Expect(201);
+            await visitor.EnteredAsync(queue);
         }
 
         (await Rig.Catalogue.PutQueueAsync(queue, maxActive: 1)).Expect(200);

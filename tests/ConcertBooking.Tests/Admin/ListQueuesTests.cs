@@ -38,7 +38,7 @@ public sealed class ListQueuesTests : SharedRigTests
         await Assert.That((await ItemAsync(queue)).Number("etaSeconds")).IsEqualTo(0);
         for (var index = 0; index < 5; index++)
         {
-            (await Rig.NewVisitor(index % 2 == 0 ? Rig.A : Rig.B).EnterAsync(queue)).Expect(201);
+            await Rig.NewVisitor(index % 2 == 0 ? Rig.A : Rig.B).EnteredAsync(queue);
         }
 
         var before = await ItemAsync(queue);

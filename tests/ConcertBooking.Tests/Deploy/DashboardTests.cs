@@ -189,7 +189,7 @@ public sealed partial class DashboardTests : SharedRigTests
         var crowded = await rig.Fleet.Catalogue.AddShowAsync(maxActive: 2);
         for (var visitors = 0; visitors < 5; visitors++)
         {
-            (await rig.Fleet.NewVisitor().EnterAsync(crowded.Queue)).Expect(201);
+            await rig.Fleet.NewVisitor().EnteredAsync(crowded.Queue);
         }
 
         var locked = await rig.Fleet.NewVisitorAsync(show, points: show.Price);

@@ -115,7 +115,7 @@ public sealed partial class RunbookTests : SharedRigTests
         using var onCall = new OnCall("Nobody becomes ACTIVE", fleet, Rig.Settings, show.Queue);
         await fleet.NewVisitorAsync(show);
         var next = fleet.NewVisitor();
-        await Assert.That((await next.EnterAsync(show.Queue)).Expect(201).Value("status")).IsEqualTo("WAITING");
+        await Assert.That((await next.EnteredAsync(show.Queue)).Value("status")).IsEqualTo("WAITING");
         await ExpectMetricAsync(fleet, "booking_queue_waiting", 1, show.Queue);
 
         var output = (await onCall.ShellAsync(1)).Split('\n', 2);
@@ -136,7 +136,7 @@ public sealed partial class RunbookTests : SharedRigTests
         using var onCall = new OnCall("Redis lost", rig.Fleet, SettingsOf(rig), show.Queue);
         var admitted = await rig.Fleet.NewVisitorAsync(show, points: show.Price);
         var waiting = rig.Fleet.NewVisitor();
-        (await waiting.EnterAsync(show.Queue)).Expect(201);
+        await waiting.EnteredAsync(show.Queue);
 
         await rig.Redis.KillAsync();
         await OutageTable.ExpectAsync("Redis gone", rig.Fleet.Members[0].Instance);
@@ -295,7 +295,7 @@ public sealed partial class RunbookTests : SharedRigTests
         var queue = await fleet.Catalogue.AddQueueAsync();
         var serving = fleet.Members.ToArray();
         var old = fleet.NewVisitor();
-        (await old.EnterAsync(queue)).Expect(201);
+        await old.EnteredAsync(queue);
         var unrenewed = old.QueueToken;
 
         await onCall.ExportAsync(1);
@@ -309,7 +309,7 @@ public sealed partial class RunbookTests : SharedRigTests
         // Half of the instances write with the new keys: what they write is read by the others too.
         var userId = UserIds.Next();
         var renewed = new Visitor(serving[0].Api, userId, AccessTokens.For(onCall.Environment["Auth__SigningKey"]!, userId));
-        (await renewed.EnterAsync(queue)).Expect(201);
+        await renewed.EnteredAsync(queue);
         await ExpectKnownAsync(renewed);
         await ExchangeAsync(1);
         await ExpectKnownAsync(renewed);

@@ -15,7 +15,7 @@ public sealed class EmptiedRedis : RedisFaultTests
         var visitors = new Visitor[Places + Line];
         for (var index = 0; index < visitors.Length; index++)
         {
-            (await (visitors[index] = fleet.NewVisitor(index % 2)).EnterAsync(show.Queue)).Expect(201);
+            await (visitors[index] = fleet.NewVisitor(index % 2)).EnteredAsync(show.Queue);
         }
 
         await using var redis = await ConnectionMultiplexer.ConnectAsync($"{Rig.Servers.Redis.ConnectionString},allowAdmin=true");

@@ -117,7 +117,7 @@ public sealed class QueueFaults : SharedRigTests
 
         // A place that was given up is gone: the place that was entered after it tells.
         (await admitted.LeaveAsync()).Expect(204);
-        (await admitted.EnterAsync(show.Queue)).Expect(201);
+        await admitted.EnteredAsync(show.Queue);
         var newer = admitted.QueueToken!;
         await redis.FlushAsync();
         (await AskAsync(admitted)).Expect(200);
@@ -171,13 +171,13 @@ public sealed class QueueFaults : SharedRigTests
         var queue = Catalogue.NewQueueName();
         (await fleet.Catalogue.PutQueueAsync(queue, maxActive: 100, admitPerSecond: 4)).Expect(200);
         var visitor = fleet.NewVisitor();
-        (await visitor.EnterAsync(queue)).Expect(201);
+        await visitor.EnteredAsync(queue);
         (await visitor.LeaveAsync()).Expect(204);
         var line = new List<Visitor>();
         for (var index = 0; index < 6; index++)
         {
             line.Add(fleet.NewVisitor());
-            (await line[^1].EnterAsync(queue)).Expect(201);
+            await line[^1].EnteredAsync(queue);
         }
 
         await redis.StepBackAsync(queue, TimeSpan.FromMinutes(10));

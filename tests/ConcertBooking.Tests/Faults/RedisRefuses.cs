@@ -17,7 +17,7 @@ public sealed class RedisRefuses : RedisFaultTests
         await using var fleet = await StartAsync($"127.0.0.1:{proxy.Port}");
         var show = await fleet.Catalogue.AddShowAsync(maxActive: 1);
         var (active, waiting) = (await fleet.NewVisitorAsync(show), fleet.NewVisitor());
-        (await waiting.EnterAsync(show.Queue)).Expect(201);
+        await waiting.EnteredAsync(show.Queue);
         await redis.AskAsync(old, ["wait", "1", "10000"]);
         using var stop = new CancellationTokenSource();
         var load = Enumerable.Range(0, 4).Select(_ => LookOnAsync(fleet, waiting.QueueToken!, stop.Token)).ToArray();

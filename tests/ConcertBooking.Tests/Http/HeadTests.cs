@@ -18,7 +18,7 @@ public sealed class HeadTests : SharedRigTests
         var visitor = await Rig.NewVisitorAsync(show, points: show.Price);
         var reservationId = await visitor.HeldAsync(show);
         var paymentId = (await visitor.PayAsync(reservationId)).Expect(201).Value("paymentId");
-        (await visitor.EnterAsync(show.Queue)).Expect(201);
+        await visitor.EnteredAsync(show.Queue);
         var values = new Dictionary<string, string>
         {
             ["{concertId}"] = $"{show.ConcertId}",
@@ -71,9 +71,9 @@ public sealed class HeadTests : SharedRigTests
     public async Task Head_OfAnEventStream_OpensNone()
     {
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+        await Rig.NewVisitor().EnteredAsync(queue);
         var waiting = Rig.NewVisitor();
-        (await waiting.EnterAsync(queue)).Expect(201);
+        await waiting.EnteredAsync(queue);
         await using var watched = await PlaceEvents.OpenAsync(waiting);
         await watched.NextAsync();
 

@@ -55,7 +55,7 @@ public sealed class ProblemTests : SharedRigTests
     public async Task Body_TooLargeOrOfAnotherKind_IsRefused(string method, string path)
     {
         var (verb, caller) = (new HttpMethod(method), Rig.Admin);
-        (await caller.EnterAsync(await Rig.Catalogue.AddQueueAsync())).Expect(201);
+        await caller.EnteredAsync(await Rig.Catalogue.AddQueueAsync());
         var headers = caller.InQueue(("Idempotency-Key", Visitor.NewKey()));
 
         (await caller.SendAsync(verb, path, Over16KiB, headers)).ExpectProblem(413, "body_too_large");

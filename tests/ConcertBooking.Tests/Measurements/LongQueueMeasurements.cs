@@ -27,7 +27,7 @@ public sealed class LongQueueMeasurements : SharedRigTests
         for (var time = 1; time <= Times; time++)
         {
             var next = Rig.NewVisitor(Rig.B);
-            (await next.EnterAsync(show.Queue)).Expect(201);
+            await next.EnteredAsync(show.Queue);
             await using var stream = await PlaceEvents.OpenAsync(next);
             await stream.NextAsync("position");
             var ended = await EndPlaceAsync(owner, show, time, way);
@@ -73,12 +73,12 @@ public sealed class LongQueueMeasurements : SharedRigTests
         foreach (var length in (int[])[1_000, 10_000, 100_000])
         {
             var queue = await instance.Catalogue.AddQueueAsync(maxActive: 1);
-            (await Rig.NewVisitor(instance).EnterAsync(queue)).Expect(201);
+            await Rig.NewVisitor(instance).EnteredAsync(queue);
             var before = await MemoryAsync(server);
             await FillAsync(connection.GetDatabase(), queue, length);
             var memory = (await MemoryAsync(server) - before) / length;
             var last = Rig.NewVisitor(instance);
-            (await last.EnterAsync(queue)).Expect(201);
+            await last.EnteredAsync(queue);
             await server.ExecuteAsync("CONFIG", "RESETSTAT");
 
             var started = Stopwatch.StartNew();
@@ -112,11 +112,11 @@ public sealed class LongQueueMeasurements : SharedRigTests
             new Dictionary<string, string?> { ["Limits__MaxConnectionsPerAddress"] = $"{2 * Streams}" });
         var queue = await instance.Catalogue.AddQueueAsync(maxActive: 1);
         var owner = Rig.NewVisitor(instance);
-        (await owner.EnterAsync(queue)).Expect(201);
+        await owner.EnteredAsync(queue);
         var visitors = new Visitor[Streams];
         for (var index = 0; index < 3; index++)
         {
-            (await (visitors[index] = Rig.NewVisitor(instance)).EnterAsync(queue)).Expect(201);
+            await (visitors[index] = Rig.NewVisitor(instance)).EnteredAsync(queue);
         }
 
         await ForEachAsync(

@@ -9,7 +9,7 @@ public sealed class GetPlaceTests : SharedRigTests
     {
         var queue = await Rig.Catalogue.AddQueueAsync();
         var visitor = Rig.NewVisitor();
-        var entered = (await visitor.EnterAsync(queue)).Expect(201);
+        var entered = await visitor.EnteredAsync(queue);
 
         foreach (var instance in (Instance[])[Rig.A, Rig.B])
         {
@@ -26,10 +26,10 @@ public sealed class GetPlaceTests : SharedRigTests
     public async Task GetPlace_Waiting_Returns200WithPositionOnBothInstances()
     {
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+        await Rig.NewVisitor().EnteredAsync(queue);
+        await Rig.NewVisitor().EnteredAsync(queue);
         var visitor = Rig.NewVisitor();
-        (await visitor.EnterAsync(queue)).Expect(201);
+        await visitor.EnteredAsync(queue);
 
         foreach (var instance in (Instance[])[Rig.A, Rig.B])
         {
@@ -46,7 +46,7 @@ public sealed class GetPlaceTests : SharedRigTests
     {
         var queue = await Rig.Catalogue.AddQueueAsync();
         var visitor = Rig.NewVisitor();
-        var older = (await visitor.EnterAsync(queue)).Expect(201).Value("token");
+        var older = (await visitor.EnteredAsync(queue)).Value("token");
         var newer = (await visitor.PlaceAsync()).Expect(200).Value("token");
 
         visitor.QueueToken = older;
@@ -60,9 +60,9 @@ public sealed class GetPlaceTests : SharedRigTests
     {
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
         var first = Rig.NewVisitor();
-        (await first.EnterAsync(queue)).Expect(201);
+        await first.EnteredAsync(queue);
         var second = Rig.NewVisitor();
-        (await second.EnterAsync(queue)).Expect(201);
+        await second.EnteredAsync(queue);
 
         (await first.LeaveAsync()).Expect(204);
 
@@ -90,7 +90,7 @@ public sealed class GetPlaceTests : SharedRigTests
     public async Task GetPlace_WithTruncatedOrChangedToken_Returns401Invalid()
     {
         var visitor = Rig.NewVisitor();
-        var token = (await visitor.EnterAsync(await Rig.Catalogue.AddQueueAsync())).Expect(201).Value("token");
+        var token = (await visitor.EnteredAsync(await Rig.Catalogue.AddQueueAsync())).Value("token");
 
         string[] forgeries =
         [
@@ -109,7 +109,7 @@ public sealed class GetPlaceTests : SharedRigTests
     {
         await using var stranger = await Rig.StartAsync(new Dictionary<string, string?> { ["QueueToken__SigningKey"] = Rig.NewKey() });
         var visitor = Rig.NewVisitor(stranger);
-        (await visitor.EnterAsync(await Rig.Catalogue.AddQueueAsync())).Expect(201);
+        await visitor.EnteredAsync(await Rig.Catalogue.AddQueueAsync());
         (await visitor.PlaceAsync()).Expect(200);
         visitor.Api = Rig.A.Api;
 
@@ -121,7 +121,7 @@ public sealed class GetPlaceTests : SharedRigTests
     {
         var queue = await Rig.Catalogue.AddQueueAsync(activeSeconds: 1);
         var visitor = Rig.NewVisitor();
-        (await visitor.EnterAsync(queue)).Expect(201);
+        await visitor.EnteredAsync(queue);
         var token = visitor.QueueToken;
 
         var reply = await Eventually.GetAsync(() => Eventually.AnsweredAsync(visitor.PlaceAsync), reply => reply.Status != 200);
@@ -135,9 +135,9 @@ public sealed class GetPlaceTests : SharedRigTests
     public async Task GetPlace_AdmissionOfOneIsOver_AdmitsTheNext()
     {
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1, activeSeconds: 5);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+        await Rig.NewVisitor().EnteredAsync(queue);
         var next = Rig.NewVisitor();
-        var waiting = (await next.EnterAsync(queue)).Expect(201);
+        var waiting = await next.EnteredAsync(queue);
 
         await Assert.That(waiting.Value("status")).IsEqualTo("WAITING");
         await Eventually.GetAsync(() => Eventually.AnsweredAsync(next.PlaceAsync), place => place.Expect(200).Value("status") == "ACTIVE");
@@ -149,11 +149,11 @@ public sealed class GetPlaceTests : SharedRigTests
         // Alone, because its sweep would drop the silent of every queue it knows.
         await using var impatient = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Queue__IdleSeconds"] = "5" });
         var queue = await impatient.Catalogue.AddQueueAsync(maxActive: 1);
-        (await Rig.NewVisitor(impatient).EnterAsync(queue)).Expect(201);
+        await Rig.NewVisitor(impatient).EnteredAsync(queue);
         var silent = Rig.NewVisitor(impatient);
-        (await silent.EnterAsync(queue)).Expect(201);
+        await silent.EnteredAsync(queue);
         var asking = Rig.NewVisitor(impatient);
-        (await asking.EnterAsync(queue)).Expect(201);
+        await asking.EnteredAsync(queue);
 
         await Eventually.GetAsync(() => Eventually.AnsweredAsync(asking.PlaceAsync), place => place.Expect(200).Number("position") == 1);
 

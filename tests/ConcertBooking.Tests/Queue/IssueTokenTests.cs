@@ -10,7 +10,7 @@ public sealed class IssueTokenTests : SharedRigTests
         var queue = await Rig.Catalogue.AddQueueAsync(activeSeconds: 600);
         var before = TimeProvider.System.GetUtcNow();
 
-        var reply = (await Rig.NewVisitor().EnterAsync(queue)).Expect(201)
+        var reply = (await Rig.NewVisitor().EnteredAsync(queue))
             .ExpectMembers("token", "queue", "status", "position", "etaSeconds", "expiresAt", "pollAfterMs");
 
         await Assert.That(reply.Value("token")).IsNotEmpty();
@@ -25,11 +25,11 @@ public sealed class IssueTokenTests : SharedRigTests
     public async Task IssueToken_NoFreePlace_Returns201WaitingInOrder()
     {
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+        await Rig.NewVisitor().EnteredAsync(queue);
 
         for (var position = 1; position <= 3; position++)
         {
-            var reply = (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+            var reply = await Rig.NewVisitor().EnteredAsync(queue);
             await Assert.That(reply.Value("status")).IsEqualTo("WAITING");
             await Assert.That(reply.Number("position")).IsEqualTo(position);
             await Assert.That(reply.Json.IsNull("expiresAt")).IsTrue();
@@ -41,11 +41,11 @@ public sealed class IssueTokenTests : SharedRigTests
     public async Task IssueToken_LongerLine_AsksLessOften()
     {
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
-        var first = (await Rig.NewVisitor().EnterAsync(queue)).Expect(201).Number("pollAfterMs");
-        await Task.WhenAll(Enumerable.Range(0, 60).Select(async _ => (await Rig.NewVisitor().EnterAsync(queue)).Expect(201)));
+        await Rig.NewVisitor().EnteredAsync(queue);
+        var first = (await Rig.NewVisitor().EnteredAsync(queue)).Number("pollAfterMs");
+        await Task.WhenAll(Enumerable.Range(0, 60).Select(async _ => await Rig.NewVisitor().EnteredAsync(queue)));
 
-        var last = (await Rig.NewVisitor().EnterAsync(queue)).Expect(201).Number("pollAfterMs");
+        var last = (await Rig.NewVisitor().EnteredAsync(queue)).Number("pollAfterMs");
 
         await Assert.That(last).IsGreaterThan(first);
     }
@@ -54,10 +54,10 @@ public sealed class IssueTokenTests : SharedRigTests
     public async Task IssueToken_AdmittedFromTheQueue_ReturnsEtaToTheRest()
     {
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+        await Rig.NewVisitor().EnteredAsync(queue);
+        await Rig.NewVisitor().EnteredAsync(queue);
         var waiting = Rig.NewVisitor();
-        (await waiting.EnterAsync(queue)).Expect(201);
+        await waiting.EnteredAsync(queue);
 
         (await Rig.Catalogue.PutQueueAsync(queue, maxActive: 2)).Expect(200);
 
@@ -87,10 +87,10 @@ public sealed class IssueTokenTests : SharedRigTests
     public async Task IssueToken_AgainWhileWaiting_Returns200SamePlaceOnTheOtherInstance()
     {
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+        await Rig.NewVisitor().EnteredAsync(queue);
         var visitor = Rig.NewVisitor();
-        (await visitor.EnterAsync(queue)).Expect(201);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+        await visitor.EnteredAsync(queue);
+        await Rig.NewVisitor().EnteredAsync(queue);
         visitor.Api = Rig.B.Api;
 
         var again = (await visitor.EnterAsync(queue)).Expect(200);
@@ -105,7 +105,7 @@ public sealed class IssueTokenTests : SharedRigTests
     {
         var queue = await Rig.Catalogue.AddQueueAsync();
         var visitor = Rig.NewVisitor();
-        var first = (await visitor.EnterAsync(queue)).Expect(201);
+        var first = await visitor.EnteredAsync(queue);
 
         var again = (await visitor.EnterAsync(queue)).Expect(200);
 
@@ -117,13 +117,13 @@ public sealed class IssueTokenTests : SharedRigTests
     public async Task IssueToken_AfterLeaving_Returns201AtTheEnd()
     {
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+        await Rig.NewVisitor().EnteredAsync(queue);
         var visitor = Rig.NewVisitor();
-        (await visitor.EnterAsync(queue)).Expect(201);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+        await visitor.EnteredAsync(queue);
+        await Rig.NewVisitor().EnteredAsync(queue);
         (await visitor.LeaveAsync()).Expect(204);
 
-        var again = (await visitor.EnterAsync(queue)).Expect(201);
+        var again = await visitor.EnteredAsync(queue);
 
         await Assert.That(again.Number("position")).IsEqualTo(2);
         (await visitor.PlaceAsync()).Expect(200);
@@ -134,9 +134,9 @@ public sealed class IssueTokenTests : SharedRigTests
     {
         var (one, other) = (await Rig.Catalogue.AddQueueAsync(), await Rig.Catalogue.AddQueueAsync());
         var visitor = Rig.NewVisitor();
-        var first = (await visitor.EnterAsync(one)).Expect(201).Value("token");
+        var first = (await visitor.EnteredAsync(one)).Value("token");
 
-        await Assert.That((await visitor.EnterAsync(other)).Expect(201).Value("queue")).IsEqualTo(other);
+        await Assert.That((await visitor.EnteredAsync(other)).Value("queue")).IsEqualTo(other);
 
         visitor.QueueToken = first;
         await Assert.That((await visitor.PlaceAsync()).Expect(200).Value("queue")).IsEqualTo(one);
@@ -169,16 +169,16 @@ public sealed class IssueTokenTests : SharedRigTests
     {
         await using var small = await Rig.StartAsync(new Dictionary<string, string?> { ["Queue__MaxWaiting"] = "2" });
         var queue = await Rig.Catalogue.AddQueueAsync(maxActive: 1);
-        (await Rig.NewVisitor(small).EnterAsync(queue)).Expect(201);
+        await Rig.NewVisitor(small).EnteredAsync(queue);
         var second = Rig.NewVisitor(small);
-        (await second.EnterAsync(queue)).Expect(201);
-        (await Rig.NewVisitor(small).EnterAsync(queue)).Expect(201);
+        await second.EnteredAsync(queue);
+        await Rig.NewVisitor(small).EnteredAsync(queue);
         var late = Rig.NewVisitor(small);
 
         (await late.EnterAsync(queue)).ExpectProblem(503, "queue_full").ExpectRetryAfter();
 
         (await second.EnterAsync(queue)).Expect(200);
         (await second.LeaveAsync()).Expect(204);
-        (await late.EnterAsync(queue)).Expect(201);
+        await late.EnteredAsync(queue);
     }
 }

@@ -20,7 +20,7 @@ public sealed class KeyPrefixTests : SharedRigTests
         var active = await Rig.NewVisitor(one).AdmittedAsync(first);
         var other = await new Visitor(two.Api, active.UserId, active.AccessToken).AdmittedAsync(second);
         var waiting = Rig.NewVisitor(one);
-        (await waiting.EnterAsync(queue)).Expect(201);
+        await waiting.EnteredAsync(queue);
         await using var stream = await PlaceEvents.OpenAsync(waiting);
         await active.HeldAsync(first);
         await other.HeldAsync(second);

@@ -9,7 +9,7 @@ public sealed class LeaveQueueTests : SharedRigTests
     {
         var show = await Rig.Catalogue.AddShowAsync();
         var visitor = Rig.NewVisitor();
-        var older = (await visitor.EnterAsync(show.Queue)).Expect(201).Value("token");
+        var older = (await visitor.EnteredAsync(show.Queue)).Value("token");
         var newer = (await visitor.PlaceAsync()).Expect(200).Value("token");
 
         var reply = (await visitor.LeaveAsync()).Expect(204);
@@ -32,7 +32,7 @@ public sealed class LeaveQueueTests : SharedRigTests
         Visitor[] visitors = [Rig.NewVisitor(), Rig.NewVisitor(Rig.B), Rig.NewVisitor()];
         foreach (var visitor in visitors)
         {
-            (await visitor.EnterAsync(queue)).Expect(201);
+            await visitor.EnteredAsync(queue);
         }
 
         (await visitors[0].LeaveAsync()).Expect(204);
@@ -48,7 +48,7 @@ public sealed class LeaveQueueTests : SharedRigTests
         Visitor[] visitors = [Rig.NewVisitor(), Rig.NewVisitor(), Rig.NewVisitor()];
         foreach (var visitor in visitors)
         {
-            (await visitor.EnterAsync(queue)).Expect(201);
+            await visitor.EnteredAsync(queue);
         }
 
         (await visitors[1].LeaveAsync()).Expect(204);

@@ -13,7 +13,7 @@ public sealed class QueueStepTests : SharedRigTests
         await using var alone = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Queue__IdleSeconds"] = "1" });
         var queue = await alone.Catalogue.AddQueueAsync(maxActive: 1);
         var visitor = Rig.NewVisitor(alone);
-        (await visitor.EnterAsync(queue)).Expect(201);
+        await visitor.EnteredAsync(queue);
         (await visitor.LeaveAsync()).Expect(204);
 
         (await alone.Catalogue.PutQueueAsync(queue, maxActive: 1, activeSeconds: 1)).Expect(200);
@@ -32,14 +32,14 @@ public sealed class QueueStepTests : SharedRigTests
             await Eventually.InTimeAsync(TimeSpan.FromSeconds(1), async clock =>
             {
                 var visitor = Rig.NewVisitor();
-                var end = (await visitor.EnterAsync(queue)).Expect(201).Json.Moment("expiresAt");
+                var end = (await visitor.EnteredAsync(queue)).Json.Moment("expiresAt");
                 while (TimeProvider.System.GetUtcNow() <= end)
                 {
                     await Task.Delay(5);
                 }
 
                 clock.Start();
-                (await visitor.EnterAsync(queue)).Expect(201);
+                await visitor.EnteredAsync(queue);
 
                 (await visitor.PlaceAsync()).Expect(200);
             });
@@ -53,8 +53,8 @@ public sealed class QueueStepTests : SharedRigTests
         var queue = Catalogue.NewQueueName();
         await fleet.Catalogue.AddConcertAsync(queue); // which makes the queue without numbers of its own
         var (first, second) = (fleet.NewVisitor(), fleet.NewVisitor());
-        (await first.EnterAsync(queue)).Expect(201);
-        await Assert.That((await second.EnterAsync(queue)).Expect(201).Value("status")).IsEqualTo("WAITING");
+        await first.EnteredAsync(queue);
+        await Assert.That((await second.EnteredAsync(queue)).Value("status")).IsEqualTo("WAITING");
 
         await fleet.AddAsync(("Queue__MaxActive", "2"), ("Queue__ActiveSeconds", "300"));
 
@@ -96,7 +96,7 @@ public sealed class QueueStepTests : SharedRigTests
         await using var redis = await OwnRedis.StartAsync();
         await using var fleet = await redis.StartFleetAsync(Rig);
         var queue = await fleet.Catalogue.AddQueueAsync(maxActive: 1);
-        (await fleet.NewVisitor().EnterAsync(queue)).Expect(201);
+        await fleet.NewVisitor().EnteredAsync(queue);
         var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
         var users = Enumerable.Range(0, Crowd).Select(_ => (RedisValue)UserIds.Next()).ToArray();
         await redis.Database.SortedSetAddAsync(

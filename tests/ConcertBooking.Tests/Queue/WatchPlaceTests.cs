@@ -89,11 +89,11 @@ public sealed class WatchPlaceTests : SharedRigTests
         // Alone, because its sweep would drop the silent of every queue it knows.
         await using var impatient = await Rig.StartAloneAsync(new Dictionary<string, string?> { ["Queue__IdleSeconds"] = "5" });
         var queue = await impatient.Catalogue.AddQueueAsync(maxActive: 1);
-        (await Rig.NewVisitor(impatient).EnterAsync(queue)).Expect(201);
+        await Rig.NewVisitor(impatient).EnteredAsync(queue);
         var silent = Rig.NewVisitor(impatient);
-        (await silent.EnterAsync(queue)).Expect(201);
+        await silent.EnteredAsync(queue);
         var watching = Rig.NewVisitor(impatient);
-        (await watching.EnterAsync(queue)).Expect(201);
+        await watching.EnteredAsync(queue);
         await using var stream = await PlaceEvents.OpenAsync(watching);
         await Assert.That((await stream.NextAsync()).Data.Number("position")).IsEqualTo(2);
 
@@ -173,7 +173,7 @@ public sealed class WatchPlaceTests : SharedRigTests
         var visitors = Enumerable.Range(0, count).Select(_ => Rig.NewVisitor()).ToArray();
         foreach (var visitor in visitors)
         {
-            (await visitor.EnterAsync(show.Queue)).Expect(201);
+            await visitor.EnteredAsync(show.Queue);
         }
 
         return (show, visitors);

@@ -50,7 +50,7 @@ public sealed class ProofOfWorkTests : SharedRigTests
     public async Task Difficulty_ChangedWhileRunning_CountsAtOnce()
     {
         var queue = await HardQueueAsync(0);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+        await Rig.NewVisitor().EnteredAsync(queue);
 
         await SetAsync(queue, 6);
         var visitor = Rig.NewVisitor();
@@ -60,7 +60,7 @@ public sealed class ProofOfWorkTests : SharedRigTests
         (await EnterAsync(visitor, queue, easy)).ExpectProblem(403, "proof_of_work_needed");
         (await EnterAsync(visitor, queue, Solve(await ChallengeAsync(visitor, queue), 12))).Expect(201);
         await SetAsync(queue, 0);
-        (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
+        await Rig.NewVisitor().EnteredAsync(queue);
     }
 
     [Test]

@@ -27,15 +27,18 @@ public sealed class Catalogue(Visitor admin)
         return queue;
     }
 
+    /// <inheritdoc cref="Eventually.ReachedAsync"/>
     public Task<Reply> PutQueueAsync(string queue, int maxActive, int activeSeconds = 600, int? admitPerSecond = null)
     {
         var rate = admitPerSecond?.ToString(CultureInfo.InvariantCulture) ?? "null";
-        return admin.SendAsync(
+        return Eventually.ReachedAsync(() => admin.SendAsync(
             HttpMethod.Put, $"/v1/admin/queues/{queue}",
-            $$"""{"maxActive":{{maxActive}},"activeSeconds":{{activeSeconds}},"admitPerSecond":{{rate}}}""");
+            $$"""{"maxActive":{{maxActive}},"activeSeconds":{{activeSeconds}},"admitPerSecond":{{rate}}}"""));
     }
 
-    public async Task<Reply> GetQueueAsync(string queue) => (await admin.GetAsync($"/v1/admin/queues/{queue}")).Expect(200);
+    /// <inheritdoc cref="Eventually.ReachedAsync"/>
+    public async Task<Reply> GetQueueAsync(string queue) =>
+        (await Eventually.ReachedAsync(() => admin.GetAsync($"/v1/admin/queues/{queue}"))).Expect(200);
 
     public async Task<long> AddConcertAsync(string queue, string title = "The Quiet Hour") =>
         (await admin.PostAsync("/v1/admin/concerts", $$"""{"title":"{{title}}","queue":"{{queue}}"}""")).Expect(201).Number("concertId");

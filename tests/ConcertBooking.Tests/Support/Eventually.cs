@@ -60,6 +60,13 @@ internal static class Eventually
         GetAsync(request, static reply => reply.Status != 503);
 
     /// <summary>
+    /// The same request again after the waiting room could not be reached: on a busy machine Redis may not answer within its
+    /// quarter of a second, and may have done what it was asked for all the same.
+    /// </summary>
+    public static Task<Reply> ReachedAsync(Func<Task<Reply>> request) =>
+        GetAsync(request, static reply => reply is not { Status: 503, Code: "queue_unavailable" });
+
+    /// <summary>
     /// A request that only a slow machine can keep from its answer: sent again after a 503 for which it waited. A 503 that comes at
     /// once is the answer.
     /// </summary>

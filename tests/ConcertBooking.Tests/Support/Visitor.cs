@@ -81,10 +81,10 @@ public sealed class Visitor(Api api, long userId, string accessToken)
         Api.SendAsync(method, path, json, [Bearer, .. headers]);
 
     /// <summary>Enters a queue for the first time. An entry whose answer was too late may count: then the next finds it.</summary>
-    public async Task<Reply> EnteredAsync(string queue)
+    public async Task<Reply> EnteredAsync(string? queue)
     {
         var wasLate = false;
-        var entered = await Eventually.AnsweredAsync(async () =>
+        var entered = await Eventually.ReachedAsync(async () =>
         {
             var reply = await EnterAsync(queue);
             wasLate |= reply.Status == 503;
@@ -96,9 +96,7 @@ public sealed class Visitor(Api api, long userId, string accessToken)
     /// <summary>Enters the show's queue, is admitted, and charges that many points.</summary>
     public async Task<Visitor> AdmittedAsync(Show show, long points = 0)
     {
-        // On a busy machine Redis may not answer within its quarter of a second, and may have made the place all the same.
-        var reply = await Eventually.GetAsync(
-            () => EnterAsync(show.Queue), static reply => reply is not { Status: 503, Code: "queue_unavailable" });
+        var reply = await Eventually.ReachedAsync(() => EnterAsync(show.Queue));
         if (!reply.IsWon || reply.Value("status") != "ACTIVE")
         {
             throw new InvalidOperationException($"Not admitted:\n{reply}");
