@@ -53,6 +53,7 @@ breached=()
 
 docker_run --detach --name "$name-mysql" --env MYSQL_ROOT_PASSWORD="$password" --env MYSQL_DATABASE=booking \
   mysql:9.7 mysqld --port=$((port + 2)) --bind-address=127.0.0.1 --max-connections=300 --innodb-buffer-pool-size=256M \
+  --innodb-io-capacity=1000 --innodb-io-capacity-max=2000 \
   --innodb-flush-log-at-trx-commit=1 --sync-binlog=1 --log-bin=binlog >/dev/null || fail "no MySQL"
 docker_run --detach --name "$name-redis" redis:8.0 redis-server --port $((port + 3)) --bind 127.0.0.1 --save '' >/dev/null || fail "no Redis"
 

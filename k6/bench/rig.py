@@ -201,6 +201,7 @@ class Servers:
             self.mysqld, *common, f"--init-file={first}", f"--port={self.port}", "--bind-address=127.0.0.1", "--socket=s.sock",
             "--skip-name-resolve", "--default-time-zone=+00:00", "--character-set-server=utf8mb4", "--max-connections=500",
             "--innodb-buffer-pool-size=2G", "--performance-schema=OFF",
+            "--innodb-io-capacity=1000", "--innodb-io-capacity-max=2000",
             "--innodb-log-file-size=512M" if maria else "--innodb-redo-log-capacity=1G", *([] if maria else ["--mysqlx=OFF"]), *DURABLE], log)
         self.redis = self.run([self.redis_program, "--port", str(self.port + 1), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         await_(lambda: Sql(self.port), 60, f"MySQL ({self.folder}/mysql.log)")

@@ -328,7 +328,7 @@ class Bench:
     def write(self, size, builds, started, load):
         data = {"startedAt": started.isoformat(), "finishedAt": datetime.now(timezone.utc).isoformat(), "machine": machine(),
                 "loadBefore": load[0], "loadAfter": os.getloadavg()[0], "pace": self.pace_text(), "database": self.servers.version,
-                "settings": "innodb_flush_log_at_trx_commit=1, sync_binlog=1, binary log on", "rounds": self.options.rounds,
+                "settings": "innodb_flush_log_at_trx_commit=1, sync_binlog=1, binary log on, innodb_io_capacity=1000", "rounds": self.options.rounds,
                 "buyers": self.buyers, "connections": self.options.connections, "builds": {build.name: self.medians(build) for build in builds}}
         folder = Path(self.options.out) / size
         folder.mkdir(parents=True, exist_ok=True)
