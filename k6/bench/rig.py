@@ -7,6 +7,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SIZES = {"small": 0.5, "medium": 1.0}
 # Every commit is on the disk before it is acknowledged, in both logs.
 DURABLE = ["--innodb-flush-log-at-trx-commit=1", "--sync-binlog=1", "--log-bin=binlog", "--server-id=1"]
+IO_CAPACITY = 1000  # as in compose.yaml: deploy/scaling.md
 SIGNING_KEY = "signs-the-tokens-of-a-benchmark-and-nothing-else"
 USER = "bench"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -201,7 +202,7 @@ class Servers:
             self.mysqld, *common, f"--init-file={first}", f"--port={self.port}", "--bind-address=127.0.0.1", "--socket=s.sock",
             "--skip-name-resolve", "--default-time-zone=+00:00", "--character-set-server=utf8mb4", "--max-connections=500",
             "--innodb-buffer-pool-size=2G", "--performance-schema=OFF",
-            "--innodb-io-capacity=1000", "--innodb-io-capacity-max=2000",
+            f"--innodb-io-capacity={IO_CAPACITY}", f"--innodb-io-capacity-max={2 * IO_CAPACITY}",
             "--innodb-log-file-size=512M" if maria else "--innodb-redo-log-capacity=1G", *([] if maria else ["--mysqlx=OFF"]), *DURABLE], log)
         self.redis = self.run([self.redis_program, "--port", str(self.port + 1), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         await_(lambda: Sql(self.port), 60, f"MySQL ({self.folder}/mysql.log)")

@@ -22,7 +22,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from load import Api, booking_line, hold_line, line, pay_line, send
-from rig import REPOSITORY, SIGNING_KEY, SIZES, WORKER_PORTS, Build, Servers, Sql, await_, cpu_seconds, machine, machine_seconds, pace, switches
+from rig import IO_CAPACITY, REPOSITORY, SIGNING_KEY, SIZES, WORKER_PORTS, Build, Servers, Sql, await_, cpu_seconds, machine, machine_seconds, pace, switches
 
 PARTS = ["sale", "events", "knee", "hall", "speed", "k6", "start"]
 PHASES = ("enter", "look", "hold", "pay")
@@ -328,8 +328,9 @@ class Bench:
     def write(self, size, builds, started, load):
         data = {"startedAt": started.isoformat(), "finishedAt": datetime.now(timezone.utc).isoformat(), "machine": machine(),
                 "loadBefore": load[0], "loadAfter": os.getloadavg()[0], "pace": self.pace_text(), "database": self.servers.version,
-                "settings": "innodb_flush_log_at_trx_commit=1, sync_binlog=1, binary log on, innodb_io_capacity=1000", "rounds": self.options.rounds,
-                "buyers": self.buyers, "connections": self.options.connections, "builds": {build.name: self.medians(build) for build in builds}}
+                "settings": f"innodb_flush_log_at_trx_commit=1, sync_binlog=1, binary log on, innodb_io_capacity={IO_CAPACITY}",
+                "rounds": self.options.rounds, "buyers": self.buyers, "connections": self.options.connections,
+                "builds": {build.name: self.medians(build) for build in builds}}
         folder = Path(self.options.out) / size
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "sale.json").write_text(json.dumps(data, indent=1))

@@ -10,7 +10,7 @@ public sealed class IssueTokenTests : SharedRigTests
         var queue = await Rig.Catalogue.AddQueueAsync(activeSeconds: 600);
         var before = TimeProvider.System.GetUtcNow();
 
-        var reply = (await Rig.NewVisitor().EnteredAsync(queue))
+        var reply = (await Rig.NewVisitor().EnterAsync(queue)).Expect(201)
             .ExpectMembers("token", "queue", "status", "position", "etaSeconds", "expiresAt", "pollAfterMs");
 
         await Assert.That(reply.Value("token")).IsNotEmpty();
@@ -29,7 +29,7 @@ public sealed class IssueTokenTests : SharedRigTests
 
         for (var position = 1; position <= 3; position++)
         {
-            var reply = await Rig.NewVisitor().EnteredAsync(queue);
+            var reply = (await Rig.NewVisitor().EnterAsync(queue)).Expect(201);
             await Assert.That(reply.Value("status")).IsEqualTo("WAITING");
             await Assert.That(reply.Number("position")).IsEqualTo(position);
             await Assert.That(reply.Json.IsNull("expiresAt")).IsTrue();
@@ -123,7 +123,7 @@ public sealed class IssueTokenTests : SharedRigTests
         await Rig.NewVisitor().EnteredAsync(queue);
         (await visitor.LeaveAsync()).Expect(204);
 
-        var again = await visitor.EnteredAsync(queue);
+        var again = (await visitor.EnterAsync(queue)).Expect(201);
 
         await Assert.That(again.Number("position")).IsEqualTo(2);
         (await visitor.PlaceAsync()).Expect(200);
@@ -136,7 +136,7 @@ public sealed class IssueTokenTests : SharedRigTests
         var visitor = Rig.NewVisitor();
         var first = (await visitor.EnteredAsync(one)).Value("token");
 
-        await Assert.That((await visitor.EnteredAsync(other)).Value("queue")).IsEqualTo(other);
+        await Assert.That((await visitor.EnterAsync(other)).Expect(201).Value("queue")).IsEqualTo(other);
 
         visitor.QueueToken = first;
         await Assert.That((await visitor.PlaceAsync()).Expect(200).Value("queue")).IsEqualTo(one);
@@ -179,6 +179,6 @@ public sealed class IssueTokenTests : SharedRigTests
 
         (await second.EnterAsync(queue)).Expect(200);
         (await second.LeaveAsync()).Expect(204);
-        await late.EnteredAsync(queue);
+        (await late.EnterAsync(queue)).Expect(201);
     }
 }

@@ -39,7 +39,7 @@ public sealed class QueueStepTests : SharedRigTests
                 }
 
                 clock.Start();
-                await visitor.EnteredAsync(queue);
+                (await visitor.EnterAsync(queue)).Expect(201);
 
                 (await visitor.PlaceAsync()).Expect(200);
             });
@@ -103,7 +103,7 @@ public sealed class QueueStepTests : SharedRigTests
             $"{{q:{queue}}}:waiting", [.. users.Select((user, index) => new SortedSetEntry(user, (now * 1000) + index))]);
         await redis.Database.SortedSetAddAsync($"{{q:{queue}}}:seen", [.. users.Select(user => new SortedSetEntry(user, now))]);
 
-        var raised = (await Eventually.AnsweredAsync(() => fleet.Catalogue.PutQueueAsync(queue, maxActive: 1 + Crowd))).Expect(200);
+        var raised = (await fleet.Catalogue.PutQueueAsync(queue, maxActive: 1 + Crowd)).Expect(200);
 
         await Assert.That((raised.Number("active"), raised.Number("waiting"))).IsEqualTo((1 + Crowd, 0));
         await fleet.Members[0].Instance.Process.PauseAsync(); // so that nobody sweeps

@@ -80,11 +80,11 @@ public sealed class Visitor(Api api, long userId, string accessToken)
     public Task<Reply> SendAsync(HttpMethod method, string path, string? json = null, params (string Name, string Value)[] headers) =>
         Api.SendAsync(method, path, json, [Bearer, .. headers]);
 
-    /// <summary>Enters a queue for the first time. An entry whose answer was too late may count: then the next finds it.</summary>
+    /// <summary>Enters a queue where the user has no place. An entry whose answer was too late may count: then the next finds it.</summary>
     public async Task<Reply> EnteredAsync(string? queue)
     {
         var wasLate = false;
-        var entered = await Eventually.ReachedAsync(async () =>
+        var entered = await Eventually.AnsweredAsync(async () =>
         {
             var reply = await EnterAsync(queue);
             wasLate |= reply.Status == 503;
