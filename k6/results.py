@@ -3,7 +3,8 @@
 
     k6/results.py artifacts/k6 ["what should be known of this run"] > k6/RESULTS.md
 
-The folder holds small/ and medium/, each with one JSON a test, container.json, bench.json and sale.json.
+The folder holds small/ and medium/, each with one JSON a test, container.json, bench.json and sale.json; and of sale.py --apart,
+small-apart/ and medium-apart/.
 """
 import json, os, platform, sys
 from pathlib import Path
@@ -149,7 +150,8 @@ def start(folders):
 
 def main():
     root = Path(sys.argv[1])
-    folders = {size: root / size.lower() for size in ("Small", "Medium") if (root / size.lower()).is_dir()}
+    folders = {size: folder for size in ("Small", "Small, MySQL apart", "Medium", "Medium, MySQL apart")
+               if (folder := root / size.lower().replace(", mysql ", "-")).is_dir()}
     dates = sorted(json.loads(file.read_text())["finishedAt"] for folder in folders.values() for file in folder.glob("*.json") if '"finishedAt"' in file.read_text())
     model = next((text.split(":", 1)[1].strip() for text in Path("/proc/cpuinfo").read_text().splitlines() if text.startswith("model name")), platform.processor())
     print("# Results\n\nWritten by `k6/results.py` from the summaries of `k6/gate.sh`, `k6/bench/sale.py` and `k6/bench/bench.py`; do not edit.\n")

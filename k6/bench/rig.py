@@ -166,12 +166,20 @@ class ControlGroup:
 
 
 class Servers:
-    def __init__(self, port, mysqld=None, redis="redis-server"):
+    """MySQL and Redis, and what else is started with them. Apart, MySQL has one half of the processors and all else the other."""
+
+    def __init__(self, port, mysqld=None, redis="redis-server", apart=False):
         self.mysqld = mysqld or os.environ.get("CONCERT_BOOKING_MYSQLD") or shutil.which("mysqld", path=os.environ["PATH"] + ":/usr/sbin") \
             or shutil.which("mariadbd", path=os.environ["PATH"] + ":/usr/sbin")
         if not self.mysqld:
             raise SystemExit("No mysqld or mariadbd: name one with --mysqld")
-        self.port, self.redis_program = port, redis
+        self.port, self.redis_program, self.mysql_processors = port, redis, sorted(os.sched_getaffinity(0))
+        if apart:
+            half = len(self.mysql_processors) // 2
+            if not half:
+                raise SystemExit("--apart needs two processors")
+            os.sched_setaffinity(0, self.mysql_processors[:half])  # of this process, and of all that it starts but MySQL
+            self.mysql_processors = self.mysql_processors[half:]
         self.processes, self.groups, self.kafka, self.kafka_pid = [], [], None, None
         self.folder = Path(tempfile.mkdtemp(prefix="cb-bench-"))
 
@@ -199,6 +207,7 @@ class Servers:
         first = self.folder / "init.sql"
         first.write_text(f"CREATE USER IF NOT EXISTS '{USER}'@'127.0.0.1';\nGRANT ALL ON *.* TO '{USER}'@'127.0.0.1';\n")
         self.mysql = self.run([
+            "taskset", "--cpu-list", ",".join(map(str, self.mysql_processors)),
             self.mysqld, *common, f"--init-file={first}", f"--port={self.port}", "--bind-address=127.0.0.1", "--socket=s.sock",
             "--skip-name-resolve", "--default-time-zone=+00:00", "--character-set-server=utf8mb4", "--max-connections=500",
             "--innodb-buffer-pool-size=2G", "--performance-schema=OFF",

@@ -5,6 +5,7 @@
     k6/bench/sale.py before=OTHER/concert-booking now=artifacts/native/concert-booking
     k6/bench/sale.py --short --sizes small                  a tenth of the time, for a look
     k6/bench/sale.py --parts start                          the start alone
+    k6/bench/sale.py --apart                                MySQL on one half of the processors, all else on the other
     k6/bench/sale.py --parts all --k6 k6                    also each call beside livez (bench.py), and k6's capacity and steady
 
 A sale: 24 buyers at once over connections that are kept alive enter, look at a cached list, hold and pay, a phase after the
@@ -14,7 +15,8 @@ A closed loop of 32 connections shows how many a second there can be at most. Th
 finds it with a costlier generator: the calls come evenly, at a rising rate, until p95 leaves its bound or all connections wait.
 Then they come evenly at 60 % of the knee, and one at a time.
 The hall has 100,000 seats: 20 buyers at a time take three side by side, each a buyer of its own, in a closed loop.
-Needs wrk, mysqld, redis-server, and root for the sizes. Writes artifacts/k6/SIZE/sale.json, which k6/results.py prints.
+Apart, neither the load nor the service takes a processor from MySQL in the middle of a transaction, as on two machines.
+Needs wrk, mysqld, redis-server, and root for the sizes. Writes artifacts/k6/SIZE/sale.json (SIZE-apart/), which k6/results.py prints.
 """
 import argparse, json, os, re, resource, statistics, subprocess, sys, time
 from contextlib import contextmanager
@@ -228,8 +230,7 @@ class Bench:
 
     def others(self, size, build):
         """Programs that measure the last build by themselves, and leave their own files."""
-        folder, options = Path(self.options.out).resolve() / size, self.options
-        folder.mkdir(parents=True, exist_ok=True)
+        folder, options = self.folder(size), self.options
         environment = {**os.environ, "AUTH_SIGNING_KEY": SIGNING_KEY, "BASE_URL": build.api.url, "SUMMARY_DIR": str(folder),
                        "PROFILE": "ci" if options.short else "full"}
         if "speed" in options.parts:
@@ -316,11 +317,19 @@ class Bench:
         found = [f"{statistics.median(times):.1f} ms ({min(times):.1f} to {max(times):.1f})" for times in zip(*self.paces)]
         return "before each phase a fixed loop on one processor took {}, a page's write to the disk {}".format(*found)
 
+    def folder(self, size):
+        folder = Path(self.options.out).resolve() / (f"{size}-apart" if self.options.apart else size)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def limit(self, figures):
         if figures["servicePercent"] >= 88 and self.size in SIZES:
             return f"the service's processor ({figures['servicePercent']:.0f} % of it)"
         if figures["loadPercent"] >= 88:
             return f"wrk ({figures['loadPercent']:.0f} % of a processor)"
+        mysql_percent = figures["mysql"] * figures["perSecond"] / 1e4 / len(self.servers.mysql_processors)
+        if self.options.apart and mysql_percent >= 88:
+            return f"MySQL's processors ({mysql_percent:.0f} % of them)"
         if figures["idlePercent"] <= 12:
             return f"the machine's processors (service at {figures['servicePercent']:.0f} % of its limit, others took {figures['othersPercent']:.0f} %)"
         return f"waiting (service at {figures['servicePercent']:.0f} % of its limit, machine {figures['idlePercent']:.0f} % idle)"
@@ -328,12 +337,11 @@ class Bench:
     def write(self, size, builds, started, load):
         data = {"startedAt": started.isoformat(), "finishedAt": datetime.now(timezone.utc).isoformat(), "machine": machine(),
                 "loadBefore": load[0], "loadAfter": os.getloadavg()[0], "pace": self.pace_text(), "database": self.servers.version,
-                "settings": f"innodb_flush_log_at_trx_commit=1, sync_binlog=1, binary log on, innodb_io_capacity={IO_CAPACITY}",
+                "settings": f"innodb_flush_log_at_trx_commit=1, sync_binlog=1, binary log on, innodb_io_capacity={IO_CAPACITY}"
+                            + (", on processors of its own" if self.options.apart else ""),
                 "rounds": self.options.rounds, "buyers": self.buyers, "connections": self.options.connections,
                 "builds": {build.name: self.medians(build) for build in builds}}
-        folder = Path(self.options.out) / size
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "sale.json").write_text(json.dumps(data, indent=1))
+        (self.folder(size) / "sale.json").write_text(json.dumps(data, indent=1))
         report(size, data)
 
 
@@ -367,6 +375,7 @@ def main():
     parser.add_argument("--buyers", type=int, default=3000)
     parser.add_argument("--connections", type=int, default=24)
     parser.add_argument("--starts", type=int, default=15)
+    parser.add_argument("--apart", action="store_true", help="one half of the processors for MySQL, the other for all else, as on two machines")
     parser.add_argument("--short", action="store_true", help="one round of 800 buyers, five starts")
     parser.add_argument("--port", type=int, default=24400, help="the first of those used")
     parser.add_argument("--mysqld")
@@ -375,7 +384,7 @@ def main():
     options.parts = PARTS if options.parts == "all" else options.parts.split(",")
     if options.short:
         options.rounds, options.buyers, options.starts = 1, 800, 5
-    with Servers(options.port, options.mysqld) as servers:
+    with Servers(options.port, options.mysqld, apart=options.apart) as servers:
         if "events" in options.parts and not servers.start_kafka():
             print("no broker (dotnet build --configuration Release makes one): the cost of events is left out", flush=True)
         builds = [Build(servers, number, *build.split("=", 1)) for number, build in enumerate(options.builds)]
