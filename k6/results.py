@@ -13,6 +13,8 @@ from pathlib import Path
 OLD_RATES = {"token": "800", "schedules": "975", "seats": "975", "not_modified": "–", "hold_taken": "265, p95 2.5 s, some 500s", "hold_free": "132", "pay": "66"}
 OLD_START, OLD_MEMORY = "11 s", "92 MB idle, 117 MB loaded"
 
+FOLDERS = {"Small": "small", "Small, MySQL apart": "small-apart", "Medium": "medium", "Medium, MySQL apart": "medium-apart"}
+
 # Each test of the report: the metric of its p95, and what else it must show.
 TESTS = {
     "spike-token": ("0 → 100 users at once enter the queue", "http_req_duration{call:token}", "< 100 ms"),
@@ -150,8 +152,7 @@ def start(folders):
 
 def main():
     root = Path(sys.argv[1])
-    folders = {size: folder for size in ("Small", "Small, MySQL apart", "Medium", "Medium, MySQL apart")
-               if (folder := root / size.lower().replace(", mysql ", "-")).is_dir()}
+    folders = {size: root / folder for size, folder in FOLDERS.items() if (root / folder).is_dir()}
     dates = sorted(json.loads(file.read_text())["finishedAt"] for folder in folders.values() for file in folder.glob("*.json") if '"finishedAt"' in file.read_text())
     model = next((text.split(":", 1)[1].strip() for text in Path("/proc/cpuinfo").read_text().splitlines() if text.startswith("model name")), platform.processor())
     print("# Results\n\nWritten by `k6/results.py` from the summaries of `k6/gate.sh`, `k6/bench/sale.py` and `k6/bench/bench.py`; do not edit.\n")

@@ -328,7 +328,7 @@ class Bench:
         if figures["loadPercent"] >= 88:
             return f"wrk ({figures['loadPercent']:.0f} % of a processor)"
         mysql_percent = figures["mysql"] * figures["perSecond"] / 1e4 / len(self.servers.mysql_processors)
-        if self.options.apart and mysql_percent >= 88:
+        if mysql_percent >= 88:
             return f"MySQL's processors ({mysql_percent:.0f} % of them)"
         if figures["idlePercent"] <= 12:
             return f"the machine's processors (service at {figures['servicePercent']:.0f} % of its limit, others took {figures['othersPercent']:.0f} %)"
